@@ -1,0 +1,93 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+/// Set by the Makefile and CI: warnings become errors, and C is optimised in debug builds too (SIMD intrinsics at -O0
+/// are some fifty times slower). Off for packages that depend on this one, because SwiftPM refuses unsafe flags there.
+let strict = Context.environment["SAMPLE_ATTENTION_STRICT"] != nil
+
+let swiftSettings: [SwiftSetting] =
+    [.enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility")]
+    + (strict ? [.unsafeFlags(["-warnings-as-errors"])] : [])
+let cSettings: [CSetting] = strict
+    ? [.unsafeFlags(["-Werror", "-Wall", "-Wextra"]), .unsafeFlags(["-O2"], .when(configuration: .debug))]
+    : []
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+
+func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: ["README.md"], resources: resources, swiftSettings: swiftSettings)
+}
+
+func tests(_ target: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
+    .testTarget(
+        name: target + "Tests", dependencies: dependencies + ["AttentionTestSupport"], resources: resources,
+        swiftSettings: swiftSettings)
+}
+
+let package = Package(
+    name: "sample-attention",
+    products: [
+        .library(name: "SampleAttention", targets: ["AttentionCore", "SampleAttention"]),
+        .library(name: "HeadProfiling", targets: ["HeadProfiling"]),
+        .library(name: "ErrorBounds", targets: ["ErrorBounds"]),
+        .library(name: "Autotuning", targets: ["Autotuning"]),
+        .library(name: "LanguageModels", targets: ["LanguageModels", "HaystackModel"]),
+        .executable(name: "sample-attention", targets: ["sample-attention"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    ],
+    targets: [
+        // System libraries. CGSL names no pkg-config on purpose: gsl.pc pulls in gslcblas, whose cblas_sgemm is 20 times slower.
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CGSL", providers: [.apt(["libgsl-dev"])]),
+        .target(name: "CAttentionKernels", cSettings: cSettings),
+
+        // Foundations.
+        library("AttentionCore", []),
+        library("LinearAlgebra", ["AttentionCore", "COpenBLAS", "CGSL"]),
+        library("AttentionKernels", ["AttentionCore", "CAttentionKernels"]),
+
+        // The method.
+        library("SampleAttention", ["AttentionCore", "AttentionKernels"]),
+        library("HeadProfiling", ["AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
+        library("ErrorBounds", ["AttentionCore", "SampleAttention", "LinearAlgebra"]),
+        library("Autotuning", ["AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LinearAlgebra"]),
+
+        // Models and what is asked of them.
+        library("ModelFormats", ["AttentionCore", crypto]),
+        library("LanguageModels", ["AttentionCore", "AttentionKernels", "SampleAttention", "ModelFormats", "LinearAlgebra"]),
+        library("Evaluation", ["AttentionCore", "LanguageModels", "ModelFormats", "SampleAttention"]),
+        library("HaystackModel", ["AttentionCore"], resources: [.copy("haystack-13m"), .copy("text")]),
+
+        // What people see.
+        library("Reporting", ["AttentionCore"]),
+        .executableTarget(
+            name: "sample-attention",
+            dependencies: [
+                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "ErrorBounds", "Autotuning",
+                "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel", "Reporting", "LinearAlgebra", argumentParser,
+            ],
+            path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings),
+
+        // Tests.
+        .target(
+            name: "AttentionTestSupport", dependencies: ["AttentionCore"], path: "Tests/AttentionTestSupport",
+            swiftSettings: swiftSettings),
+        tests("AttentionCore", ["AttentionCore"]),
+        tests("LinearAlgebra", ["LinearAlgebra"]),
+        tests("AttentionKernels", ["AttentionCore", "AttentionKernels"]),
+        tests("SampleAttention", ["SampleAttention", "AttentionKernels"]),
+        tests("HeadProfiling", ["HeadProfiling"]),
+        tests("ErrorBounds", ["ErrorBounds"]),
+        tests("Autotuning", ["Autotuning"]),
+        tests("ModelFormats", ["ModelFormats", "HaystackModel"], resources: [.copy("golden")]),
+        tests("LanguageModels", ["LanguageModels", "ModelFormats", "HaystackModel"], resources: [.copy("golden")]),
+        tests("Evaluation", ["Evaluation", "LanguageModels", "ModelFormats", "HaystackModel"]),
+        tests("Reporting", ["Reporting"]),
+        tests("EndToEnd", ["HaystackModel"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

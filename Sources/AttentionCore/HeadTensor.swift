@@ -1,0 +1,63 @@
+/// A read-only view of per-head rows in memory somebody else owns.
+///
+/// Shapes: [head][token][dimension]; the last axis is contiguous, the other two have strides, so the output of a
+/// projection ([token][head · dimension]) is read in place.
+/// Units: strides count floats. The memory must outlive the view.
+public struct HeadTensor: @unchecked Sendable {
+    public let base: UnsafePointer<Float>
+    public let heads: Int
+    public let tokens: Int
+    public let dimension: Int
+    public let headStride: Int
+    public let tokenStride: Int
+
+    public init(base: UnsafePointer<Float>, heads: Int, tokens: Int, dimension: Int, headStride: Int, tokenStride: Int) {
+        self.base = base
+        self.heads = heads
+        self.tokens = tokens
+        self.dimension = dimension
+        self.headStride = headStride
+        self.tokenStride = tokenStride
+    }
+
+    /// A projection's output: [token][head · dimension].
+    public init(projection base: UnsafePointer<Float>, heads: Int, tokens: Int, dimension: Int) {
+        self.init(
+            base: base, heads: heads, tokens: tokens, dimension: dimension, headStride: dimension,
+            tokenStride: heads * dimension)
+    }
+
+    @inlinable public func row(head: Int, token: Int) -> UnsafePointer<Float> {
+        base + (head * headStride + token * tokenStride)
+    }
+
+    /// The same memory with only the given head.
+    public func head(_ head: Int) -> HeadTensor {
+        HeadTensor(
+            base: row(head: head, token: 0), heads: 1, tokens: tokens, dimension: dimension, headStride: headStride,
+            tokenStride: tokenStride)
+    }
+
+    /// The same memory with only the first `count` tokens.
+    public func prefix(tokens count: Int) -> HeadTensor {
+        precondition(count <= tokens, "a prefix cannot be longer than the tensor")
+        return HeadTensor(
+            base: base, heads: heads, tokens: count, dimension: dimension, headStride: headStride, tokenStride: tokenStride)
+    }
+}
+
+/// A writable `HeadTensor`. Concurrent writers must write disjoint rows.
+public struct MutableHeadTensor: @unchecked Sendable {
+    public let base: UnsafeMutablePointer<Float>
+    /// The same memory, read-only.
+    public let readOnly: HeadTensor
+
+    public init(projection base: UnsafeMutablePointer<Float>, heads: Int, tokens: Int, dimension: Int) {
+        self.base = base
+        readOnly = HeadTensor(projection: base, heads: heads, tokens: tokens, dimension: dimension)
+    }
+
+    public func row(head: Int, token: Int) -> UnsafeMutablePointer<Float> {
+        base + (head * readOnly.headStride + token * readOnly.tokenStride)
+    }
+}

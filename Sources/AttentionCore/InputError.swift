@@ -1,0 +1,52 @@
+/// Something that came from outside the program (a file, an option, a text) and cannot be used.
+///
+/// The description is one line: `file: field: value: rule`. Programmers' mistakes trap with `precondition` instead.
+public struct InputError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What kind of thing went wrong; each kind has one `sysexits.h` exit code.
+    public enum Code: String, Sendable, CaseIterable {
+        case usage, invalidData, missingInput, unsupported, internalFailure, systemFailure, cannotCreate, inputOutput, configuration
+
+        /// The process exit code (64…78, `sysexits.h`).
+        public var exitCode: Int32 {
+            switch self {
+            case .usage: 64
+            case .invalidData: 65
+            case .missingInput: 66
+            case .unsupported: 69
+            case .internalFailure: 70
+            case .systemFailure: 71
+            case .cannotCreate: 73
+            case .inputOutput: 74
+            case .configuration: 78
+            }
+        }
+    }
+
+    public let code: Code
+    /// The file the value came from, if any.
+    public let file: String?
+    /// The field, tensor or option at fault, if any.
+    public let field: String?
+    /// The value found, if any.
+    public let value: String?
+    /// What the value should have been.
+    public let rule: String
+
+    public init(_ code: Code, file: String? = nil, field: String? = nil, value: String? = nil, rule: String) {
+        self.code = code
+        self.file = file
+        self.field = field
+        self.value = value
+        self.rule = rule
+    }
+
+    public var description: String {
+        [file, field, value, rule].compactMap(\.self).map(Self.oneLine).joined(separator: ": ")
+    }
+
+    /// Control characters would break the one-line promise, and a hostile value could be megabytes long.
+    private static func oneLine(_ text: String) -> String {
+        let cleaned = String(text.unicodeScalars.prefix(300).map { $0.value < 32 || $0.value == 127 ? " " : Character($0) })
+        return text.unicodeScalars.count > 300 ? cleaned + "…" : cleaned
+    }
+}

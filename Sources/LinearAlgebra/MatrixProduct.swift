@@ -1,0 +1,36 @@
+import AttentionCore
+import COpenBLAS
+
+/// Single-threaded OpenBLAS matrix products. Parallelism belongs to the caller's worker pool, so call
+/// `configureForWorkerPools()` once at start-up.
+public enum MatrixProduct {
+    /// Makes OpenBLAS run each product on the calling thread only. Idempotent; OpenBLAS keeps this setting per process.
+    public static func configureForWorkerPools() { openblas_set_num_threads(1) }
+
+    /// The build OpenBLAS reports, for outputs that name the machine.
+    public static var libraryDescription: String { String(cString: openblas_get_config()) }
+
+    /// C = A · op(B) + scaleC · C, row-major, where op(B) is B ([inner][columns]) or, with `transposedB`, B is
+    /// [columns][inner].
+    ///
+    /// Shapes: a [rows][inner], c [rows][columns]; strides count floats between rows.
+    public static func multiply(
+        rows: Int, columns: Int, inner: Int, a: UnsafePointer<Float>, aStride: Int, b: UnsafePointer<Float>, bStride: Int,
+        transposedB: Bool, into c: UnsafeMutablePointer<Float>, cStride: Int, scaleC: Float = 0
+    ) {
+        cblas_sgemm(
+            CblasRowMajor, CblasNoTrans, transposedB ? CblasTrans : CblasNoTrans, blasint(rows), blasint(columns),
+            blasint(inner), 1, a, blasint(aStride), b, blasint(bStride), scaleC, c, blasint(cStride))
+    }
+
+    /// The same in double precision, with a factor on the product.
+    public static func multiply(
+        rows: Int, columns: Int, inner: Int, scale: Double = 1, a: UnsafePointer<Double>, aStride: Int,
+        b: UnsafePointer<Double>, bStride: Int, transposedB: Bool, into c: UnsafeMutablePointer<Double>, cStride: Int,
+        scaleC: Double = 0
+    ) {
+        cblas_dgemm(
+            CblasRowMajor, CblasNoTrans, transposedB ? CblasTrans : CblasNoTrans, blasint(rows), blasint(columns),
+            blasint(inner), scale, a, blasint(aStride), b, blasint(bStride), scaleC, c, blasint(cStride))
+    }
+}
