@@ -43,7 +43,7 @@ let package = Package(
         // System libraries. CGSL names no pkg-config on purpose: gsl.pc pulls in gslcblas, whose cblas_sgemm is 20 times slower.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CGSL", providers: [.apt(["libgsl-dev"])]),
-        .target(name: "CAttentionKernels", cSettings: cSettings),
+        .target(name: "CAttentionKernels", exclude: ["README.md"], cSettings: cSettings),
 
         // Foundations.
         library("AttentionCore", []),
@@ -78,7 +78,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         tests("AttentionCore", ["AttentionCore"]),
         tests("LinearAlgebra", ["LinearAlgebra"]),
-        tests("AttentionKernels", ["AttentionCore", "AttentionKernels"]),
+        tests("AttentionKernels", ["AttentionCore", "AttentionKernels", "CAttentionKernels"]),
         tests("SampleAttention", ["SampleAttention", "AttentionKernels"]),
         tests("HeadProfiling", ["HeadProfiling"]),
         tests("ErrorBounds", ["ErrorBounds"]),

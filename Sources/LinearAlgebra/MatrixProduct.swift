@@ -34,3 +34,14 @@ public enum MatrixProduct {
             blasint(inner), scale, a, blasint(aStride), b, blasint(bStride), scaleC, c, blasint(cStride))
     }
 }
+
+extension MatrixProduct {
+    /// The file of the loaded library that `cblas_sgemm` resolves to: OpenBLAS, unless another BLAS got in its way.
+    /// - Throws: `InputError` (`systemFailure`) when the dynamic loader cannot tell.
+    public static func libraryThatMultiplies() throws(InputError) -> String {
+        guard let path = cblas_sgemm_library() else {
+            throw InputError(.systemFailure, field: "cblas_sgemm", rule: "the dynamic loader must know its library")
+        }
+        return String(cString: path)
+    }
+}

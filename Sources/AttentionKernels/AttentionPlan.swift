@@ -1,0 +1,95 @@
+import AttentionCore
+
+/// What one attention call will do: a pattern for each query head, cut into row blocks that balance over threads.
+///
+/// Depends on patterns and shape only, never on data, so it can be made once and run many times.
+public struct AttentionPlan: Sendable {
+    public let shape: AttentionShape
+    /// One pattern a query head.
+    public let patterns: [SparsePattern]
+    /// Kept (query, key) pairs of each query head; density is this over `shape.causalPairs`.
+    public let keptPairs: [Int]
+
+    /// Consecutive query rows of one head that share their pattern's kind; at most one lane block.
+    struct RowBlock: Sendable {
+        let head: Int
+        let firstRow: Int
+        let rows: Int
+        /// Positions each row sees back from itself; `keyCount` for dense rows.
+        let window: Int
+        /// Columns of the head's gathered list that any row of the block may see.
+        let columns: Int
+        /// Keys touched, the unit of the balance.
+        let cost: Int
+    }
+
+    /// Longest first.
+    let blocks: [RowBlock]
+    /// Where each head's gathered columns begin in the workspace, counted in columns; the last entry is the total.
+    let columnOffsets: [Int]
+
+    /// - Throws: `InputError` (`usage`) when the number of patterns is not `shape.queryHeads` or a column is not a key.
+    public init(shape: AttentionShape, patterns: [SparsePattern]) throws(InputError) {
+        guard patterns.count == shape.queryHeads else {
+            throw InputError(
+                .usage, field: "patterns", value: "\(patterns.count)", rule: "there must be one for each of \(shape.queryHeads) query heads")
+        }
+        var offsets = [0]
+        for (head, pattern) in patterns.enumerated() {
+            var columns = 0
+            if case .windowColumns(let stripes) = pattern {
+                columns = stripes.columns.count
+                if let last = stripes.columns.last, Int(last) >= shape.keyCount {
+                    throw InputError(
+                        .usage, field: "columns of head \(head)", value: "\(last)", rule: "must be below the \(shape.keyCount) keys")
+                }
+            }
+            offsets.append(offsets.last! + columns)
+        }
+        self.shape = shape
+        self.patterns = patterns
+        columnOffsets = offsets
+        keptPairs = patterns.map { $0.keptPairs(shape) }
+        blocks = patterns.indices
+            .flatMap { Self.rowBlocks(head: $0, pattern: patterns[$0], shape: shape) }
+            .sorted { ($1.cost, $0.head, $0.firstRow) < ($0.cost, $1.head, $1.firstRow) }
+    }
+
+    /// Kept pairs of all heads over their causal pairs.
+    public var density: Double {
+        Double(keptPairs.reduce(0, +)) / (Double(shape.causalPairs) * Double(shape.queryHeads))
+    }
+
+    /// Blocks never mix sparse and dense rows.
+    private static func rowBlocks(head: Int, pattern: SparsePattern, shape: AttentionShape) -> [RowBlock] {
+        switch pattern {
+        case .dense:
+            return split(0..<shape.queryCount).map { rows in
+                denseBlock(head: head, rows: rows, shape: shape)
+            }
+        case .windowColumns(let stripes):
+            let firstDense = max(0, min(shape.queryCount, shape.queryCount - stripes.denseLastRows))
+            let sparse = split(0..<firstDense).map { rows in
+                let first = shape.firstPosition + rows.lowerBound
+                let last = shape.firstPosition + rows.upperBound - 1
+                let columns = stripes.columnCount(below: last - stripes.window + 1)
+                let keys = last + 1 - max(0, first - stripes.window + 1) + columns
+                return RowBlock(
+                    head: head, firstRow: rows.lowerBound, rows: rows.count, window: stripes.window, columns: columns, cost: keys)
+            }
+            return sparse + split(firstDense..<shape.queryCount).map { denseBlock(head: head, rows: $0, shape: shape) }
+        }
+    }
+
+    private static func denseBlock(head: Int, rows: Range<Int>, shape: AttentionShape) -> RowBlock {
+        RowBlock(
+            head: head, firstRow: rows.lowerBound, rows: rows.count, window: shape.keyCount, columns: 0,
+            cost: shape.firstPosition + rows.upperBound)
+    }
+
+    private static func split(_ rows: Range<Int>) -> [Range<Int>] {
+        stride(from: rows.lowerBound, to: rows.upperBound, by: KernelTable.lanes).map {
+            $0..<min($0 + KernelTable.lanes, rows.upperBound)
+        }
+    }
+}

@@ -1,0 +1,33 @@
+import Dispatch
+import Synchronization
+
+/// Runs independent pieces of work on a fixed number of threads. Idle between calls; kernels never start threads.
+public final class WorkerPool: Sendable {
+    public let threads: Int
+
+    /// - Parameter threads: workers, at least 1. More than the machine's cores gain nothing.
+    public init(threads: Int) {
+        precondition(threads >= 1, "a pool has at least one thread")
+        self.threads = threads
+    }
+
+    /// Calls `body(worker, index)` once for each index in `0 ..< count` and returns when all are done.
+    ///
+    /// Workers take the next index as they become free, so put long pieces first. `worker` is in `0 ..< threads` and no two
+    /// concurrent calls share it: use it to pick scratch memory. Must not be nested.
+    public func run(_ count: Int, _ body: @Sendable (_ worker: Int, _ index: Int) -> Void) {
+        let workers = min(threads, count)
+        guard workers > 1 else {
+            for index in 0..<count { body(0, index) }
+            return
+        }
+        let next = Atomic<Int>(0)
+        DispatchQueue.concurrentPerform(iterations: workers) { worker in
+            while true {
+                let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                guard index < count else { return }
+                body(worker, index)
+            }
+        }
+    }
+}

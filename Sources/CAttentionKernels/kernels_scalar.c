@@ -1,0 +1,121 @@
+/* The readable reference: one loop an operation, no tricks. Every other instruction set is checked against it. */
+#include <math.h>
+
+#define SA_SUFFIX scalar
+#include "kernel_declarations.h"
+
+static inline int kept(const uint8_t *first, const uint8_t *end, int key, int lane) {
+    return first == NULL || (lane >= first[key] && lane < end[key]);
+}
+
+static void sa_pack_queries__scalar(const float *q, ptrdiff_t q_stride, int rows, int dimension, float scale, float *qt) {
+    for (int t = 0; t < dimension; t++)
+        for (int lane = 0; lane < SA_LANES; lane++) qt[t * SA_LANES + lane] = lane < rows ? q[lane * q_stride + t] * scale : 0;
+}
+
+static void sa_scores__scalar(const float *qt, int dimension, const float *k, ptrdiff_t k_stride, int keys, float *s) {
+    for (int key = 0; key < keys; key++)
+        for (int lane = 0; lane < SA_LANES; lane++) {
+            float sum = 0;
+            for (int t = 0; t < dimension; t++) sum += k[key * k_stride + t] * qt[t * SA_LANES + lane];
+            s[key * SA_LANES + lane] = sum;
+        }
+}
+
+static void sa_softmax_tile__scalar(
+    float *s, int keys, const uint8_t *first, const uint8_t *end, float *maximum, float *sum, float *rescale) {
+    for (int lane = 0; lane < SA_LANES; lane++) {
+        float highest = maximum[lane];
+        for (int key = 0; key < keys; key++)
+            if (kept(first, end, key, lane) && s[key * SA_LANES + lane] > highest) highest = s[key * SA_LANES + lane];
+        /* A lane that has seen no key yet keeps maximum -inf; 0 stands in so that no inf - inf appears. */
+        float shift = highest == -INFINITY ? 0 : highest;
+        rescale[lane] = exp2f(maximum[lane] - shift);
+        float added = 0;
+        for (int key = 0; key < keys; key++) {
+            float p = kept(first, end, key, lane) ? exp2f(s[key * SA_LANES + lane] - shift) : 0;
+            s[key * SA_LANES + lane] = p;
+            added += p;
+        }
+        sum[lane] = sum[lane] * rescale[lane] + added;
+        maximum[lane] = highest;
+    }
+}
+
+static void sa_accumulate__scalar(
+    const float *p, int keys, const float *v, ptrdiff_t v_stride, int dimension, const float *rescale, float *ot) {
+    for (int t = 0; t < dimension; t++)
+        for (int lane = 0; lane < SA_LANES; lane++) {
+            float sum = ot[t * SA_LANES + lane] * rescale[lane];
+            for (int key = 0; key < keys; key++) sum += v[key * v_stride + t] * p[key * SA_LANES + lane];
+            ot[t * SA_LANES + lane] = sum;
+        }
+}
+
+static void sa_finish_output__scalar(
+    const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride) {
+    for (int lane = 0; lane < rows; lane++)
+        for (int t = 0; t < dimension; t++) out[lane * stride + t] = ot[t * SA_LANES + lane] / sum[lane];
+}
+
+static void sa_probabilities__scalar(
+    float *s, int keys, const uint8_t *first, const uint8_t *end, const float *log_sum) {
+    for (int key = 0; key < keys; key++)
+        for (int lane = 0; lane < SA_LANES; lane++) {
+            float *x = &s[key * SA_LANES + lane];
+            *x = kept(first, end, key, lane) ? exp2f(*x - log_sum[lane]) : 0;
+        }
+}
+
+static void sa_sum_lanes__scalar(const float *p, int keys, float *mass) {
+    for (int key = 0; key < keys; key++)
+        for (int lane = 0; lane < SA_LANES; lane++) mass[key] += p[key * SA_LANES + lane];
+}
+
+static float sa_row_scores__scalar(
+    const float *q, float scale, int dimension, const float *k, ptrdiff_t k_stride, int keys, float *s) {
+    float highest = -INFINITY;
+    for (int key = 0; key < keys; key++) {
+        float sum = 0;
+        for (int t = 0; t < dimension; t++) sum += q[t] * k[key * k_stride + t];
+        s[key] = sum * scale;
+        if (s[key] > highest) highest = s[key];
+    }
+    return highest;
+}
+
+static void sa_row_accumulate__scalar(
+    const float *p, int keys, const float *v, ptrdiff_t v_stride, int dimension, float *out) {
+    for (int t = 0; t < dimension; t++) {
+        float sum = 0;
+        for (int key = 0; key < keys; key++) sum += p[key] * v[key * v_stride + t];
+        out[t] = sum;
+    }
+}
+
+static float sa_row_exp2__scalar(float *x, int count, float maximum) {
+    float sum = 0;
+    for (int i = 0; i < count; i++) sum += x[i] = exp2f(x[i] - maximum);
+    return sum;
+}
+
+static void sa_rms_norm__scalar(const float *x, const float *weight, float epsilon, int count, float *y) {
+    float squares = 0;
+    for (int i = 0; i < count; i++) squares += x[i] * x[i];
+    float scale = 1 / sqrtf(squares / count + epsilon);
+    for (int i = 0; i < count; i++) y[i] = x[i] * scale * weight[i];
+}
+
+static void sa_rotate_halves__scalar(float *x, const float *cosine, const float *sine, int half) {
+    for (int i = 0; i < half; i++) {
+        float a = x[i], b = x[i + half];
+        x[i] = a * cosine[i] - b * sine[i];
+        x[i + half] = b * cosine[i] + a * sine[i];
+    }
+}
+
+static void sa_swiglu__scalar(float *gate, const float *up, int count) {
+    for (int i = 0; i < count; i++) gate[i] = gate[i] / (1 + expf(-gate[i])) * up[i];
+}
+
+SA_DEFINE_TABLE(sa_kernel_table__scalar)

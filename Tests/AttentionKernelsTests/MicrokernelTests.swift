@@ -1,0 +1,133 @@
+import AttentionCore
+import AttentionKernels
+import CAttentionKernels
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Each vector instruction set against the scalar reference, operation by operation, around every block size.
+@Suite struct MicrokernelTests {
+    static let vectorSets = [SA_AVX2, SA_AVX512].filter { sa_kernels($0) != nil }.map(\.rawValue)
+    static let sizes = [1, 5, 6, 7, 15, 16, 17, 31, 33, 64, 65, 128]
+
+    static func random(_ count: Int, _ seed: UInt64, scale: Float = 1) -> [Float] {
+        var generator = SeededGenerator(seed: seed)
+        return (0..<count).map { _ in Float(generator.normal()) * scale }
+    }
+
+    /// Largest |a − b| / (|b| + floor).
+    static func difference(_ a: [Float], _ b: [Float], floor: Float = 1) -> Float {
+        zip(a, b).reduce(0) { max($0, abs($1.0 - $1.1) / (abs($1.1) + floor)) }
+    }
+
+    func both(_ set: UInt32, _ body: (SAKernelTable) -> [Float]) -> (vector: [Float], scalar: [Float]) {
+        (body(sa_kernels(SAInstructionSet(set))!.pointee), body(sa_kernels(SA_SCALAR)!.pointee))
+    }
+
+    @Test(arguments: vectorSets, sizes) func scoresAndAccumulate(set: UInt32, size: Int) {
+        let d = size, keys = min(size + 3, 128), stride = d + 2
+        let qt = Self.random(d * 64, 1), k = Self.random(keys * stride, 2), start = Self.random(64, 3), initial = Self.random(d * 64, 4)
+        let scores = both(set) { kernels in
+            var s = [Float](repeating: 0, count: keys * 64)
+            kernels.scores(qt, Int32(d), k, stride, Int32(keys), &s)
+            return s
+        }
+        #expect(Self.difference(scores.vector, scores.scalar) < 0x1p-22 * Float(d + 8))
+        let outputs = both(set) { kernels in
+            var o = initial
+            kernels.accumulate(scores.scalar, Int32(keys), k, stride, Int32(d), start, &o)
+            return o
+        }
+        #expect(Self.difference(outputs.vector, outputs.scalar, floor: Float(keys)) < 0x1p-22 * Float(keys + 8))
+    }
+
+    @Test(arguments: vectorSets, [1, 2, 77, 128]) func softmaxTile(set: UInt32, keys: Int) {
+        var generator = SeededGenerator(seed: UInt64(keys))
+        let s = Self.random(keys * 64, 5, scale: 8)
+        let first = (0..<keys).map { _ in UInt8(generator.next() % 65) }
+        let end = (0..<keys).map { _ in UInt8(generator.next() % 65) }
+        for masked in [false, true] {
+            let result = both(set) { kernels in
+                var tile = s, maximum = [Float](repeating: -.infinity, count: 64), sum = [Float](repeating: 0, count: 64)
+                var rescale = [Float](repeating: 0, count: 64)
+                for shift in [Float(0), 3, -3] {
+                    tile = s.map { $0 + shift }
+                    kernels.softmax_tile(&tile, Int32(keys), masked ? first : nil, masked ? end : nil, &maximum, &sum, &rescale)
+                }
+                return tile + sum + rescale + maximum.map { $0 == -.infinity ? -1 : $0 }
+            }
+            #expect(Self.difference(result.vector, result.scalar) < 1e-5)
+            #expect(result.vector.allSatisfy { !$0.isNaN })
+        }
+    }
+
+    /// The stated error of the vector exponential: at most 1 ulp over its whole range, exactly 0 far below, exactly 1 at 0.
+    @Test(arguments: vectorSets) func exponentialIsWithinOneUlp(set: UInt32) {
+        let kernels = sa_kernels(SAInstructionSet(set))!.pointee
+        let inputs = (0..<200_000).map { Float($0) * -126.0 / 200_000 }
+        var outputs = inputs
+        _ = kernels.row_exp2(&outputs, Int32(inputs.count), 0)
+        var worst = 0.0
+        for (x, y) in zip(inputs, outputs) {
+            let exact = exp2(Double(x))
+            worst = max(worst, abs(Double(y) - exact) / Double(Float(exact).ulp))
+        }
+        #expect(worst <= 1, "\(worst) ulp")
+        #expect(outputs[0] == 1)
+        var far: [Float] = [-127, -1e30, -.infinity]
+        #expect(kernels.row_exp2(&far, 3, 0) == 0)
+    }
+
+    @Test(arguments: vectorSets, sizes) func rowKernels(set: UInt32, size: Int) {
+        let d = size, keys = 2 * size + 3, stride = d + 1
+        let q = Self.random(d, 1), k = Self.random(keys * stride, 2), p = Self.random(keys, 3)
+        let scored = both(set) { kernels in
+            var s = [Float](repeating: 0, count: keys)
+            let highest = kernels.row_scores(q, 0.5, Int32(d), k, stride, Int32(keys), &s)
+            return s + [highest]
+        }
+        #expect(Self.difference(scored.vector, scored.scalar) < 0x1p-22 * Float(d + 8))
+        let summed = both(set) { kernels in
+            var out = [Float](repeating: 0, count: d)
+            kernels.row_accumulate(p, Int32(keys), k, stride, Int32(d), &out)
+            return out
+        }
+        #expect(Self.difference(summed.vector, summed.scalar, floor: Float(keys)) < 0x1p-22 * Float(keys + 8))
+    }
+
+    @Test(arguments: vectorSets, sizes) func elementwise(set: UInt32, size: Int) {
+        let x = Self.random(size, 1, scale: 5), w = Self.random(size, 2)
+        let result = both(set) { kernels in
+            var y = [Float](repeating: 0, count: size), gate = x, rotated = x + w
+            kernels.rms_norm(x, w, 1e-5, Int32(size), &y)
+            kernels.swiglu(&gate, w, Int32(size))
+            kernels.rotate_halves(&rotated, x, w, Int32(size))
+            return y + gate + rotated
+        }
+        #expect(Self.difference(result.vector, result.scalar) < 1e-5)
+        let extremes: [Float] = [-1e30, -200, -88, 0, 88, 200, 1e30]
+        let ones = [Float](repeating: 1, count: 7)
+        let swiglu = both(set) { kernels in
+            var gate = extremes
+            kernels.swiglu(&gate, ones, 7)
+            return gate
+        }
+        #expect(swiglu.vector.allSatisfy { $0.isFinite })
+        #expect(Self.difference(swiglu.vector, swiglu.scalar) < 1e-5)
+    }
+
+    @Test(arguments: vectorSets, [1, 5, 63, 64]) func packingIsTheSameEverywhere(set: UInt32, rows: Int) {
+        let d = 10, stride = 13
+        let q = Self.random(64 * stride, 1), sum = Self.random(64, 2).map { abs($0) + 1 }
+        let packed = both(set) { kernels in
+            var qt = [Float](repeating: .nan, count: d * 64), out = [Float](repeating: 0, count: 64 * stride)
+            kernels.pack_queries(q, stride, Int32(rows), Int32(d), 0.5, &qt)
+            kernels.finish_output(qt, sum, Int32(rows), Int32(d), &out, stride)
+            return qt + out
+        }
+        #expect(Self.difference(packed.vector, packed.scalar) < 1e-6)
+        #expect(packed.vector.allSatisfy { !$0.isNaN })
+    }
+}

@@ -1,0 +1,55 @@
+import AttentionCore
+import AttentionKernels
+import AttentionTestSupport
+import Testing
+
+@Suite struct SampledScoresTests {
+    @Test(arguments: InstructionSet.allCases.filter(\.isAvailable), [1, 3, 70]) func columnMassMatchesOracle(
+        instructionSet: InstructionSet, step: Int
+    ) throws {
+        let shape = AttentionShape(queryHeads: 2, keyValueHeads: 1, queryCount: 201, keyCount: 333, headDimension: 24)
+        let oracle = NaiveAttention(shape: shape, seed: 77)
+        let rows = Array(stride(from: 2, to: shape.queryCount, by: step))
+        let scores = SampledScores(kernel: try AttentionKernel(instructionSet: instructionSet, pool: WorkerPool(threads: 2)))
+        for rule in [SampledScores.MassRule.all, .outsideWindow(1), .outsideWindow(100), .outsideWindow(400)] {
+            let masses = oracle.withTensors { query, key, _ in
+                scores.columnMasses(
+                    query: query, key: key, shape: shape, requests: [0, 1].map { ($0, rows, rule) }, workspace: AttentionWorkspace())
+            }
+            for head in 0..<2 {
+                var expected = [Double](repeating: 0, count: shape.keyCount)
+                for row in rows {
+                    let position = shape.firstPosition + row
+                    for (token, p) in oracle.probabilities(head: head, row: row).enumerated() {
+                        if case .outsideWindow(let window) = rule, token > position - window { continue }
+                        expected[token] += p
+                    }
+                }
+                for (got, want) in zip(masses[head], expected) { #expect(abs(Double(got) - want) < 1e-4 * (1 + want)) }
+            }
+        }
+    }
+
+    @Test(arguments: InstructionSet.allCases.filter(\.isAvailable)) func probabilityRowsMatchOracle(instructionSet: InstructionSet) throws {
+        let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: 150, keyCount: 190, headDimension: 16)
+        let oracle = NaiveAttention(shape: shape, seed: 8)
+        let lanes = SampledScores.lanesPerBlock
+        let rows = [0, 5, 6, 99, 149]
+        let scores = SampledScores(kernel: try AttentionKernel(instructionSet: instructionSet, pool: WorkerPool(threads: 1)))
+        let workspace = AttentionWorkspace()
+        scores.prepare(workspace, dimension: 16, keys: 190)
+        var block = [Float](repeating: .nan, count: 190 * lanes)
+        oracle.withTensors { query, key, _ in
+            block.withUnsafeMutableBufferPointer {
+                scores.probabilities(query: query, key: key, rows: rows[...], into: $0.baseAddress!, worker: 0, workspace: workspace)
+            }
+        }
+        for (lane, row) in rows.enumerated() {
+            let expected = oracle.probabilities(head: 0, row: row)
+            for token in 0..<190 {
+                let want = token < expected.count ? expected[token] : 0
+                #expect(abs(Double(block[token * lanes + lane]) - want) < 1e-6 + 1e-5 * want)
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import AttentionCore
+
+/// The oracle: attention by definition, in double precision, one row at a time, with any mask.
+public struct NaiveAttention {
+    public let shape: AttentionShape
+    public let query, key, value: [Float]
+
+    /// Random heads in projection layout ([token][head · dimension]); keys get a shared drift so that attention is peaked.
+    public init(shape: AttentionShape, seed: UInt64, spread: Float = 1) {
+        self.shape = shape
+        var random = SeededGenerator(seed: seed)
+        func fill(_ count: Int) -> [Float] { (0..<count).map { _ in Float(random.normal()) * spread } }
+        query = fill(shape.queryCount * shape.queryHeads * shape.headDimension)
+        key = fill(shape.keyCount * shape.keyValueHeads * shape.headDimension)
+        value = fill(shape.keyCount * shape.keyValueHeads * shape.headDimension)
+    }
+
+    /// Lends the inputs as views.
+    public func withTensors<Result>(_ body: (_ query: HeadTensor, _ key: HeadTensor, _ value: HeadTensor) throws -> Result) rethrows -> Result {
+        try query.withUnsafeBufferPointer { q in
+            try key.withUnsafeBufferPointer { k in
+                try value.withUnsafeBufferPointer { v in
+                    try body(
+                        HeadTensor(projection: q.baseAddress!, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension),
+                        HeadTensor(projection: k.baseAddress!, heads: shape.keyValueHeads, tokens: shape.keyCount, dimension: shape.headDimension),
+                        HeadTensor(projection: v.baseAddress!, heads: shape.keyValueHeads, tokens: shape.keyCount, dimension: shape.headDimension))
+                }
+            }
+        }
+    }
+
+    public struct Row {
+        public let output: [Double]
+        public let logSumExp: Double
+        /// Σ p |v|: the scale that rounding errors of the output are relative to.
+        public let magnitude: [Double]
+    }
+
+    /// Scores of one row against every causal key: q · k / √d.
+    public func scores(head: Int, row: Int) -> [Double] {
+        let d = shape.headDimension
+        let q = (row * shape.queryHeads + head) * d
+        return (0...shape.firstPosition + row).map { token in
+            let k = (token * shape.keyValueHeads + shape.keyValueHead(of: head)) * d
+            return (0..<d).reduce(0.0) { $0 + Double(query[q + $1]) * Double(key[k + $1]) } / Double(d).squareRoot()
+        }
+    }
+
+    /// Softmax of one row over all its causal keys.
+    public func probabilities(head: Int, row: Int) -> [Double] {
+        let s = scores(head: head, row: row)
+        let highest = s.max()!
+        let powers = s.map { exponential($0 - highest) }
+        let sum = powers.reduce(0, +)
+        return powers.map { $0 / sum }
+    }
+
+    /// The row's output over the keys that `keeps` accepts.
+    public func row(head: Int, row: Int, keeps: (Int) -> Bool) -> Row {
+        let d = shape.headDimension
+        let s = scores(head: head, row: row)
+        let kept = s.indices.filter(keeps)
+        let highest = kept.map { s[$0] }.max()!
+        let powers = kept.map { exponential(s[$0] - highest) }
+        let sum = powers.reduce(0, +)
+        var output = [Double](repeating: 0, count: d)
+        var magnitude = output
+        for (token, power) in zip(kept, powers) {
+            let v = (token * shape.keyValueHeads + shape.keyValueHead(of: head)) * d
+            for t in 0..<d {
+                output[t] += power / sum * Double(value[v + t])
+                magnitude[t] += power / sum * abs(Double(value[v + t]))
+            }
+        }
+        return Row(output: output, logSumExp: highest + logarithm(sum), magnitude: magnitude)
+    }
+}
