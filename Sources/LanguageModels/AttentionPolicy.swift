@@ -1,0 +1,29 @@
+import AttentionCore
+import SampleAttention
+
+/// How each layer attends during prefill: parameters for every query head, by layer and prompt length.
+public struct AttentionPolicy: Sendable {
+    /// A short name for tables and JSON, such as `dense` or `tuned`.
+    public let name: String
+    let choose: @Sendable (_ layer: Int, _ queryHeads: Int, _ promptLength: Int) -> [SampleAttentionParameters]
+
+    /// Full attention everywhere.
+    public static let dense = fixed(.dense, name: "dense")
+
+    /// The same parameters for every head.
+    public static func fixed(_ parameters: SampleAttentionParameters, name: String) -> AttentionPolicy {
+        AttentionPolicy(name: name) { _, heads, _ in Array(repeating: parameters, count: heads) }
+    }
+
+    /// What a tuned config says; it must have been checked against the model.
+    public static func tuned(_ config: TunedConfig) -> AttentionPolicy {
+        AttentionPolicy(name: "tuned") { layer, _, length in config.parameters(layer: layer, promptLength: length) }
+    }
+
+    /// Parameters computed layer by layer: one entry a query head.
+    public static func custom(
+        name: String, _ choose: @escaping @Sendable (_ layer: Int, _ queryHeads: Int, _ promptLength: Int) -> [SampleAttentionParameters]
+    ) -> AttentionPolicy {
+        AttentionPolicy(name: name, choose: choose)
+    }
+}

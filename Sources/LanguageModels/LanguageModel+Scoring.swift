@@ -1,0 +1,73 @@
+import AttentionCore
+import AttentionKernels
+
+extension LanguageModel {
+    /// The model's opinion at every position of a text.
+    public struct TokenScores: Sendable {
+        /// log p(token i + 1 | tokens 0 … i), natural logarithm; one fewer than the tokens.
+        public let nextLogProbabilities: [Float]
+        /// The most likely token after tokens 0 … i.
+        public let firstChoices: [Int32]
+        public let report: PrefillReport
+
+        /// Mean negative log-likelihood a token, in nats.
+        public var negativeLogLikelihood: Double {
+            -nextLogProbabilities.reduce(0.0) { $0 + Double($1) } / Double(max(1, nextLogProbabilities.count))
+        }
+    }
+
+    /// Scores every position in one prefill. Memory beside the prefill's: a tile of logits a thread.
+    ///
+    /// - Throws: as `prefill`.
+    public func score(_ tokens: [Int32], policy: AttentionPolicy, chunk: Int? = nil) throws -> TokenScores {
+        let cache = makeCache(capacity: tokens.count)
+        let next = AlignedBuffer<Float>(count: tokens.count)
+        let choices = AlignedBuffer<Int32>(count: tokens.count)
+        var observer = NoObserver()
+        var first = 0
+        let report = try run(tokens, cache: cache, policy: policy, chunk: chunk, observer: &observer) { hidden, rows, _ in
+            let targets = (0..<rows).map { first + $0 + 1 < tokens.count ? tokens[first + $0 + 1] : 0 }
+            scoreRows(hidden, targets: targets, logProbabilities: next.base + first, choices: choices.base + first)
+            first += rows
+        }
+        return TokenScores(
+            nextLogProbabilities: Array(next.elements.dropLast()), firstChoices: Array(choices.elements), report: report)
+    }
+
+    private func scoreRows(
+        _ hidden: UnsafePointer<Float>, targets: [Int32], logProbabilities: UnsafeMutablePointer<Float>,
+        choices: UnsafeMutablePointer<Int32>
+    ) {
+        let tile = 32
+        let vocabulary = configuration.vocabularySize
+        let kernels = kernel.rowKernels
+        let logits = AlignedBuffer<Float>(count: tile * vocabulary)
+        for start in stride(from: 0, to: targets.count, by: tile) {
+            let rows = min(tile, targets.count - start)
+            decoder.logits(hidden: hidden + start * configuration.hiddenSize, rows: rows, into: logits.base)
+            let work = RowScores(logits: logits.base, logProbabilities: logProbabilities + start, choices: choices + start)
+            kernel.pool.run(rows) { _, row in
+                work.score(row, vocabulary: vocabulary, target: Int(targets[start + row]), kernels: kernels)
+            }
+        }
+    }
+}
+
+/// Log-softmax and first choice of rows of logits; each row is written by one worker.
+private struct RowScores: @unchecked Sendable {
+    let logits: UnsafeMutablePointer<Float>
+    let logProbabilities: UnsafeMutablePointer<Float>
+    let choices: UnsafeMutablePointer<Int32>
+
+    func score(_ row: Int, vocabulary: Int, target: Int, kernels: RowKernels) {
+        let values = logits + row * vocabulary
+        var best = 0
+        for index in 1..<vocabulary where values[index] > values[best] { best = index }
+        let log2e: Float = 1.4426950408889634
+        for index in 0..<vocabulary { values[index] *= log2e }
+        let (highest, wanted) = (values[best], values[target])
+        let sum = kernels.exponentiate(values, count: vocabulary, maximum: highest)
+        choices[row] = Int32(best)
+        logProbabilities[row] = (wanted - highest - base2Logarithm(sum)) / log2e
+    }
+}

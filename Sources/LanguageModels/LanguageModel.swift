@@ -1,0 +1,176 @@
+import AttentionCore
+import AttentionKernels
+import ModelFormats
+import SampleAttention
+
+/// A decoder-only language model: its configuration, weights, tokenizer and forward pass.
+///
+/// ```swift
+/// let kernel = try AttentionKernel(pool: WorkerPool(threads: 2))
+/// let model = try LanguageModel.load(directory: "/models/llama", kernel: kernel)
+/// let tokens = try model.promptTokens(for: "Call me Ishmael.")
+/// let cache = model.makeCache(capacity: tokens.count + 20)
+/// let prefill = try model.prefill(tokens, cache: cache, policy: .fixed(.standard, name: "sample"))
+/// ```
+public final class LanguageModel: Sendable {
+    public let configuration: ModelConfiguration
+    public let tokenizer: Tokenizer
+    /// Where the model came from; hashes its files on demand.
+    public let directory: ModelDirectory
+    public let kernel: AttentionKernel
+    let decoder: LlamaDecoder
+
+    /// `model_type`s this version runs.
+    public static let supportedTypes = ["llama"]
+
+    /// Loads a Hugging Face model folder.
+    ///
+    /// - Throws: `InputError` naming file, field, value and rule for anything missing, broken or not supported.
+    public static func load(directory path: String, kernel: AttentionKernel) throws(InputError) -> LanguageModel {
+        // An unknown family is the first thing to say; its other fields may mean anything.
+        let configurationPath = ModelDirectory.configurationPath(in: path)
+        let type = try ModelConfiguration.modelType(ofFile: configurationPath)
+        guard supportedTypes.contains(type) else {
+            throw InputError(
+                .unsupported, file: configurationPath, field: "model_type", value: type,
+                rule: "must be one of \(supportedTypes.joined(separator: ", "))")
+        }
+        return try LanguageModel(directory: ModelDirectory(path), kernel: kernel)
+    }
+
+    init(directory: ModelDirectory, kernel: AttentionKernel) throws(InputError) {
+        let configuration = directory.configuration
+        try Self.checkSupport(configuration, file: ModelDirectory.configurationPath(in: directory.path))
+        self.directory = directory
+        self.configuration = configuration
+        self.kernel = kernel
+        tokenizer = try directory.tokenizer()
+        decoder = LlamaDecoder(
+            configuration: configuration, weights: try LlamaWeights(directory.weights, configuration: configuration),
+            attention: SampleAttentionOperator(kernel: kernel))
+    }
+
+    private static func checkSupport(_ c: ModelConfiguration, file: String) throws(InputError) {
+        func refuse(_ field: String, _ value: String, _ rule: String) -> InputError {
+            InputError(.unsupported, file: file, field: field, value: value, rule: rule)
+        }
+        guard c.activation == "silu" else { throw refuse("hidden_act", c.activation, "must be silu") }
+        guard !c.hasAttentionBias else { throw refuse("attention_bias", "true", "biases are not supported") }
+        guard !c.hasFeedForwardBias else { throw refuse("mlp_bias", "true", "biases are not supported") }
+        if let window = c.slidingWindow { throw refuse("sliding_window", "\(window)", "must be null for this model_type") }
+    }
+
+    /// Begin-of-text (when the model has one) and the text's tokens.
+    ///
+    /// - Throws: `InputError` (`invalidData`) when the tokenizer gives a token the model has no embedding for.
+    public func promptTokens(for text: String) throws(InputError) -> [Int32] {
+        let tokens = (configuration.beginOfText.map { [$0] } ?? []) + tokenizer.encode(text)
+        try check(tokens)
+        return tokens
+    }
+
+    private func check(_ tokens: [Int32]) throws(InputError) {
+        for token in tokens where token < 0 || token >= configuration.vocabularySize {
+            throw InputError(
+                .invalidData, file: ModelDirectory.configurationPath(in: directory.path), field: "vocab_size", value: "\(configuration.vocabularySize)",
+                rule: "must be above every token of the tokenizer (\(token))")
+        }
+    }
+
+    /// An empty cache for up to `capacity` positions.
+    public func makeCache(capacity: Int) -> KeyValueCache { KeyValueCache(configuration: configuration, capacity: capacity) }
+
+    /// What a prefill cost and kept.
+    public struct PrefillReport: Sendable {
+        public let tokens: Int
+        public let seconds: Double
+        /// Selection and kernel, all layers.
+        public let attentionSeconds: Double
+        public let selectionSeconds: Double
+        /// Kept over causal pairs, all layers and heads.
+        public let density: Double
+        /// One list of layer reports a chunk.
+        public let chunks: [[SampleAttentionOperator.Report]]
+    }
+
+    public struct Prefill: Sendable {
+        /// Scores of the next token: [vocabulary].
+        public let logits: [Float]
+        public let report: PrefillReport
+    }
+
+    /// Runs a prompt through the model and returns the scores of the token after it.
+    ///
+    /// - Parameters:
+    ///   - cache: empty, or filled by earlier chunks of the same prompt; must have room.
+    ///   - chunk: tokens a forward pass takes at once; nil takes all, which is fastest.
+    /// - Throws: `InputError` for an empty prompt, or one past the model's `max_position_embeddings` or the cache.
+    public func prefill(
+        _ tokens: [Int32], cache: KeyValueCache, policy: AttentionPolicy, chunk: Int? = nil
+    ) throws -> Prefill {
+        var observer = NoObserver()
+        return try prefill(tokens, cache: cache, policy: policy, chunk: chunk, observer: &observer)
+    }
+
+    /// The same with an observer of every layer.
+    public func prefill(
+        _ tokens: [Int32], cache: KeyValueCache, policy: AttentionPolicy, chunk: Int? = nil, observer: inout some ForwardObserver
+    ) throws -> Prefill {
+        var logits = [Float](repeating: 0, count: configuration.vocabularySize)
+        let report = try run(tokens, cache: cache, policy: policy, chunk: chunk, observer: &observer) { hidden, rows, isLast in
+            guard isLast else { return }
+            logits.withUnsafeMutableBufferPointer {
+                decoder.logits(hidden: hidden + (rows - 1) * configuration.hiddenSize, rows: 1, into: $0.baseAddress!)
+            }
+        }
+        return Prefill(logits: logits, report: report)
+    }
+
+    /// Chunk after chunk; `body` gets each chunk's final hidden states [rows][hidden].
+    func run(
+        _ tokens: [Int32], cache: KeyValueCache, policy: AttentionPolicy, chunk: Int?, observer: inout some ForwardObserver,
+        _ body: (_ hidden: UnsafePointer<Float>, _ rows: Int, _ isLast: Bool) throws -> Void
+    ) throws -> PrefillReport {
+        try checkRoom(tokens, cache: cache)
+        let start = ContinuousClock.now
+        let step = min(chunk ?? tokens.count, tokens.count)
+        precondition(step > 0, "a chunk holds at least one token")
+        let promptLength = cache.count + tokens.count
+        let hidden = AlignedBuffer<Float>(count: step * configuration.hiddenSize)
+        let workspace = AttentionWorkspace()
+        var chunks: [[SampleAttentionOperator.Report]] = []
+        for first in stride(from: 0, to: tokens.count, by: step) {
+            let part = tokens[first..<min(first + step, tokens.count)]
+            chunks.append(
+                try decoder.forward(
+                    part, cache: cache, promptLength: promptLength, policy: policy, workspace: workspace, hidden: hidden.base,
+                    observer: &observer))
+            try body(UnsafePointer(hidden.base), part.count, part.endIndex == tokens.count)
+        }
+        return Self.report(chunks, tokens: tokens.count, seconds: (ContinuousClock.now - start).seconds)
+    }
+
+    private func checkRoom(_ tokens: [Int32], cache: KeyValueCache) throws(InputError) {
+        guard !tokens.isEmpty else { throw InputError(.usage, field: "prompt", value: "0 tokens", rule: "must not be empty") }
+        try check(tokens)
+        let needed = cache.count + tokens.count
+        guard needed <= configuration.maximumPositions else {
+            throw InputError(
+                .usage, field: "prompt", value: "\(needed) tokens",
+                rule: "must fit the model's max_position_embeddings of \(configuration.maximumPositions)")
+        }
+        guard needed <= cache.capacity else {
+            throw InputError(.usage, field: "prompt", value: "\(needed) tokens", rule: "must fit the cache of \(cache.capacity)")
+        }
+    }
+
+    private static func report(_ chunks: [[SampleAttentionOperator.Report]], tokens: Int, seconds: Double) -> PrefillReport {
+        let layers = chunks.flatMap(\.self)
+        let kept = layers.reduce(0) { $0 + $1.keptPairs.reduce(0, +) }
+        let causal = layers.reduce(0) { $0 + $1.causalPairs * $1.keptPairs.count }
+        let selection = layers.reduce(0) { $0 + $1.selectionSeconds }
+        return PrefillReport(
+            tokens: tokens, seconds: seconds, attentionSeconds: layers.reduce(selection) { $0 + $1.kernelSeconds },
+            selectionSeconds: selection, density: Double(kept) / Double(causal), chunks: chunks)
+    }
+}

@@ -1,0 +1,41 @@
+import AttentionCore
+
+/// The key columns one head keeps beside its window, and what the sampled rows say about them.
+public struct StripeSelection: Sendable, Hashable {
+    /// Key positions, ascending.
+    public let columns: [Int32]
+    /// The share of the sampled rows' mass that window and columns hold: an average over sampled rows, not a minimum.
+    public let sampledMass: Double
+
+    /// The fewest columns, by descending mass (ties to the lower position), so that the kept share reaches α.
+    ///
+    /// Window-aware: `columnMass` is the mass outside the window, and `(window mass + Σ selected) / rows ≥ α`.
+    /// The paper's rule: `columnMass` is all mass, and `Σ selected / rows ≥ α` whatever the window holds.
+    /// Sinks are kept first and count. α = 1 keeps every column with any mass.
+    ///
+    /// - Parameters:
+    ///   - columnMass: [keyCount], from `SampledScores.columnMasses`.
+    ///   - rows: the number of sampled rows; each carries a total mass of 1.
+    /// Complexity: O(keyCount log keyCount).
+    /// Source: SampleAttention (arXiv 2406.15486), score-based key-value filtering.
+    public static func fewest(columnMass: [Float], rows: Int, parameters: SampleAttentionParameters) -> StripeSelection {
+        let total = Double(rows)
+        let outside = columnMass.reduce(0.0) { $0 + Double($1) }
+        let windowMass = parameters.columnScoring == .windowAware ? max(0, total - outside) : 0
+        let target = parameters.alpha == .one ? Double.infinity : parameters.alpha.value * total - windowMass
+
+        let sinks = min(parameters.sinks, columnMass.count)
+        var kept = columnMass.prefix(sinks).reduce(0.0) { $0 + Double($1) }
+        var columns = (0..<Int32(sinks)).map(\.self)
+        if kept < target {
+            let candidates = (sinks..<columnMass.count).filter { columnMass[$0] > 0 }
+                .sorted { (columnMass[$1], $0) < (columnMass[$0], $1) }
+            for column in candidates {
+                columns.append(Int32(column))
+                kept += Double(columnMass[column])
+                if kept >= target { break }
+            }
+        }
+        return StripeSelection(columns: columns.sorted(), sampledMass: rows == 0 ? 1 : min(1, (windowMass + kept) / total))
+    }
+}
