@@ -1,0 +1,95 @@
+extension ScatterPlot {
+    private static let others = SeriesLook(number: 0)
+    private static let front = SeriesLook(number: 3)
+
+    var figure: FigureParts {
+        let frame = ChartFrame(x: x, y: y, points: points.map { ($0.x, $0.y) })
+        // From left to right, so that the arrow keys walk the way the eye does.
+        let placed = points.compactMap { point in frame.place(point.x, point.y).map { (point, $0) } }
+            .sorted { ($0.1.x, $0.0.label) < ($1.1.x, $1.0.label) }
+        let isTwofold = placed.contains { $0.0.isOnFront } && placed.contains { !$0.0.isOnFront }
+        let legend = [
+            Self.front.legendItem(frontName, withLine: true), Self.others.legendItem(othersName, withLine: false, isOther: true),
+        ]
+        return FigureParts(
+            title: title, caption: caption, legend: isTwofold ? SeriesLook.legend(legend) : "",
+            drawing: frame.svg(title: title, content: drawing(placed, in: frame)), values: values)
+    }
+
+    private func drawing(_ placed: [(point: Point, place: (x: Double, y: Double))], in frame: ChartFrame) -> String {
+        guard !placed.isEmpty else { return "" }
+        let joined = placed.filter(\.point.isOnFront)
+        let path = joined.enumerated().map { index, item in
+            (index == 0 ? "M" : "L") + HTMLText.coordinate(item.place.x) + " " + HTMLText.coordinate(item.place.y)
+        }
+        let line = path.count > 1 ? "<path class=\"line\" d=\"\(path.joined())\"/>\n" : ""
+        let marks = placed.enumerated().map { column, item in (item.point.isOnFront, mark(item.point, item.place, column, frame)) }
+        return "<g class=\"other\">\n\(marks.filter { !$0.0 }.map(\.1).joined())</g>\n"
+            + "<g class=\"\(Self.front.colourClass)\">\n\(line)\(marks.filter(\.0).map(\.1).joined())</g>\n"
+            + names(of: joined, among: placed.map(\.place), in: frame)
+    }
+
+    private func mark(_ point: Point, _ place: (x: Double, y: Double), _ column: Int, _ frame: ChartFrame) -> String {
+        let look = point.isOnFront ? Self.front : Self.others
+        let mark = SVGMark(
+            label: frame.label(point.label, point.x, point.y), row: 0, column: column, isFirst: column == 0, role: "img")
+        return mark.svg(look.shape(at: place, radius: 11, kind: "hit") + look.shape(at: place, radius: point.isOnFront ? 5 : 4))
+    }
+
+    /// The names of the front's points, each at the corner of its point where it covers the least of the other points and of the
+    /// line; none where it would run into another name.
+    private func names(
+        of joined: [(point: Point, place: (x: Double, y: Double))], among places: [(x: Double, y: Double)], in frame: ChartFrame
+    ) -> String {
+        let alongLine = zip(joined, joined.dropFirst()).flatMap { Self.places(from: $0.place, to: $1.place) }
+        let obstacles = places + alongLine
+        var taken: [NameBox] = []
+        for (point, place) in joined {
+            let name = DisplayWidth.truncated(point.label, to: 24)
+            let free = NameBox.corners(of: place, name: name).filter { box in
+                frame.contains(box.x, box.y) && !taken.contains { $0.overlaps(box) }
+            }
+            if let best = free.min(by: { $0.covered(obstacles) < $1.covered(obstacles) }) { taken.append(best) }
+        }
+        return taken.map { box in
+            frame.text(box.name, box.x.lowerBound, box.y.upperBound - 4, "start", " class=\"name\" aria-hidden=\"true\"")
+        }.joined()
+    }
+
+    /// Ten places along a straight line, its start included.
+    private static func places(from start: (x: Double, y: Double), to end: (x: Double, y: Double)) -> [(x: Double, y: Double)] {
+        (0 ..< 10).map { step in
+            let share = Double(step) / 10
+            return (x: start.x + share * (end.x - start.x), y: start.y + share * (end.y - start.y))
+        }
+    }
+
+    private var values: TextTable {
+        let rows = points.map { [$0.label, x.format.text($0.x), y.format.text($0.y), $0.isOnFront ? "yes" : ""] }
+        return TextTable(columns: [.left("name"), .right(x.label), .right(y.label), .left(frontName)], rows: rows)
+    }
+}
+
+/// The room that a name beside a point takes.
+private struct NameBox {
+    let name: String
+    let x: ClosedRange<Double>
+    let y: ClosedRange<Double>
+
+    /// Above right, above left, below left and below right of a place.
+    static func corners(of place: (x: Double, y: Double), name: String) -> [NameBox] {
+        let width = 7 * Double(DisplayWidth.of(name))
+        let right = place.x + 8 ... place.x + 8 + width
+        let left = place.x - 8 - width ... place.x - 8
+        let above = place.y - 20 ... place.y - 3
+        let below = place.y + 3 ... place.y + 20
+        return [(right, above), (left, above), (left, below), (right, below)].map { NameBox(name: name, x: $0, y: $1) }
+    }
+
+    func overlaps(_ other: NameBox) -> Bool { x.overlaps(other.x) && y.overlaps(other.y) }
+
+    /// How many of the places the name would hide.
+    func covered(_ places: [(x: Double, y: Double)]) -> Int {
+        places.count { (x.lowerBound - 5 ... x.upperBound + 5).contains($0.x) && (y.lowerBound - 4 ... y.upperBound + 4).contains($0.y) }
+    }
+}
