@@ -59,7 +59,7 @@ let package = Package(
         // Models and what is asked of them.
         library("ModelFormats", ["AttentionCore", crypto]),
         library("LanguageModels", ["AttentionCore", "AttentionKernels", "SampleAttention", "ModelFormats", "LinearAlgebra"]),
-        library("Evaluation", ["AttentionCore", "LanguageModels", "ModelFormats", "SampleAttention"]),
+        library("Evaluation", ["AttentionCore", "LanguageModels", "ModelFormats", "LinearAlgebra"]),
         library("HaystackModel", ["AttentionCore"], resources: [.copy("haystack-13m"), .copy("text")]),
 
         // What people see.
@@ -86,7 +86,7 @@ let package = Package(
         tests("ModelFormats", ["ModelFormats", "HaystackModel"], resources: [.copy("golden")]),
         tests("LanguageModels", ["LanguageModels", "ModelFormats", "HaystackModel"], resources: [.copy("golden")]),
         tests("Evaluation", ["Evaluation", "LanguageModels", "ModelFormats", "HaystackModel"]),
-        tests("Reporting", ["Reporting"]),
+        tests("Reporting", ["Reporting", "AttentionCore"]),
         tests("EndToEnd", ["HaystackModel"]),
     ],
     swiftLanguageModes: [.v6]

@@ -1,3 +1,5 @@
+import AttentionCore
+import Foundation
 import LinearAlgebra
 
 /// The distribution over query rows of the mass a pattern keeps, r_i = Σ_{j kept} P_ij.
@@ -9,6 +11,11 @@ public struct RetainedMass: Hashable, Sendable, Codable {
     /// The query index (from the first query row) with the minimum; the first one on ties.
     public let worstQuery: Int
 
+    private enum CodingKeys: String, CodingKey {
+        case mean, p1, p5, median, worstQuery
+        case minimum = "min"
+    }
+
     /// - Parameter rows: r_i of each query row; must not be empty.
     public init(rows: [Double]) {
         precondition(!rows.isEmpty, "a distribution needs at least one row")
@@ -19,5 +26,13 @@ public struct RetainedMass: Hashable, Sendable, Codable {
         p5 = Quantiles.ofSorted(sorted, 0.05)
         median = Quantiles.ofSorted(sorted, 0.5)
         worstQuery = rows.firstIndex(of: minimum) ?? 0
+    }
+
+    /// From two kernel runs, without stored probabilities: r_i = exp(LSE_kept(i) − LSE_all(i)).
+    ///
+    /// Shapes: `kept` and `all` [queryHeads][queryCount], natural logarithms.
+    public init(head: Int, of shape: AttentionShape, kept: UnsafePointer<Float>, all: UnsafePointer<Float>) {
+        let first = head * shape.queryCount
+        self.init(rows: (first..<first + shape.queryCount).map { min(1, exp(Double(kept[$0]) - Double(all[$0]))) })
     }
 }

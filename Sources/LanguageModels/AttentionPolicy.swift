@@ -5,7 +5,12 @@ import SampleAttention
 public struct AttentionPolicy: Sendable {
     /// A short name for tables and JSON, such as `dense` or `tuned`.
     public let name: String
-    let choose: @Sendable (_ layer: Int, _ queryHeads: Int, _ promptLength: Int) -> [SampleAttentionParameters]
+    private let choose: @Sendable (_ layer: Int, _ queryHeads: Int, _ promptLength: Int) -> [SampleAttentionParameters]
+
+    /// The parameters of each query head of a layer, for a prompt of this length.
+    public func parameters(layer: Int, queryHeads: Int, promptLength: Int) -> [SampleAttentionParameters] {
+        choose(layer, queryHeads, promptLength)
+    }
 
     /// Full attention everywhere.
     public static let dense = fixed(.dense, name: "dense")

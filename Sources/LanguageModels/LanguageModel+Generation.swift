@@ -1,4 +1,5 @@
 import AttentionCore
+import ModelFormats
 import SampleAttention
 
 extension LanguageModel {

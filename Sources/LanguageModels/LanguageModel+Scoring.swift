@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import ModelFormats
 
 extension LanguageModel {
     /// The model's opinion at every position of a text.

@@ -57,7 +57,7 @@ struct LlamaDecoder: Sendable {
             let output = MutableHeadTensor(
                 projection: activations.attended.base, heads: c.queryHeads, tokens: count, dimension: c.headDimension)
             let report = try attention.attend(
-                inputs, parameters: policy.choose(layer, c.queryHeads, promptLength), promptLength: promptLength, output: output,
+                inputs, parameters: policy.parameters(layer: layer, queryHeads: c.queryHeads, promptLength: promptLength), promptLength: promptLength, output: output,
                 workspace: workspace)
             reports.append(report)
             try observer.attended(layer: layer, inputs: inputs, output: output.readOnly)

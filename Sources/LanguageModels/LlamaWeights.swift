@@ -12,7 +12,7 @@ final class Weights: Sendable {
         outputs = shape[0]
         inputs = shape.count > 1 ? shape[1] : 1
         storage = AlignedBuffer(count: outputs * inputs)
-        try archive.read(name, shape: shape, into: storage.elements)
+        try archive.read(name, shape: shape, into: storage.base)
     }
 
     var base: UnsafePointer<Float> { UnsafePointer(storage.base) }

@@ -1,0 +1,91 @@
+import AttentionCore
+import LanguageModels
+import LinearAlgebra
+import ModelFormats
+
+/// Runs tasks and texts through a model with one attention policy.
+public struct Evaluator: Sendable {
+    public let model: LanguageModel
+    public let policy: AttentionPolicy
+    /// Tokens a prefill takes at once; nil takes all.
+    public let chunk: Int?
+
+    public init(model: LanguageModel, policy: AttentionPolicy, chunk: Int? = nil) {
+        self.model = model
+        self.policy = policy
+        self.chunk = chunk
+    }
+
+    /// One task's outcome.
+    public struct Outcome: Sendable {
+        public let right, of: Int
+        public let prefill: LanguageModel.PrefillReport
+        /// What the model answered; nil for interleaved tasks.
+        public let answer: String?
+    }
+
+    /// - Throws: `InputError` when the prompt does not fit the model.
+    public func run(_ task: EvaluationTask) throws -> Outcome {
+        switch task.content {
+        case .question(let prompt, let answer): try ask(prompt, expecting: answer)
+        case .interleaved(let text, let answers): try readAlong(text, answers: answers)
+        }
+    }
+
+    private func ask(_ prompt: String, expecting expected: String) throws -> Outcome {
+        let tokens = try model.promptTokens(for: prompt)
+        // Room for the answer written less compactly than the tokenizer would, and its newline.
+        let limit = 2 * model.tokenizer.encode(" " + expected).count + 8
+        let generation = try model.generate(tokens, maxTokens: limit, policy: policy, chunk: chunk, sampler: TokenSampler()) { tokens in
+            model.tokenizer.decode(tokens).contains("\n")
+        }
+        let text = model.tokenizer.decode(generation.tokens)
+        let line = text.prefix { $0 != "\n" }
+        let answer = String(line.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+        return Outcome(right: answer == expected ? 1 : 0, of: 1, prefill: generation.prefill, answer: answer)
+    }
+
+    private func readAlong(_ text: String, answers: [Range<Int>]) throws -> Outcome {
+        let encoding = model.tokenizer.encodeWithOffsets(text)
+        let begin = model.configuration.beginOfText.map { [$0] } ?? []
+        let tokens = begin + encoding.ids
+        let scores = try model.score(tokens, policy: policy, chunk: chunk)
+        let right = answers.filter { span in
+            encoding.ids.indices.filter { encoding.scalarRanges[$0].overlaps(span) }.allSatisfy { index in
+                let position = index + begin.count
+                return position > 0 && scores.firstChoices[position - 1] == tokens[position]
+            }
+        }
+        return Outcome(right: right.count, of: answers.count, prefill: scores.report, answer: nil)
+    }
+
+    /// Loss on windows of a text.
+    public struct Perplexity: Sendable {
+        /// Mean negative log-likelihood a token over all windows, in nats; its exponential is the perplexity.
+        public let negativeLogLikelihood: Double
+        public let density: Double
+        public let prefillSeconds: Double
+    }
+
+    /// Each window is begin-of-text and the `length` − 1 tokens from its offset: 0, stride, 2 · stride, …
+    ///
+    /// - Parameter tokens: the whole text's tokens, without begin-of-text.
+    /// - Throws: `InputError` (`invalidData`) when the text is too short for the last window.
+    public func perplexity(_ tokens: [Int32], length: Int, windows: Int, stride: Int, file: String) throws -> Perplexity {
+        let begin = model.configuration.beginOfText.map { [$0] } ?? []
+        let own = length - begin.count
+        let needed = (windows - 1) * stride + own
+        guard own > 1, tokens.count >= needed else {
+            throw InputError(
+                .invalidData, file: file, value: "\(tokens.count) tokens", rule: "must hold the \(needed) tokens that \(windows) windows need")
+        }
+        let scores = try (0..<windows).map { window in
+            try model.score(begin + tokens[window * stride..<window * stride + own], policy: policy, chunk: chunk)
+        }
+        let count = Double(windows)
+        return Perplexity(
+            negativeLogLikelihood: scores.reduce(0) { $0 + $1.negativeLogLikelihood } / count,
+            density: scores.reduce(0) { $0 + $1.report.density } / count,
+            prefillSeconds: Quantiles.median(scores.map(\.report.seconds)))
+    }
+}

@@ -1,0 +1,76 @@
+import AttentionCore
+import ModelFormats
+
+/// Makes needle-in-a-haystack prompts: facts to look up, strewn over a text, and one of them asked at the end.
+public struct NeedlePrompt: Sendable {
+    private let tokenizer: Tokenizer
+    private let paragraphs: [(text: String, tokens: Int)]
+
+    private static let qualities = [
+        "amber", "ancient", "bitter", "brave", "broken", "clever", "copper", "crimson", "distant", "dusty", "eager", "gentle", "golden",
+        "hidden", "hollow", "ivory", "jolly", "lonely", "merry", "misty", "narrow", "noble", "patient", "quiet", "rapid", "royal",
+        "silver", "sleepy", "solemn", "swift",
+    ]
+    private static let things = [
+        "anchor", "arrow", "beacon", "bridge", "candle", "castle", "cherry", "comet", "daisy", "dragon", "engine", "falcon", "garden",
+        "hammer", "island", "jewel", "kettle", "lantern", "meadow", "needle", "orchard", "pearl", "rabbit", "river", "sailor", "temple",
+        "thunder", "valley", "violin", "willow",
+    ]
+
+    /// - Parameter text: the haystack; its lines are never cut.
+    public init(text: String, tokenizer: Tokenizer) {
+        self.tokenizer = tokenizer
+        paragraphs = text.split(separator: "\n").map { line in
+            let paragraph = line + "\n"
+            return (String(paragraph), tokenizer.encode(String(paragraph)).count)
+        }
+    }
+
+    /// A prompt of at most `length` tokens, begin-of-text and answer included, with `facts` facts.
+    ///
+    /// - Throws: `InputError` (`usage`) when the facts alone do not fit.
+    public func task(length: Int, facts count: Int = 8, seed: UInt64, number: Int) throws(InputError) -> EvaluationTask {
+        var random = SeededGenerator.derived(seed: seed, length, number)
+        var names: [String] = []
+        while names.count < count {
+            let name = "\(Self.qualities.randomElement(using: &random)!) \(Self.things.randomElement(using: &random)!)"
+            if !names.contains(name) { names.append(name) }
+        }
+        let codes = names.map { _ in String((0..<5).map { _ in "0123456789".randomElement(using: &random)! }) }
+        let facts = zip(names, codes).map { "The secret code of \($0) is \($1).\n" }
+        let asked = Int(random.next() % UInt64(count))
+        let question = "Question: What is the secret code of \(names[asked])?\nAnswer:"
+        let room = length - 2 - tokenizer.encode(facts.joined() + question + " \(codes[asked])\n").count
+        guard room > 0 else {
+            throw InputError(.usage, field: "length", value: "\(length)", rule: "is too short for \(count) facts and a question")
+        }
+        let hay = haystack(room: room, random: &random)
+        let spots = facts.map { _ in Int(random.next() % UInt64(hay.count + 1)) }.sorted()
+        var prompt = ""
+        var next = 0
+        for index in 0...hay.count {
+            while next < spots.count, spots[next] == index {
+                prompt += facts[next]
+                next += 1
+            }
+            if index < hay.count { prompt += hay[index] }
+        }
+        return EvaluationTask(
+            id: "needle-\(length)-\(number)", name: "needle", length: length,
+            content: .question(prompt: prompt + question, answer: codes[asked]))
+    }
+
+    /// Consecutive paragraphs from a random place in the first half, wrapping around, of at most `room` tokens.
+    private func haystack(room: Int, random: inout SeededGenerator) -> [String] {
+        guard !paragraphs.isEmpty else { return [] }
+        var index = Int(random.next() % UInt64(max(1, paragraphs.count / 2)))
+        var hay: [String] = []
+        var used = 0
+        while used + paragraphs[index].tokens <= room {
+            hay.append(paragraphs[index].text)
+            used += paragraphs[index].tokens
+            index = (index + 1) % paragraphs.count
+        }
+        return hay
+    }
+}

@@ -1,0 +1,42 @@
+import AttentionCore
+import AttentionKernels
+import HeadProfiling
+import LanguageModels
+import SampleAttention
+
+/// Measures the true retained mass of a policy on the run it shapes: every layer's Q and K as they are with sparse
+/// attention upstream, every query row, r_i = exp(LSE_kept(i) − LSE_all(i)).
+///
+/// Costs a selection and two kernel runs a layer; meant for untimed passes over a whole (unchunked) prompt.
+public struct RetainedMassAudit: ForwardObserver {
+    private let sampleAttention: SampleAttentionOperator
+    private let policy: AttentionPolicy
+    private let workspace = AttentionWorkspace()
+    /// One distribution over query rows for each layer and head.
+    public private(set) var heads: [RetainedMass] = []
+
+    public init(kernel: AttentionKernel, policy: AttentionPolicy) {
+        sampleAttention = SampleAttentionOperator(kernel: kernel)
+        self.policy = policy
+    }
+
+    /// Mean over all rows, heads and layers.
+    public var mean: Double { heads.reduce(0) { $0 + $1.mean } / Double(max(1, heads.count)) }
+    /// The least retained mass of any row of any head.
+    public var minimum: Double { heads.map(\.minimum).min() ?? 1 }
+
+    public mutating func attended(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) throws {
+        let shape = inputs.shape
+        let rows = shape.queryHeads * shape.queryCount
+        let scratch = AlignedBuffer<Float>(count: rows * shape.headDimension)
+        let target = MutableHeadTensor(projection: scratch.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
+        let kept = AlignedBuffer<Float>(count: rows)
+        let all = AlignedBuffer<Float>(count: rows)
+        let parameters = policy.parameters(layer: layer, queryHeads: shape.queryHeads, promptLength: shape.keyCount)
+        for (parameters, sums) in [(parameters, kept.base), (parameters.map { _ in .dense }, all.base)] {
+            _ = try sampleAttention.attend(
+                inputs, parameters: parameters, promptLength: shape.keyCount, output: target, logSumExp: sums, workspace: workspace)
+        }
+        heads += (0..<shape.queryHeads).map { RetainedMass(head: $0, of: shape, kept: kept.base, all: all.base) }
+    }
+}

@@ -1,0 +1,171 @@
+import ArgumentParser
+import AttentionCore
+import Evaluation
+import Foundation
+import LanguageModels
+import LinearAlgebra
+import Reporting
+import SampleAttention
+
+/// `evaluate`: task accuracy and perplexity with one attention.
+struct EvaluateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evaluate", abstract: "Score long-context tasks and perplexity.",
+        discussion: """
+            Task files are JSON Lines: {"id","task","length","prompt","answer"}, right when the greedy answer up to the newline equals \
+            the answer; or {"id","task","length","text","answers":[{"start","end"}]}, where each span is right when all its tokens are \
+            the first choice given what precedes them. Perplexity windows are begin-of-text and the tokens from offset 0, stride, …
+            """)
+
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var attention: AttentionOptions
+
+    @Option(help: ArgumentHelp("Task file; repeatable.", valueName: "file"))
+    var tasks: [String] = []
+
+    @Option(help: ArgumentHelp("Text whose loss is measured; repeatable.", valueName: "file"))
+    var perplexity: [String] = []
+
+    @Option(help: ArgumentHelp("Only tasks of this length, and the perplexity window; repeatable.", valueName: "tokens"))
+    var length: [Int] = []
+
+    @Option(help: "Tasks of each kind and length at most (default: all).")
+    var count: Int?
+
+    @Option(help: "Perplexity windows.")
+    var windows = 3
+
+    @Option(help: "Tokens between the starts of perplexity windows.")
+    var stride = 32768
+
+    @Option(help: "Tokens the prefill takes at once (default: all).")
+    var chunk: Int?
+
+    func run() throws {
+        guard !tasks.isEmpty || !perplexity.isEmpty else {
+            throw InputError(.usage, field: "tasks", rule: "give --tasks or --perplexity")
+        }
+        if let count { _ = try ParameterOptions.count(count, "count", atLeast: 1) }
+        if let chunk { _ = try ParameterOptions.count(chunk, "chunk", atLeast: 1) }
+        _ = try ParameterOptions.count(windows, "windows", atLeast: 1)
+        _ = try ParameterOptions.count(stride, "stride", atLeast: 1)
+        let session = try model.open()
+        let policy = try attention.policy(session)
+        for length in length { try TextOptions.check(length, session: session) }
+        let evaluator = Evaluator(model: session.model, policy: policy, chunk: chunk)
+        let groups = try TaskGroups(files: tasks, lengths: length, count: count)
+        let result = EvaluationResult(
+            model: try session.identity(), provenance: session.provenance(lengths: length), attention: policy.name,
+            tasks: try groups.evaluate(evaluator, label: "tasks"), perplexity: try losses(evaluator, session: session))
+        if session.json { JSONOutput.print(result) } else { print(result.tables, terminator: "") }
+    }
+
+    private func losses(_ evaluator: Evaluator, session: Session) throws -> [EvaluationResult.Loss] {
+        let lengths = length.isEmpty ? [4096] : Set(length).sorted()
+        let texts = try perplexity.map { path throws(InputError) in try PromptText(path: path, session: session) }
+        return try texts.flatMap { text in
+            try lengths.map { length in
+                let loss = try evaluator.perplexity(text.tokens, length: length, windows: windows, stride: stride, file: text.path)
+                return EvaluationResult.Loss(
+                    file: text.name, length: length, windows: windows, nll: loss.negativeLogLikelihood, density: loss.density,
+                    prefillSeconds: loss.prefillSeconds)
+            }
+        }
+    }
+}
+
+/// Tasks by kind and length, in file order.
+struct TaskGroups {
+    private(set) var groups: [(name: String, length: Int, tasks: [EvaluationTask])] = []
+
+    init(files: [String], lengths: [Int], count: Int?) throws(InputError) {
+        for file in files {
+            for task in try TaskFile.read(file) where lengths.isEmpty || lengths.contains(task.length) { add(task, count: count) }
+        }
+        guard files.isEmpty || !groups.isEmpty else {
+            throw InputError(
+                .usage, file: files[0], field: "length", value: lengths.map(String.init).joined(separator: ", "), rule: "no task has this length")
+        }
+        groups.sort { ($0.name, $0.length) < ($1.name, $1.length) }
+    }
+
+    init(_ tasks: [EvaluationTask]) { for task in tasks { add(task, count: nil) } }
+
+    private mutating func add(_ task: EvaluationTask, count: Int?) {
+        if let index = groups.firstIndex(where: { $0.name == task.name && $0.length == task.length }) {
+            if groups[index].tasks.count < count ?? .max { groups[index].tasks.append(task) }
+        } else {
+            groups.append((task.name, task.length, [task]))
+        }
+    }
+
+    func evaluate(_ evaluator: Evaluator, label: String) throws -> [EvaluationResult.Score] {
+        let progress = ProgressBar(label, total: groups.reduce(0) { $0 + $1.tasks.count })
+        defer { progress.finish() }
+        return try groups.map { name, length, tasks in
+            let outcomes = try tasks.map { task in
+                let outcome = try evaluator.run(task)
+                progress.advance(status: task.id)
+                return outcome
+            }
+            return EvaluationResult.Score(task: name, length: length, outcomes: outcomes)
+        }
+    }
+}
+
+/// What `evaluate` prints.
+struct EvaluationResult: Encodable {
+    struct Score: Encodable {
+        let task: String
+        let length, right, of: Int
+        let density, prefillSeconds, attentionSeconds, selectionSeconds: Double
+
+        init(task: String, length: Int, outcomes: [Evaluator.Outcome]) {
+            self.task = task
+            self.length = length
+            right = outcomes.reduce(0) { $0 + $1.right }
+            of = outcomes.reduce(0) { $0 + $1.of }
+            density = outcomes.reduce(0) { $0 + $1.prefill.density } / Double(outcomes.count)
+            prefillSeconds = Quantiles.median(outcomes.map(\.prefill.seconds))
+            attentionSeconds = Quantiles.median(outcomes.map(\.prefill.attentionSeconds))
+            selectionSeconds = Quantiles.median(outcomes.map(\.prefill.selectionSeconds))
+        }
+    }
+
+    struct Loss: Encodable {
+        let file: String
+        let length, windows: Int
+        let nll, density, prefillSeconds: Double
+    }
+
+    let model: TunedConfig.ModelIdentity
+    let provenance: TunedConfig.Provenance
+    let attention: String
+    let tasks: [Score]
+    let perplexity: [Loss]
+
+    var tables: String {
+        var text = "attention \(attention)\n"
+        if !tasks.isEmpty {
+            var table = TextTable(columns: [.left("task")] + ["length", "right", "of", "density", "prefill s"].map { .right($0) })
+            for row in tasks {
+                table.append([
+                    row.task, "\(row.length)", "\(row.right)", "\(row.of)", NumberFormat.percent(row.density),
+                    NumberFormat.fixed(row.prefillSeconds, decimals: 3),
+                ])
+            }
+            text += "\n" + table.text()
+        }
+        if !perplexity.isEmpty {
+            var table = TextTable(columns: [.left("text")] + ["length", "nats a token", "density", "prefill s"].map { .right($0) })
+            for row in perplexity {
+                table.append([
+                    row.file, "\(row.length)", NumberFormat.fixed(row.nll, decimals: 4), NumberFormat.percent(row.density),
+                    NumberFormat.fixed(row.prefillSeconds, decimals: 3),
+                ])
+            }
+            text += "\n" + table.text()
+        }
+        return text
+    }
+}

@@ -1,0 +1,135 @@
+import ArgumentParser
+import AttentionCore
+import Foundation
+import LanguageModels
+import SampleAttention
+
+/// `generate`: continue a prompt, with any attention in the prefill.
+struct GenerateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "generate", abstract: "Continue a prompt; the prefill attends as told, decoding is dense.")
+
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var attention: AttentionOptions
+
+    @Option(help: "The prompt.")
+    var prompt: String?
+
+    @Option(help: ArgumentHelp("File that holds the prompt, UTF-8; - for standard input.", valueName: "file"))
+    var promptFile: String?
+
+    @Option(help: "New tokens at most.")
+    var maxTokens = 64
+
+    @Option(help: "0 is greedy; larger draws from flatter distributions.")
+    var temperature = 0.0
+
+    @Option(help: "Draw only from the likeliest tokens that together reach this probability.")
+    var topP = 1.0
+
+    @Option(help: "Tokens the prefill takes at once (default: all).")
+    var chunk: Int?
+
+    func run() throws {
+        let text = try promptText()
+        guard !text.isEmpty else { throw InputError(.usage, field: "prompt", value: "0 characters", rule: "must not be empty") }
+        _ = try ParameterOptions.count(maxTokens, "max-tokens", atLeast: 1)
+        if let chunk { _ = try ParameterOptions.count(chunk, "chunk", atLeast: 1) }
+        let sampler = try TokenSampler(temperature: temperature, topP: Fraction(topP, field: "top-p"), seed: model.machine.seed)
+        let session = try model.open()
+        let policy = try attention.policy(session)
+        let tokens = try session.model.promptTokens(for: text)
+
+        var printer = StreamingText(session: session)
+        let generation = try session.model.generate(
+            tokens, maxTokens: maxTokens, policy: policy, chunk: chunk, sampler: sampler,
+            onToken: { if !session.json { printer.append($0) } })
+        if session.json {
+            JSONOutput.print(
+                GenerationResult(
+                    generation: generation, policy: policy, text: session.model.tokenizer.decode(generation.tokens),
+                    model: try session.identity(), provenance: session.provenance()))
+        } else {
+            printer.finish()
+            Message.write(Self.summary(generation, policy: policy))
+        }
+    }
+
+    private func promptText() throws(InputError) -> String {
+        switch (prompt, promptFile) {
+        case (let text?, nil): return text
+        case (nil, "-"?):
+            guard let text = String(data: FileHandle.standardInput.readDataToEndOfFile(), encoding: .utf8) else {
+                throw InputError(.invalidData, file: "standard input", rule: "the text must be UTF-8")
+            }
+            return text
+        case (nil, let path?): return try PromptText.read(path)
+        default: throw InputError(.usage, field: "prompt", rule: "give either --prompt or --prompt-file")
+        }
+    }
+
+    private static func summary(_ generation: LanguageModel.Generation, policy: AttentionPolicy) -> String {
+        let report = generation.prefill
+        func seconds(_ value: Double) -> String { String(format: "%.3f s", value) }
+        return "\(policy.name) attention: \(report.tokens) tokens prefilled in \(seconds(report.seconds)) "
+            + "(attention \(seconds(report.attentionSeconds)), of it selection \(seconds(report.selectionSeconds))), "
+            + "density \(String(format: "%.3f", report.density)); \(generation.tokens.count) tokens in \(seconds(generation.decodeSeconds))"
+    }
+}
+
+/// Prints tokens as they come, holding back bytes that do not form a character yet.
+private struct StreamingText {
+    let session: Session
+    private var tokens: [Int32] = []
+    private var printed = 0
+
+    init(session: Session) { self.session = session }
+
+    mutating func append(_ token: Int32) {
+        tokens.append(token)
+        let text = session.model.tokenizer.decode(tokens)
+        if !text.hasSuffix("\u{FFFD}") { flush(text) }
+    }
+
+    mutating func finish() {
+        flush(session.model.tokenizer.decode(tokens))
+        print()
+    }
+
+    private mutating func flush(_ text: String) {
+        FileHandle.standardOutput.write(Data(text.utf8.dropFirst(printed)))
+        printed = text.utf8.count
+    }
+}
+
+/// What `generate --json` prints.
+private struct GenerationResult: Encodable {
+    let model: TunedConfig.ModelIdentity
+    let provenance: TunedConfig.Provenance
+    let attention, text: String
+    let tokens: [Int32]
+    let promptTokens: Int
+    let prefillSeconds, attentionSeconds, selectionSeconds, decodeSeconds, density: Double
+    /// Mean over layers and heads of the sampled rows' mass that the pattern keeps: what the selection saw, not a bound.
+    let sampledMass: Double
+
+    init(
+        generation: LanguageModel.Generation, policy: AttentionPolicy, text: String, model: TunedConfig.ModelIdentity,
+        provenance: TunedConfig.Provenance
+    ) {
+        self.model = model
+        self.provenance = provenance
+        attention = policy.name
+        self.text = text
+        tokens = generation.tokens
+        let report = generation.prefill
+        promptTokens = report.tokens
+        prefillSeconds = report.seconds
+        attentionSeconds = report.attentionSeconds
+        selectionSeconds = report.selectionSeconds
+        decodeSeconds = generation.decodeSeconds
+        density = report.density
+        let masses = report.chunks.flatMap { $0.flatMap(\.sampledMass) }
+        sampledMass = masses.reduce(0, +) / Double(masses.count)
+    }
+}

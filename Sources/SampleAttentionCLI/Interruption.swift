@@ -1,0 +1,21 @@
+import Dispatch
+import Foundation
+
+/// Ends the program on Ctrl-C or a polite kill, after a last word and after whatever must not be cut short.
+final class Interruption {
+    private var sources: [any DispatchSourceSignal] = []
+
+    /// - Parameter lastWord: runs on another thread, settles what is being written, and returns what to tell the user.
+    init(lastWord: @escaping @Sendable () -> String) {
+        for number in [SIGINT, SIGTERM] {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInteractive))
+            source.setEventHandler {
+                Message.write("\n\(lastWord())")
+                exit(128 + number)
+            }
+            source.resume()
+            sources.append(source)
+        }
+    }
+}

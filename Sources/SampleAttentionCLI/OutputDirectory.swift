@@ -1,0 +1,26 @@
+import AttentionCore
+import Foundation
+import Reporting
+
+/// A folder that a command writes its files to; made when it is missing.
+struct OutputDirectory {
+    let path: String
+
+    /// - Throws: `InputError` (`cannotCreate`) when it cannot be made or written.
+    init(_ path: String) throws(InputError) {
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw InputError(.cannotCreate, file: path, rule: "the output folder must be writable")
+        }
+        guard FileManager.default.isWritableFile(atPath: path) else {
+            throw InputError(.cannotCreate, file: path, rule: "the output folder must be writable")
+        }
+        self.path = path
+    }
+
+    func file(_ name: String) -> String { path + "/" + name }
+
+    func write(_ data: Data, to name: String) throws(InputError) { try AtomicFile.write(data, to: file(name)) }
+    func write(_ text: String, to name: String) throws(InputError) { try AtomicFile.write(text, to: file(name)) }
+}

@@ -1,0 +1,78 @@
+import ArgumentParser
+import AttentionCore
+import Foundation
+import HaystackModel
+import ModelFormats
+import SampleAttention
+
+/// Options of commands that read prompts from texts.
+struct TextOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Text file, UTF-8; repeatable (default: the bundled books).", valueName: "file"))
+    var text: [String] = []
+
+    @Option(help: ArgumentHelp("Prompt length in tokens, begin-of-text included; repeatable.", valueName: "tokens"))
+    var length: [Int] = []
+
+    func texts(_ session: Session) throws(InputError) -> [PromptText] {
+        var texts: [PromptText] = []
+        for path in text.isEmpty ? HaystackModel.texts.map(\.path) : text { texts.append(try PromptText(path: path, session: session)) }
+        return texts
+    }
+
+    /// The lengths asked for, ascending and without repeats.
+    func lengths(_ session: Session, default standard: [Int]) throws(InputError) -> [Int] {
+        let lengths = Set(length.isEmpty ? standard : length).sorted()
+        for length in lengths { try Self.check(length, session: session) }
+        return lengths
+    }
+
+    static func check(_ length: Int, session: Session) throws(InputError) {
+        guard (2...session.model.configuration.maximumPositions).contains(length) else {
+            throw InputError(
+                .usage, field: "length", value: "\(length)",
+                rule: "must be from 2 to the model's max_position_embeddings of \(session.model.configuration.maximumPositions)")
+        }
+    }
+}
+
+/// A text file as tokens.
+struct PromptText {
+    let path: String
+    let name: String
+    let sha256: String
+    /// Without begin-of-text.
+    let tokens: [Int32]
+    private let beginOfText: [Int32]
+
+    init(path: String, session: Session) throws(InputError) {
+        let content = try Self.read(path)
+        self.path = path
+        name = URL(fileURLWithPath: path).lastPathComponent
+        sha256 = ModelFormats.sha256(ofText: content)
+        tokens = session.model.tokenizer.encode(content)
+        beginOfText = session.model.configuration.beginOfText.map { [$0] } ?? []
+    }
+
+    /// Begin-of-text and the tokens from `offset`, `length` in all.
+    /// - Throws: `InputError` (`invalidData`) when the text is too short.
+    func prompt(length: Int, offset: Int = 0) throws(InputError) -> [Int32] {
+        let own = length - beginOfText.count
+        guard offset + own <= tokens.count else {
+            throw InputError(
+                .invalidData, file: path, field: "text", value: "\(tokens.count) tokens",
+                rule: "must hold the \(offset + own) tokens that a length of \(length)\(offset > 0 ? " at offset \(offset)" : "") needs")
+        }
+        return beginOfText + tokens[offset..<offset + own]
+    }
+
+    /// A file's text. - Throws: `InputError` when it is missing or not UTF-8.
+    static func read(_ path: String) throws(InputError) -> String {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw InputError(.missingInput, file: path, rule: "the text must exist and be readable")
+        }
+        guard let content = String(data: data, encoding: .utf8) else {
+            throw InputError(.invalidData, file: path, rule: "the text must be UTF-8")
+        }
+        return content
+    }
+}

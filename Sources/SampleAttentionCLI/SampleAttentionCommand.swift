@@ -1,0 +1,60 @@
+import ArgumentParser
+import AttentionCore
+import Foundation
+import LinearAlgebra
+
+/// The program: parses, runs one command, and turns every failure into one line and an exit code.
+@main
+struct SampleAttentionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sample-attention",
+        abstract: "Profile, tune, verify and run adaptive structured sparse attention for long prompts.",
+        discussion: """
+            Every command works on the bundled model and texts until --model and --text name others. With --json the result is \
+            one JSON object on standard output; progress and messages go to standard error.
+            """,
+        version: ToolVersion.text,
+        subcommands: [
+            ProfileCommand.self, TuneCommand.self, VerifyCommand.self, GenerateCommand.self, EvaluateCommand.self, CompareCommand.self,
+            ConfigCommand.self, EstimateCommand.self, BenchCommand.self,
+        ])
+
+    static func main() {
+        MatrixProduct.configureForWorkerPools()
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            Failure(error).exit()
+        }
+    }
+}
+
+/// An error on its way out of the program.
+private struct Failure {
+    private let error: any Error
+
+    init(_ error: any Error) { self.error = error }
+
+    /// Prints one line (with --json an object on standard output) and exits: 64…78 as in sysexits.h, 1 for a failed check.
+    func exit() -> Never {
+        let wantsJSON = CommandLine.arguments.contains("--json")
+        if let error = error as? InputError {
+            report(code: error.code.rawValue, message: error.description, json: wantsJSON)
+            Foundation.exit(error.code.exitCode)
+        }
+        let code = SampleAttentionCommand.exitCode(for: error)
+        // Help, version, and a command that has already said what it found.
+        if code == .success || error is ExitCode || !wantsJSON { SampleAttentionCommand.exit(withError: error) }
+        report(code: InputError.Code.usage.rawValue, message: SampleAttentionCommand.message(for: error), json: true)
+        Foundation.exit(code.rawValue)
+    }
+
+    private func report(code: String, message: String, json: Bool) {
+        if json {
+            JSONOutput.print(["error": ["code": code, "message": message]])
+        } else {
+            Message.write("error: \(message)")
+        }
+    }
+}

@@ -1,0 +1,115 @@
+import ArgumentParser
+import AttentionCore
+import AttentionKernels
+import Foundation
+import HaystackModel
+import LanguageModels
+import ModelFormats
+import Reporting
+import SampleAttention
+
+/// Options of every command that computes.
+struct MachineOptions: ParsableArguments {
+    @Option(help: "Worker threads (default: the machine's cores).")
+    var threads: Int?
+
+    @Option(help: "Instruction set: scalar, avx2 or avx512 (default: the best this machine has).")
+    var isa: String?
+
+    @Option(help: "Seed of everything random.")
+    var seed: UInt64 = 1
+
+    @Flag(help: "Print the result as one JSON object on standard output.")
+    var json = false
+
+    func makeKernel() throws(InputError) -> AttentionKernel {
+        let count = threads ?? ProcessInfo.processInfo.activeProcessorCount
+        guard (1...1024).contains(count) else {
+            throw InputError(.usage, field: "threads", value: "\(count)", rule: "must be from 1 to 1024")
+        }
+        return try AttentionKernel(instructionSet: instructionSet(), pool: WorkerPool(threads: count))
+    }
+
+    private func instructionSet() throws(InputError) -> InstructionSet {
+        guard let isa else { return .best }
+        guard let set = InstructionSet(rawValue: isa) else {
+            let known = InstructionSet.allCases.map(\.rawValue).joined(separator: ", ")
+            throw InputError(.usage, field: "isa", value: isa, rule: "must be one of \(known)")
+        }
+        return set
+    }
+}
+
+/// Options of every command that runs a model.
+struct ModelOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Hugging Face model folder (default: the bundled model).", valueName: "dir"))
+    var model: String?
+
+    @OptionGroup var machine: MachineOptions
+
+    func open() throws(InputError) -> Session { try Session(options: self) }
+}
+
+/// A loaded model on a kernel, and what outputs say about both.
+struct Session {
+    let model: LanguageModel
+    let seed: UInt64
+    let json: Bool
+
+    var kernel: AttentionKernel { model.kernel }
+
+    init(options: ModelOptions) throws(InputError) {
+        let kernel = try options.machine.makeKernel()
+        model = try LanguageModel.load(directory: options.model ?? HaystackModel.modelDirectory.path, kernel: kernel)
+        seed = options.machine.seed
+        json = options.machine.json
+    }
+
+    /// Hashes the model's files, so it takes a moment for large ones.
+    func identity() throws(InputError) -> TunedConfig.ModelIdentity {
+        let c = model.configuration
+        return TunedConfig.ModelIdentity(
+            family: c.modelType, layers: c.layerCount, queryHeads: c.queryHeads, keyValueHeads: c.keyValueHeads,
+            headDimension: c.headDimension, weightsSHA256: model.directory.weights.sha256(),
+            tokenizerSHA256: try model.directory.tokenizerSHA256())
+    }
+
+    func provenance(texts: [PromptText] = [], lengths: [Int] = []) -> TunedConfig.Provenance {
+        Self.provenance(kernel: kernel, seed: seed, texts: texts.map { .init(name: $0.name, sha256: $0.sha256) }, lengths: lengths)
+    }
+
+    static func provenance(
+        kernel: AttentionKernel, seed: UInt64, texts: [TunedConfig.Provenance.Text] = [], lengths: [Int] = []
+    ) -> TunedConfig.Provenance {
+        TunedConfig.Provenance(
+            tool: .init(version: ToolVersion.version, commit: BuildRecord.commit),
+            machine: .init(cpu: Machine.cpuName, instructionSet: kernel.instructionSet.rawValue, threads: kernel.pool.threads),
+            seed: seed, texts: texts, lengths: lengths, date: Machine.now())
+    }
+
+    /// Loads a config and checks it against the model; other hardware is a warning.
+    func config(at path: String) throws(InputError) -> TunedConfig {
+        let config = try TunedConfig(contentsOf: path)
+        try config.check(against: identity(), path: path)
+        let own = provenance().machine
+        if config.provenance.machine != own {
+            Message.write("warning: \(path): tuned on \(config.provenance.machine.summary), this is \(own.summary)")
+        }
+        return config
+    }
+}
+
+extension TunedConfig.Provenance.Machine {
+    var summary: String { "\(cpu), \(instructionSet), \(threads) threads" }
+}
+
+/// The machine, as outputs name it.
+enum Machine {
+    static let cpuName: String = {
+        let lines = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.split(separator: "\n") ?? []
+        let line = lines.first { $0.hasPrefix("model name") }
+        return line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
+    }()
+
+    static func now() -> String { Date().formatted(.iso8601) }
+}
