@@ -1,0 +1,49 @@
+import AttentionCore
+import Foundation
+
+/// A file's bytes, mapped read-only into memory for as long as the object lives.
+///
+/// Pages are read when they are first touched, so opening a 16 GB file costs nothing. A file that another program
+/// shortens while it is mapped cannot be guarded against; do not overwrite a model in place while it is in use.
+public final class MappedFile: @unchecked Sendable {  // Immutable after init; the mapping is never written.
+    /// The path as it was given; every error about the contents names it.
+    public let path: String
+    /// The whole file. Valid only while this object lives.
+    public let bytes: UnsafeRawBufferPointer
+
+    /// Maps the regular file at `path`.
+    ///
+    /// - Throws: `InputError` (`missingInput`) when there is no such file, (`inputOutput`) when it is empty, is not a
+    ///   regular file or cannot be read.
+    public init(_ path: String) throws(InputError) {
+        // O_NONBLOCK: opening a named pipe must fail below, not wait for a writer.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw Self.failure(path, errno) }
+        defer { close(descriptor) }
+        let size = try Self.size(of: descriptor, path: path)
+        guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
+            throw Self.failure(path, errno)
+        }
+        self.path = path
+        bytes = UnsafeRawBufferPointer(start: base, count: size)
+    }
+
+    deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count) }
+
+    private static func size(of descriptor: Int32, path: String) throws(InputError) -> Int {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw failure(path, errno) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw InputError(.inputOutput, file: path, rule: "must be a regular file")
+        }
+        guard status.st_size > 0 else { throw InputError(.inputOutput, file: path, rule: "must not be empty") }
+        return Int(status.st_size)
+    }
+
+    private static func failure(_ path: String, _ number: Int32) -> InputError {
+        if number == ENOENT || number == ENOTDIR {
+            return InputError(.missingInput, file: path, rule: "there is no such file")
+        }
+        return InputError(.inputOutput, file: path, rule: "cannot be read: \(String(cString: strerror(number)))")
+    }
+}

@@ -1,0 +1,53 @@
+import AttentionCore
+import Foundation
+
+/// A folder in the Hugging Face layout: `config.json`, safetensors weights, `tokenizer.json`.
+public struct ModelDirectory: Sendable {
+    /// The folder as it was given.
+    public let path: String
+    public let configuration: ModelConfiguration
+    public let weights: SafetensorsArchive
+
+    /// Reads the configuration and the weights' headers; neither weights nor tokenizer are read yet.
+    ///
+    /// - Throws: `InputError`: `missingInput` when the folder or a file is absent; else whatever is wrong with a file.
+    public init(_ path: String) throws(InputError) {
+        try Self.check(path)
+        self.path = path
+        configuration = try ModelConfiguration(path: Self.configurationPath(in: path))
+        weights = try SafetensorsArchive(directory: path)
+    }
+
+    /// Where `config.json` stands, for callers who want to ask `ModelConfiguration.modelType(ofFile:)` first.
+    public static func configurationPath(in directory: String) -> String { directory + "/config.json" }
+
+    /// Where `tokenizer.json` stands.
+    public var tokenizerPath: String { path + "/tokenizer.json" }
+
+    /// Reads the tokenizer, and `tokenizer_config.json` when there is one.
+    ///
+    /// - Throws: `InputError`: whatever is wrong with a file; `invalidData` when the tokenizer has ids the model's
+    ///   embedding has no row for.
+    public func tokenizer() throws(InputError) -> Tokenizer {
+        let tokenizer = try Tokenizer(path: tokenizerPath, settingsPath: path + "/tokenizer_config.json")
+        guard tokenizer.vocabularySize <= configuration.vocabularySize else {
+            throw InputError(
+                .invalidData, file: tokenizerPath, field: "model.vocab", value: "\(tokenizer.vocabularySize) tokens",
+                rule: "must not exceed vocab_size, \(configuration.vocabularySize)")
+        }
+        return tokenizer
+    }
+
+    /// The SHA-256 of `tokenizer.json`, in hexadecimal.
+    ///
+    /// - Throws: `InputError` when the file cannot be read.
+    public func tokenizerSHA256() throws(InputError) -> String { sha256(of: [try MappedFile(tokenizerPath)]) }
+
+    private static func check(_ path: String) throws(InputError) {
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+            throw InputError(.missingInput, file: path, rule: "there is no such folder")
+        }
+        guard isDirectory.boolValue else { throw InputError(.missingInput, file: path, rule: "must be a folder") }
+    }
+}

@@ -1,0 +1,98 @@
+import AttentionCore
+import Foundation
+import HaystackModel
+import ModelFormats
+import Testing
+
+@Suite struct SafetensorsArchiveTests {
+    private let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    private func tensor(_ name: String, _ value: Float) -> [UInt8] {
+        safetensors(
+            #"{"\#(name)":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, data: littleEndian(value.bitPattern))
+    }
+
+    private func writeShards(index: String) throws {
+        try directory.write(tensor("a", 1), to: "one.safetensors")
+        try directory.write(tensor("b", 2), to: "two.safetensors")
+        try directory.write(index, to: "model.safetensors.index.json")
+    }
+
+    private func value(_ name: String, in archive: SafetensorsArchive) throws -> Float {
+        var value: Float = 0
+        try archive.read(name, shape: [1], into: &value)
+        return value
+    }
+
+    @Test func readsOneFile() throws {
+        let path = try directory.write(tensor("a", 3), to: "model.safetensors")
+        let archive = try SafetensorsArchive(directory: directory.path)
+        #expect(try value("a", in: archive) == 3)
+        #expect(archive.contains("a") && !archive.contains("b"))
+        expectError(.invalidData, field: "b", rule: "tensor is missing", file: path) { _ = try archive.tensor("b") }
+        expectError(.invalidData, field: "a", value: "[1]", rule: "must be [4, 2]") {
+            var values = [Float](repeating: 0, count: 8)
+            try archive.read("a", shape: [4, 2], into: &values)
+        }
+    }
+
+    @Test func readsShards() throws {
+        try writeShards(index: #"{"weight_map":{"b":"two.safetensors","a":"one.safetensors"}}"#)
+        let archive = try SafetensorsArchive(directory: directory.path)
+        #expect(try value("a", in: archive) == 1)
+        #expect(try value("b", in: archive) == 2)
+        #expect(archive.files.map(\.path) == ["one", "two"].map { directory.path + "/\($0).safetensors" })
+        expectError(.invalidData, field: "c", rule: "tensor is missing", file: archive.listing) {
+            _ = try archive.tensor("c")
+        }
+    }
+
+    @Test(arguments: [
+        ("{}", "weight_map", "is missing"), (#"{"weight_map":[]}"#, "weight_map", "must be an object"),
+        (#"{"weight_map":{"a":1}}"#, "a", "plain name"), (#"{"weight_map":{"a":"../one.safetensors"}}"#, "a", "plain name"),
+        (#"{"weight_map":{"a":"/one.safetensors"}}"#, "a", "plain name"), (#"{"weight_map":{"a":""}}"#, "a", "plain name"),
+        (#"{"weight_map":{"a":"x\\one"}}"#, "a", "plain name"), (#"{"weight_map":{"a":".."}}"#, "a", "plain name"),
+        (#"{"weight_map":{"a":"two.safetensors"}}"#, "a", "tensor is missing"),
+        (#"{"weight_map":{"a":"one.safetensors""#, "JSON", "expected a comma"),
+    ])
+    func refusesIndex(json: String, field: String, rule: String) throws {
+        try writeShards(index: json)
+        expectError(.invalidData, field: field, rule: rule) { _ = try SafetensorsArchive(directory: directory.path) }
+    }
+
+    @Test func refusesMissingFiles() throws {
+        let single = directory.path + "/model.safetensors"
+        expectError(.missingInput, file: single) { _ = try SafetensorsArchive(directory: directory.path) }
+        try writeShards(index: #"{"weight_map":{"a":"three.safetensors"}}"#)
+        expectError(.missingInput, file: directory.path + "/three.safetensors") {
+            _ = try SafetensorsArchive(directory: directory.path)
+        }
+    }
+
+    /// The expected digest is `cat 1.safetensors 2.safetensors | sha256sum`.
+    @Test func hashesFilesInNameOrder() throws {
+        let one = #"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#
+        let two = #"{"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#
+        try directory.write(safetensors(two, data: [2]), to: "2.safetensors")
+        try directory.write(safetensors(one, data: [1]), to: "1.safetensors")
+        try directory.write(
+            #"{"weight_map":{"b":"2.safetensors","a":"1.safetensors"}}"#, to: "model.safetensors.index.json")
+        let digest = try SafetensorsArchive(directory: directory.path).sha256()
+        #expect(digest == "47de61e69acb7d1b98fffbd320daf8739acad029ed5160aa757d5935988dbe3e")
+    }
+
+    @Test func readsTheBundledModel() throws {
+        let model = try ModelDirectory(HaystackModel.modelDirectory.path)
+        #expect(model.configuration.modelType == "llama" && model.configuration.headDimension == 64)
+        #expect(model.configuration.keyValueHeads == 2 && model.configuration.endOfText == [1])
+        #expect(model.weights.files.count == 2)
+        let bytes = model.weights.files.flatMap(\.tensors).map(\.bytes.count).reduce(0, +)
+        #expect(bytes == 25_965_312)  // The index's total_size.
+        let tokenizer = try model.tokenizer()
+        #expect(tokenizer.vocabularySize == 4096 && tokenizer.beginOfText == 0)
+        #expect(
+            try model.tokenizerSHA256() == "f10daf9634b7f4893e4013ddbe61df8a21c14bcc3abb6702230442f39d8ae6cd")  // sha256sum
+    }
+}
