@@ -53,13 +53,15 @@ let package = Package(
         // The method.
         library("SampleAttention", ["AttentionCore", "AttentionKernels"]),
         library("HeadProfiling", ["AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
-        library("ErrorBounds", ["AttentionCore", "SampleAttention", "LinearAlgebra"]),
+        library("ErrorBounds", ["AttentionCore", "LinearAlgebra"]),
         library("Autotuning", ["AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LinearAlgebra"]),
 
         // Models and what is asked of them.
         library("ModelFormats", ["AttentionCore", crypto]),
         library("LanguageModels", ["AttentionCore", "AttentionKernels", "SampleAttention", "ModelFormats", "LinearAlgebra"]),
-        library("Evaluation", ["AttentionCore", "LanguageModels", "ModelFormats", "LinearAlgebra"]),
+        library(
+            "Evaluation",
+            ["AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LanguageModels", "ModelFormats", "LinearAlgebra"]),
         library("HaystackModel", ["AttentionCore"], resources: [.copy("haystack-13m"), .copy("text")]),
 
         // What people see.
@@ -81,9 +83,9 @@ let package = Package(
         tests("AttentionKernels", ["AttentionCore", "AttentionKernels", "CAttentionKernels"]),
         tests("SampleAttention", ["SampleAttention", "AttentionKernels"]),
         tests("HeadProfiling", ["HeadProfiling"]),
-        tests("ErrorBounds", ["ErrorBounds"]),
+        tests("ErrorBounds", ["AttentionCore", "ErrorBounds"]),
         tests("Autotuning", ["Autotuning"]),
-        tests("ModelFormats", ["ModelFormats", "HaystackModel"], resources: [.copy("golden")]),
+        tests("ModelFormats", ["ModelFormats", "HaystackModel", "AttentionCore"], resources: [.copy("golden")]),
         tests("LanguageModels", ["LanguageModels", "ModelFormats", "HaystackModel"], resources: [.copy("golden")]),
         tests("Evaluation", ["Evaluation", "LanguageModels", "ModelFormats", "HaystackModel"]),
         tests("Reporting", ["Reporting", "AttentionCore"]),

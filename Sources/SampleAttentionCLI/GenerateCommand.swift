@@ -2,6 +2,7 @@ import ArgumentParser
 import AttentionCore
 import Foundation
 import LanguageModels
+import ModelFormats
 import SampleAttention
 
 /// `generate`: continue a prompt, with any attention in the prefill.

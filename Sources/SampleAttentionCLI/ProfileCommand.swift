@@ -4,6 +4,7 @@ import AttentionKernels
 import Foundation
 import HeadProfiling
 import LanguageModels
+import ModelFormats
 import Reporting
 import SampleAttention
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import AttentionCore
 import Foundation
 import HaystackModel
+import LanguageModels
 import ModelFormats
 import SampleAttention
 

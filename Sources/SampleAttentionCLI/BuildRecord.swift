@@ -1,0 +1,1 @@
+enum BuildRecord { static let commit = "unknown" }

@@ -1,0 +1,94 @@
+import ArgumentParser
+import AttentionCore
+import LanguageModels
+import ModelFormats
+import Reporting
+
+/// `estimate`: operations and memory of full against sparse attention, without running anything.
+struct EstimateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "estimate", abstract: "Operations and memory of full against sparse prefill, for a named shape and length.",
+        discussion: """
+            Shapes: \(DecoderShape.known.map(\.name).joined(separator: ", ")), or --model for a folder's own. The defaults reproduce the \
+            figures of the review that the project starts from, and show beside them what those leave out.
+            """)
+
+    @Option(help: "A published model's shape.")
+    var shape = "chatglm2-6b"
+
+    @Option(help: ArgumentHelp("A Hugging Face model folder, instead of a named shape.", valueName: "dir"))
+    var model: String?
+
+    @Option(help: "Prompt length in tokens.")
+    var length = 80_000
+
+    @Option(help: "Keys each query keeps: window and columns.")
+    var keptKeys = 2_800
+
+    @Option(help: "Share of the query rows scored for the selection, in (0, 1].")
+    var sampleRatio = 0.05
+
+    @Option(help: "Bytes of an element of Q, K, V and the cache: 2 or 4.")
+    var bytesPerElement = 2
+
+    @Flag(help: "Print the result as one JSON object on standard output.")
+    var json = false
+
+    func run() throws {
+        let decoder: DecoderShape
+        if let model {
+            decoder = DecoderShape(try ModelConfiguration(path: ModelDirectory.configurationPath(in: model)), name: model)
+        } else {
+            decoder = try DecoderShape.named(shape)
+        }
+        _ = try ParameterOptions.count(length, "length", atLeast: 1)
+        _ = try ParameterOptions.count(keptKeys, "kept-keys", atLeast: 1)
+        guard [2, 4].contains(bytesPerElement) else {
+            throw InputError(.usage, field: "bytes-per-element", value: "\(bytesPerElement)", rule: "must be 2 or 4")
+        }
+        let estimate = PrefillEstimate(
+            shape: decoder, length: length, keptKeys: keptKeys, sampleRatio: try Fraction(sampleRatio, field: "sample-ratio"),
+            bytesPerElement: bytesPerElement)
+        if json { JSONOutput.print(estimate) } else { print(Self.text(estimate), terminator: "") }
+    }
+
+    private static func text(_ e: PrefillEstimate) -> String {
+        func operations(_ value: Double) -> String { "\(NumberFormat.significant(value / 1e9, digits: 4)) G" }
+        func bytes(_ value: Double) -> String { "\(NumberFormat.significant(value / 1e6, digits: 4)) MB" }
+        func ratio(_ full: Double, _ sparse: Double) -> String { "\(NumberFormat.significant(full / sparse, digits: 3))×" }
+        let s = e.shape
+        let head = "\(s.name): \(s.layers) layers, \(s.queryHeads) query and \(s.keyValueHeads) key-value heads of \(s.headDimension); "
+            + "\(e.length) tokens, \(e.keptKeys) kept keys (\(NumberFormat.percent(Double(e.keptKeys) / Double(e.length))))\n"
+
+        let r = e.review
+        var review = TextTable(columns: [.left("as the review counts"), .right("full"), .right("sparse"), .right("ratio")])
+        review.append(["score operations, one head", operations(r.fullOperations), operations(r.sparseOperations), ratio(r.fullOperations, r.sparseOperations)])
+        review.append(["Q, K, V / kept keys, one head", bytes(r.projectionBytes), bytes(r.keptKeyBytes), ratio(r.projectionBytes, r.keptKeyBytes)])
+        review.append(["score matrix, one head", bytes(r.fullScoreBytes), bytes(r.sparseScoreBytes), ratio(r.fullScoreBytes, r.sparseScoreBytes)])
+        review.append(["\(s.queryHeads) heads at once", bytes(r.fullTotalBytes), bytes(r.sparseTotalBytes), ratio(r.fullTotalBytes, r.sparseTotalBytes)])
+
+        let c = e.complete
+        var complete = TextTable(columns: [.left("complete, whole model"), .right("full"), .right("sparse"), .right("ratio")])
+        complete.append(["attention operations", operations(c.fullAttentionOperations), operations(c.sparseAttentionOperations), ratio(c.fullAttentionOperations, c.sparseAttentionOperations)])
+        complete.append(["selection, \(NumberFormat.percent(e.sampleRatio)) of rows", operations(0), operations(c.selectionOperations), NumberFormat.missing])
+        complete.append(["projections, MLP, head", operations(c.linearOperations), operations(c.linearOperations), "1×"])
+        complete.append([
+            "prefill", operations(c.fullAttentionOperations + c.linearOperations),
+            operations(c.sparseAttentionOperations + c.selectionOperations + c.linearOperations), ratio(c.prefillRatio, 1),
+        ])
+        complete.append(["key-value cache", bytes(c.cacheBytes), bytes(c.cacheBytes), "1×"])
+        complete.append(["Q and output, one layer", bytes(c.activationBytes), bytes(c.activationBytes), "1×"])
+        complete.append(["masses and gathered columns, one layer", bytes(0), bytes(c.selectionBytes), NumberFormat.missing])
+
+        return head + "\n" + review.text() + """
+
+            What the review's figures leave out: the product with V (as many operations again) and the second operation of a
+            multiply-add; causality, which halves the full pairs but not a window's; the selection; projections and MLP, which
+            sparse attention does not speed up; grouped queries (\(s.keyValueHeads) key-value heads, not \(s.queryHeads)); and that no streaming
+            kernel stores a score matrix, so its memory ratio describes neither method as it is run. \(e.keptKeys) kept keys are 2,000
+            columns and a window of 800 in the review; a window of 8 % of \(e.length) tokens alone would be \(e.length * 8 / 100).
+
+
+            """ + complete.text()
+    }
+}
