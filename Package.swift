@@ -15,8 +15,12 @@ let cSettings: [CSetting] = strict
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 
-func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
-    .target(name: name, dependencies: dependencies, exclude: ["README.md"], resources: resources, swiftSettings: swiftSettings)
+func library(
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource]? = nil
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, exclude: ["README.md"] + exclude, resources: resources,
+        swiftSettings: swiftSettings)
 }
 
 func tests(_ target: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
@@ -51,7 +55,7 @@ let package = Package(
         library("AttentionKernels", ["AttentionCore", "CAttentionKernels"]),
 
         // The method.
-        library("SampleAttention", ["AttentionCore", "AttentionKernels"]),
+        library("SampleAttention", ["AttentionCore", "AttentionKernels"], exclude: ["tuned-config.schema.json"]),
         library("HeadProfiling", ["AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
         library("ErrorBounds", ["AttentionCore", "LinearAlgebra"]),
         library("Autotuning", ["AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LinearAlgebra"]),
@@ -79,15 +83,15 @@ let package = Package(
             name: "AttentionTestSupport", dependencies: ["AttentionCore"], path: "Tests/AttentionTestSupport",
             swiftSettings: swiftSettings),
         tests("AttentionCore", ["AttentionCore"]),
-        tests("LinearAlgebra", ["LinearAlgebra"]),
+        tests("LinearAlgebra", ["LinearAlgebra", "AttentionCore"]),
         tests("AttentionKernels", ["AttentionCore", "AttentionKernels", "CAttentionKernels"]),
-        tests("SampleAttention", ["SampleAttention", "AttentionKernels"]),
-        tests("HeadProfiling", ["HeadProfiling"]),
+        tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore"]),
+        tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("ErrorBounds", ["AttentionCore", "ErrorBounds"]),
-        tests("Autotuning", ["Autotuning"]),
+        tests("Autotuning", ["Autotuning", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("ModelFormats", ["ModelFormats", "HaystackModel", "AttentionCore"], resources: [.copy("golden")]),
-        tests("LanguageModels", ["LanguageModels", "ModelFormats", "HaystackModel"], resources: [.copy("golden")]),
-        tests("Evaluation", ["Evaluation", "LanguageModels", "ModelFormats", "HaystackModel"]),
+        tests("LanguageModels", ["LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention"], resources: [.copy("golden")]),
+        tests("Evaluation", ["Evaluation", "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("Reporting", ["Reporting", "AttentionCore"]),
         tests("EndToEnd", ["HaystackModel"]),
     ],

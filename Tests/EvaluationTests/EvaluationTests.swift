@@ -1,0 +1,90 @@
+import AttentionCore
+import AttentionKernels
+import Evaluation
+import Foundation
+import HaystackModel
+import LanguageModels
+import ModelFormats
+import SampleAttention
+import Testing
+
+@Suite struct EvaluationTests {
+    static func load() throws -> LanguageModel {
+        try LanguageModel.load(directory: HaystackModel.modelDirectory.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
+    }
+
+    static func haystack() throws -> String { try String(contentsOf: HaystackModel.texts[1], encoding: .utf8) }
+
+    @Test func needlePromptsAreSeededFitAndAnswerable() throws {
+        let model = try Self.load()
+        let maker = NeedlePrompt(text: try Self.haystack(), tokenizer: model.tokenizer)
+        var right = 0
+        for number in 0..<4 {
+            let task = try maker.task(length: 1024, seed: 5, number: number)
+            #expect(task == (try maker.task(length: 1024, seed: 5, number: number)))
+            #expect(task != (try maker.task(length: 1024, seed: 6, number: number)))
+            guard case .question(let prompt, let answer) = task.content else { return #expect(Bool(false), "a needle is a question") }
+            let tokens = try model.promptTokens(for: prompt + " " + answer + "\n")
+            #expect(tokens.count <= 1024 && tokens.count > 800)
+            #expect(prompt.components(separatedBy: "The secret code of").count == 9)
+            #expect(prompt.contains("is \(answer).\n"))
+            right += try Evaluator(model: model, policy: .dense).run(task).right
+        }
+        #expect(right == 4)
+        #expect(throws: InputError.self) { try maker.task(length: 50, seed: 1, number: 0) }
+    }
+
+    /// The answer's own tokens decide: the same text with the digits changed is wrong.
+    @Test func interleavedAnswersAreScoredByFirstChoices() throws {
+        let model = try Self.load()
+        let story = try Self.haystack().prefix(1500)
+        func task(_ told: String, _ answered: String) -> EvaluationTask {
+            let lead = "\(story)\nThe secret code of amber falcon is \(told).\né\nQuestion: What is the secret code of amber falcon?\nAnswer:"
+            let start = lead.unicodeScalars.count
+            return EvaluationTask(
+                id: "x", name: "interleaved", length: 512,
+                content: .interleaved(text: lead + " \(answered)\nMore.", answers: [start..<start + 6]))
+        }
+        let evaluator = Evaluator(model: model, policy: .dense)
+        #expect(try evaluator.run(task("40817", "40817")).right == 1)
+        #expect(try evaluator.run(task("40817", "40818")).right == 0)
+    }
+
+    /// The window protocol by hand: begin-of-text and the tokens from the offset.
+    @Test func perplexityWindowsBeginWhereTheyShould() throws {
+        let model = try Self.load()
+        let tokens = model.tokenizer.encode(String(try Self.haystack().prefix(20_000)))
+        let evaluator = Evaluator(model: model, policy: .dense)
+        let loss = try evaluator.perplexity(tokens, length: 200, windows: 2, stride: 700, file: "x").negativeLogLikelihood
+        let byHand = try [0, 700].map { try model.score([0] + tokens[$0..<$0 + 199], policy: .dense).negativeLogLikelihood }
+        #expect(abs(loss - (byHand[0] + byHand[1]) / 2) < 1e-9)
+        #expect(throws: InputError.self) { try evaluator.perplexity(tokens, length: 200, windows: 2, stride: 1 << 20, file: "x") }
+    }
+
+    @Test func auditFindsAllMassInDenseAndLessInSparse() throws {
+        let model = try Self.load()
+        let tokens = Array([0] + model.tokenizer.encode(String(try Self.haystack().prefix(4000)))[..<700])
+        func audit(_ policy: AttentionPolicy) throws -> RetainedMassAudit {
+            var audit = RetainedMassAudit(kernel: model.kernel, policy: policy)
+            _ = try model.prefill(tokens, cache: model.makeCache(capacity: tokens.count), policy: policy, observer: &audit)
+            return audit
+        }
+        let dense = try audit(.dense)
+        #expect(dense.heads.count == 48 && dense.mean == 1 && dense.minimum == 1)
+        let sparse = try audit(.fixed(.standard, name: "sample"))
+        #expect(sparse.mean > 0.9 && sparse.mean < 1 && sparse.minimum < sparse.mean)
+    }
+
+    @Test(arguments: [
+        ("{\"id\":\"a\"}\n", "line 1"), ("{\"id\":\"a\",\"task\":\"t\",\"length\":5,\"prompt\":\"p\",\"answer\":\"a\"}\n{", "line 2"),
+        ("{\"id\":\"a\",\"task\":\"t\",\"length\":5,\"text\":\"abc\",\"answers\":[{\"start\":1,\"end\":4}]}", "answers"),
+        ("{\"id\":\"a\",\"task\":\"t\",\"length\":5,\"text\":\"abc\",\"answers\":[{\"start\":2,\"end\":2}]}", "answers"),
+        ("{\"id\":\"a\",\"task\":\"t\",\"length\":0,\"prompt\":\"p\",\"answer\":\"a\"}", "length"), ("\n\n", ""),
+    ]) func brokenTaskFilesAreRefused(content: String, field: String) throws {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try Data(content.utf8).write(to: url)
+        defer { try? FileManager.default.removeItem(at: url) }
+        let error = try #require(throws: InputError.self) { try TaskFile.read(url.path) }
+        #expect(field.isEmpty || (error.field ?? "").contains(field), "\(error)")
+    }
+}

@@ -1,0 +1,81 @@
+import AttentionCore
+import AttentionKernels
+import AttentionTestSupport
+import HeadProfiling
+import SampleAttention
+import Testing
+
+@Suite struct HeadProfilerTests {
+    static let alphas = [0.5, 0.9, 0.95, 0.999, 1]
+
+    func profile(_ oracle: NaiveAttention, _ patterns: [SparsePattern], threads: Int = 2) throws -> [HeadProfile] {
+        let profiler = HeadProfiler(kernel: try AttentionKernel(pool: WorkerPool(threads: threads)))
+        let alphas = try Self.alphas.map { try Fraction($0) }
+        return oracle.withTensors { query, key, value in
+            profiler.profile(
+                layer: 3, inputs: .init(query: query, key: key, value: value), patterns: patterns, alphas: alphas,
+                workspace: AttentionWorkspace())
+        }
+    }
+
+    /// SD(α) by sorting every row in double precision.
+    func fewestKeys(_ oracle: NaiveAttention, head: Int, alpha: Double) -> Int {
+        (0..<oracle.shape.queryCount).reduce(0) { total, row in
+            var mass = 0.0
+            var count = 0
+            for p in oracle.probabilities(head: head, row: row).sorted(by: >) {
+                if mass >= alpha { break }
+                mass += p
+                count += 1
+            }
+            return total + count
+        }
+    }
+
+    @Test(arguments: [(150, 150), (70, 200)]) func matchesTheDefinition(queries: Int, keys: Int) throws {
+        let shape = AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: queries, keyCount: keys, headDimension: 12)
+        let oracle = NaiveAttention(shape: shape, seed: 21, spread: 2)
+        let patterns: [SparsePattern] = [
+            .dense, .windowColumns(WindowColumns(window: 9, columns: [0, 3, 40, 41, 149], denseLastRows: 11)),
+            .windowColumns(WindowColumns(window: 1, columns: [])), .windowColumns(WindowColumns(window: 500, columns: [7])),
+        ]
+        for profile in try profile(oracle, patterns) {
+            #expect(profile.layer == 3)
+            for (alpha, degree) in zip(Self.alphas, profile.sparsityDegrees) where alpha < 0.9999 {
+                let expected = 1 - Double(fewestKeys(oracle, head: profile.head, alpha: alpha)) / Double(shape.causalPairs)
+                // FP32 probabilities may cross the threshold one key earlier or later in a row.
+                #expect(abs(degree - expected) <= 2.0 / Double(shape.causalPairs) + 1e-12, "α \(alpha) head \(profile.head)")
+            }
+            #expect(zip(profile.sparsityDegrees, profile.sparsityDegrees.dropFirst()).allSatisfy { $0 >= $1 })
+            let masses = (0..<queries).map { row in
+                let position = shape.firstPosition + row
+                return oracle.probabilities(head: profile.head, row: row).enumerated().reduce(0.0) { sum, entry in
+                    patterns[profile.head].keeps(key: entry.offset, position: position, shape: shape) ? sum + entry.element : sum
+                }
+            }
+            let expected = RetainedMass(rows: masses)
+            #expect(abs(profile.retained.mean - expected.mean) < 1e-6)
+            #expect(abs(profile.retained.minimum - expected.minimum) < 1e-6)
+            #expect(abs(profile.retained.p1 - expected.p1) < 1e-6)
+            #expect(abs(profile.retained.p5 - expected.p5) < 1e-6)
+            if profile.retained.minimum < 0.999 { #expect(profile.retained.worstQuery == expected.worstQuery) }
+            #expect(profile.density == patterns[profile.head].density(shape))
+        }
+    }
+
+    @Test func threadsDoNotChangeTheProfile() throws {
+        let shape = AttentionShape(queryHeads: 2, keyValueHeads: 1, queryCount: 200, keyCount: 200, headDimension: 8)
+        let oracle = NaiveAttention(shape: shape, seed: 2)
+        let patterns = Array(repeating: SparsePattern.windowColumns(WindowColumns(window: 20, columns: [0])), count: 2)
+        let (one, three) = (try profile(oracle, patterns, threads: 1), try profile(oracle, patterns, threads: 3))
+        #expect(one.map(\.retained) == three.map(\.retained))
+        #expect(one.map(\.sparsityDegrees) == three.map(\.sparsityDegrees))
+    }
+
+    @Test func percentilesInterpolate() {
+        let mass = RetainedMass(rows: (0...100).map { Double($0) / 100 })
+        #expect(mass.minimum == 0 && mass.worstQuery == 0)
+        #expect(abs(mass.p1 - 0.01) < 1e-12 && abs(mass.p5 - 0.05) < 1e-12 && abs(mass.median - 0.5) < 1e-12)
+        #expect(abs(mass.mean - 0.5) < 1e-12)
+    }
+}

@@ -1,0 +1,75 @@
+import AttentionCore
+import AttentionKernels
+import AttentionTestSupport
+import SampleAttention
+import Testing
+
+@Suite struct SampleAttentionOperatorTests {
+    static let shape = AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: 300, keyCount: 300, headDimension: 16)
+
+    func attend(_ oracle: NaiveAttention, _ parameters: [SampleAttentionParameters], promptLength: Int = 300) throws
+        -> (output: [Float], report: SampleAttentionOperator.Report)
+    {
+        let shape = oracle.shape
+        let sampleAttention = SampleAttentionOperator(kernel: try AttentionKernel(pool: WorkerPool(threads: 2)))
+        var output = [Float](repeating: 0, count: shape.queryCount * shape.queryHeads * shape.headDimension)
+        let report = try oracle.withTensors { query, key, value in
+            try output.withUnsafeMutableBufferPointer {
+                try sampleAttention.attend(
+                    .init(query: query, key: key, value: value), parameters: parameters, promptLength: promptLength,
+                    output: MutableHeadTensor(
+                        projection: $0.baseAddress!, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension),
+                    workspace: AttentionWorkspace())
+            }
+        }
+        return (output, report)
+    }
+
+    @Test func alphaOneWithAllRowsEqualsDense() throws {
+        let oracle = NaiveAttention(shape: Self.shape, seed: 4)
+        var all = SampleAttentionParameters(alpha: .one, window: .tokens(3), sampleRatio: .one)
+        all.denseLastRows = 0
+        let sparse = try attend(oracle, Array(repeating: all, count: 4))
+        let dense = try attend(oracle, Array(repeating: .dense, count: 4))
+        #expect(sparse.report.density == 1)
+        #expect(zip(sparse.output, dense.output).allSatisfy { abs($0 - $1) < 1e-5 })
+    }
+
+    @Test func headsKeepTheirOwnParameters() throws {
+        let oracle = NaiveAttention(shape: Self.shape, seed: 5)
+        var narrow = SampleAttentionParameters(alpha: try Fraction(0.01), window: .tokens(10), sampleRatio: try Fraction(0.1))
+        narrow.denseLastRows = 0
+        let result = try attend(oracle, [.dense, narrow, .standard, narrow])
+        let causal = Self.shape.causalPairs
+        #expect(result.report.keptPairs[0] == causal)
+        #expect(result.report.keptPairs[1] < causal / 5)
+        #expect(result.report.keptPairs[2] > result.report.keptPairs[1])
+        #expect(result.report.sampledMass[0] == 1)
+        #expect(result.report.sampledMass[2] >= 0.95)
+        #expect(throws: InputError.self) { try attend(oracle, [.dense]) }
+    }
+
+    /// Last rows are dense at the prompt's end, not at a chunk's end.
+    @Test func denseRowsBelongToThePromptsEnd() throws {
+        let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: 50, keyCount: 200, headDimension: 8)
+        var parameters = SampleAttentionParameters(alpha: try Fraction(0.5), window: .ratio(try Fraction(0.1)), sampleRatio: .one)
+        parameters.denseLastRows = 30
+        let selection = StripeSelection.fewest(columnMass: Array(repeating: 0, count: 200), rows: 50, parameters: parameters)
+        func pattern(_ promptLength: Int) -> SparsePattern {
+            SampleAttentionOperator.pattern(parameters, selection: selection, shape: shape, promptLength: promptLength)
+        }
+        #expect(pattern(200) == .windowColumns(WindowColumns(window: 20, columns: [], denseLastRows: 30)))
+        #expect(pattern(210) == .windowColumns(WindowColumns(window: 21, columns: [], denseLastRows: 20)))
+        #expect(pattern(1000) == .windowColumns(WindowColumns(window: 100, columns: [], denseLastRows: 0)))
+    }
+
+    /// The paper's scoring pays twice for what the window holds; window-aware scoring keeps fewer pairs for the same mass.
+    @Test func windowAwareScoringIsNeverDenser() throws {
+        for seed in UInt64(1)...5 {
+            let oracle = NaiveAttention(shape: Self.shape, seed: seed)
+            let aware = try attend(oracle, Array(repeating: .standard, count: 4)).report.keptPairs
+            let paper = try attend(oracle, Array(repeating: .paper, count: 4)).report.keptPairs
+            #expect(zip(aware, paper).allSatisfy { $0 <= $1 }, "seed \(seed)")
+        }
+    }
+}

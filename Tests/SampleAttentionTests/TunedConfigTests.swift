@@ -1,0 +1,107 @@
+import AttentionCore
+import Foundation
+import SampleAttention
+import Testing
+
+@Suite struct TunedConfigTests {
+    static func config() throws -> TunedConfig {
+        var narrow = SampleAttentionParameters(alpha: try Fraction(0.9), window: .tokens(128), sampleRatio: try Fraction(0.02))
+        narrow.sinks = 4
+        let measured = TunedConfig.Measurement(meanMass: 0.96, p1Mass: 0.7, minMass: 0.2, density: 0.11)
+        func bucket(_ length: Int, _ parameters: SampleAttentionParameters) -> TunedConfig.Bucket {
+            .init(length: length, layers: [[.init(parameters: parameters, measured: measured)]])
+        }
+        return TunedConfig(
+            model: .init(
+                family: "llama", layers: 1, queryHeads: 2, keyValueHeads: 1, headDimension: 8, weightsSHA256: "aa", tokenizerSHA256: "bb"),
+            provenance: .init(
+                tool: .init(version: "1", commit: "c"), machine: .init(cpu: "x", instructionSet: "scalar", threads: 2), seed: 1,
+                texts: [.init(name: "t", sha256: "d")], lengths: [4096, 16384], date: "2026-01-01T00:00:00Z"),
+            denseBelow: 1000, defaults: .standard, buckets: [bucket(4096, narrow), bucket(16384, .paper)])
+    }
+
+    func withFile<Result>(_ data: Data, _ body: (String) throws -> Result) throws -> Result {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try data.write(to: url)
+        defer { try? FileManager.default.removeItem(at: url) }
+        return try body(url.path)
+    }
+
+    @Test func roundTripsByteForByte() throws {
+        let config = try Self.config()
+        try withFile(config.encoded()) { path in
+            let read = try TunedConfig(contentsOf: path)
+            #expect(read == config)
+            #expect(read.encoded() == config.encoded())
+        }
+    }
+
+    @Test func nearestBucketInRatioApplies() throws {
+        let config = try Self.config()
+        #expect(config.parameters(layer: 0, promptLength: 999) == [.dense, .dense])
+        #expect(config.parameters(layer: 0, promptLength: 1000)[0].window == .tokens(128))
+        #expect(config.parameters(layer: 0, promptLength: 8192)[0].window == .tokens(128))
+        #expect(config.parameters(layer: 0, promptLength: 8300)[0] == .paper)
+        #expect(config.parameters(layer: 0, promptLength: 1 << 20)[0] == .paper)
+        // Head 1 has no entry.
+        #expect(config.parameters(layer: 0, promptLength: 4096)[1] == .standard)
+    }
+
+    /// What a damaged file says: the field's name must be in the message.
+    @Test(arguments: [
+        ("\"alpha\" : 0.9", "\"alpha\" : 1.5", "alpha"), ("\"alpha\" : 0.9", "\"alpha\" : 0", "alpha"),
+        ("\"alpha\" : 0.9", "\"alpha\" : NaN", ""), ("\"alpha\" : 0.9", "\"alhpa\" : 0.9", "alpha"),
+        ("\"sinks\" : 4", "\"sinks\" : -1", "sinks"), ("\"sinks\" : 4", "\"sinks\" : \"4\"", "sinks"),
+        ("\"sinks\" : 4", "\"sinks\" : 4, \"extra\" : 1", "extra"), ("\"schemaVersion\" : 1", "\"schemaVersion\" : 2", "schemaVersion"),
+        ("\"pattern\" : \"stripe-window\"", "\"pattern\" : \"spiral\"", "pattern"), ("\"length\" : 16384", "\"length\" : 4096", "length"),
+        ("\"layers\" : 1", "\"layers\" : 0", "model"), ("\"denseBelow\" : 1000", "\"denseBelow\" : -3", "denseBelow"),
+    ]) func damagedFilesAreRefused(original: String, replacement: String, field: String) throws {
+        let text = String(decoding: try Self.config().encoded(), as: UTF8.self)
+        let range = try #require(text.range(of: original), "\(text)")
+        let damaged = text.replacingCharacters(in: range, with: replacement)
+        try withFile(Data(damaged.utf8)) { path in
+            let error = try #require(throws: InputError.self) { try TunedConfig(contentsOf: path) }
+            #expect(error.code == .configuration)
+            #expect(error.file == path)
+            #expect(field.isEmpty || (error.field ?? "").contains(field), "\(error)")
+        }
+    }
+
+    @Test func anotherModelIsRefusedByBothNames() throws {
+        let config = try Self.config()
+        var other = config.model
+        other.weightsSHA256 = "ffffff"
+        let error = try #require(throws: InputError.self) { try config.check(against: other, path: "c.json") }
+        #expect(error.description.contains("aa") && error.description.contains("ffffff"))
+        #expect(throws: Never.self) { try config.check(against: config.model, path: "c.json") }
+    }
+
+    /// The schema that is checked in names exactly the fields that are written.
+    @Test func schemaNamesEveryField() throws {
+        let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let file = source.appendingPathComponent("Sources/SampleAttention/tuned-config.schema.json")
+        let schema = try #require(try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
+        let config = try #require(try JSONSerialization.jsonObject(with: try Self.config().encoded()) as? [String: Any])
+        try check(config, schema: schema, root: schema, at: "config")
+    }
+
+    private func check(_ value: Any, schema: [String: Any], root: [String: Any], at path: String) throws {
+        if let reference = schema["$ref"] as? String {
+            let name = try #require(reference.split(separator: "/").last.map(String.init))
+            let target = try #require((root["$defs"] as? [String: Any])?[name] as? [String: Any], "\(reference)")
+            return try check(value, schema: target, root: root, at: path)
+        }
+        if let object = value as? [String: Any] {
+            let properties = try #require(schema["properties"] as? [String: Any], "\(path)")
+            #expect(schema["additionalProperties"] as? Bool == false, "\(path)")
+            for (key, member) in object {
+                let own = try #require(properties[key] as? [String: Any], "\(path).\(key) is not in the schema")
+                try check(member, schema: own, root: root, at: "\(path).\(key)")
+            }
+            for key in schema["required"] as? [String] ?? [] { #expect(object[key] != nil, "\(path).\(key)") }
+        } else if let array = value as? [Any] {
+            let items = try #require(schema["items"] as? [String: Any], "\(path)")
+            for member in array { try check(member, schema: items, root: root, at: path + "[]") }
+        }
+    }
+}
