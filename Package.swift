@@ -76,7 +76,8 @@ let package = Package(
                 "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "ErrorBounds", "Autotuning",
                 "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel", "Reporting", "LinearAlgebra", argumentParser,
             ],
-            path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings),
+            path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings, plugins: ["RecordCommit"]),
+        .plugin(name: "RecordCommit", capability: .buildTool(), path: "Sources/RecordCommit"),
 
         // Tests.
         .target(

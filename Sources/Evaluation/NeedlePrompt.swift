@@ -17,6 +17,9 @@ public struct NeedlePrompt: Sendable {
         "thunder", "valley", "violin", "willow",
     ]
 
+    /// Distinct names there are for facts.
+    public static var mostFacts: Int { qualities.count * things.count }
+
     /// - Parameter text: the haystack; its lines are never cut.
     public init(text: String, tokenizer: Tokenizer) {
         self.tokenizer = tokenizer

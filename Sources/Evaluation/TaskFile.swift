@@ -49,6 +49,23 @@ public enum TaskFile {
         return tasks
     }
 
+    /// One task as a line of such a file.
+    public static func line(_ task: EvaluationTask) -> Data {
+        let row: Row =
+            switch task.content {
+            case .question(let prompt, let answer):
+                Row(id: task.id, task: task.name, length: task.length, prompt: prompt, answer: answer, text: nil, answers: nil)
+            case .interleaved(let text, let answers):
+                Row(
+                    id: task.id, task: task.name, length: task.length, prompt: nil, answer: nil, text: text,
+                    answers: answers.map { Row.Span(start: $0.lowerBound, end: $0.upperBound) })
+            }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        // Strings and integers only, so encoding cannot fail.
+        return try! encoder.encode(row) + Data("\n".utf8)
+    }
+
     private static func reason(_ error: any Error) -> String {
         switch error {
         case DecodingError.keyNotFound(let key, _): "\(key.stringValue) is missing"
@@ -58,8 +75,8 @@ public enum TaskFile {
         }
     }
 
-    private struct Row: Decodable {
-        struct Span: Decodable { let start, end: Int }
+    private struct Row: Codable {
+        struct Span: Codable { let start, end: Int }
         let id, task: String
         let length: Int
         let prompt, answer, text: String?

@@ -2,7 +2,6 @@ import ArgumentParser
 import AttentionCore
 import Evaluation
 import Foundation
-import HaystackModel
 import LanguageModels
 import LinearAlgebra
 import Reporting
@@ -47,20 +46,11 @@ struct CompareCommand: ParsableCommand {
             try AttentionOptions.policy(named: name, config: config, parameters: parameters, session: session)
         }
         let groups = try tasks.map { file throws(InputError) in try TaskGroups(files: [file], lengths: lengths, count: count) }
-            ?? TaskGroups(needles(session, lengths: lengths))
+            ?? TaskGroups(NeedleTasks(text: nil, session: session).make(lengths: lengths, count: count))
         let rows = try compare(groups, policies: policies, session: session)
         let result = ComparisonResult(
             model: try session.identity(), provenance: session.provenance(lengths: lengths), rows: rows)
         if session.json { JSONOutput.print(result) } else { print(result.table, terminator: "") }
-    }
-
-    private func needles(_ session: Session, lengths: [Int]) throws(InputError) -> [EvaluationTask] {
-        let maker = NeedlePrompt(text: try PromptText.read(HaystackModel.texts[1].path), tokenizer: session.model.tokenizer)
-        var tasks: [EvaluationTask] = []
-        for length in lengths {
-            for number in 0..<count { tasks.append(try maker.task(length: length, seed: session.seed, number: number)) }
-        }
-        return tasks
     }
 
     private func compare(_ groups: TaskGroups, policies: [AttentionPolicy], session: Session) throws -> [ComparisonResult.Row] {

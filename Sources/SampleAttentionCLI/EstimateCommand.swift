@@ -53,8 +53,12 @@ struct EstimateCommand: ParsableCommand {
     }
 
     private static func text(_ e: PrefillEstimate) -> String {
-        func operations(_ value: Double) -> String { "\(NumberFormat.significant(value / 1e9, digits: 4)) G" }
-        func bytes(_ value: Double) -> String { "\(NumberFormat.significant(value / 1e6, digits: 4)) MB" }
+        func scaled(_ value: Double, _ unit: String) -> String {
+            let (factor, prefix) = value >= 1e12 ? (1e12, "T") : value >= 1e9 ? (1e9, "G") : (1e6, "M")
+            return "\(NumberFormat.significant(value / factor, digits: 4)) \(prefix)\(unit)"
+        }
+        func operations(_ value: Double) -> String { value == 0 ? NumberFormat.missing : scaled(value, "") }
+        func bytes(_ value: Double) -> String { value == 0 ? NumberFormat.missing : scaled(value, "B") }
         func ratio(_ full: Double, _ sparse: Double) -> String { "\(NumberFormat.significant(full / sparse, digits: 3))×" }
         let s = e.shape
         let head = "\(s.name): \(s.layers) layers, \(s.queryHeads) query and \(s.keyValueHeads) key-value heads of \(s.headDimension); "
@@ -85,8 +89,8 @@ struct EstimateCommand: ParsableCommand {
             What the review's figures leave out: the product with V (as many operations again) and the second operation of a
             multiply-add; causality, which halves the full pairs but not a window's; the selection; projections and MLP, which
             sparse attention does not speed up; grouped queries (\(s.keyValueHeads) key-value heads, not \(s.queryHeads)); and that no streaming
-            kernel stores a score matrix, so its memory ratio describes neither method as it is run. \(e.keptKeys) kept keys are 2,000
-            columns and a window of 800 in the review; a window of 8 % of \(e.length) tokens alone would be \(e.length * 8 / 100).
+            kernel stores a score matrix, so its memory ratio describes neither method as it is run. The review's 2,800 kept keys are
+            2,000 columns and a window of 800; a window of 8 % of \(e.length) tokens alone would be \(e.length * 8 / 100).
 
 
             """ + complete.text()

@@ -75,6 +75,17 @@ import Testing
         #expect(sparse.mean > 0.9 && sparse.mean < 1 && sparse.minimum < sparse.mean)
     }
 
+    @Test func taskLinesReadBackAsTheyWere() throws {
+        let tasks = [
+            EvaluationTask(id: "a", name: "needle", length: 9, content: .question(prompt: "é\n\"q\"", answer: "1")),
+            EvaluationTask(id: "b", name: "interleaved", length: 8, content: .interleaved(text: "abcé", answers: [0..<2, 3..<4])),
+        ]
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try tasks.reduce(Data()) { $0 + TaskFile.line($1) }.write(to: url)
+        defer { try? FileManager.default.removeItem(at: url) }
+        #expect(try TaskFile.read(url.path) == tasks)
+    }
+
     @Test(arguments: [
         ("{\"id\":\"a\"}\n", "line 1"), ("{\"id\":\"a\",\"task\":\"t\",\"length\":5,\"prompt\":\"p\",\"answer\":\"a\"}\n{", "line 2"),
         ("{\"id\":\"a\",\"task\":\"t\",\"length\":5,\"text\":\"abc\",\"answers\":[{\"start\":1,\"end\":4}]}", "answers"),

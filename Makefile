@@ -1,0 +1,64 @@
+# make demo   everything on the bundled model: profile, tune, verify, generate, compare
+# make test   all tests, in the release configuration that people run
+# make bench  the attention kernel against a loop of OpenBLAS tiles
+# make docs   DocC archives of the libraries in .build/plugins
+# make format / make clean
+
+SHELL := /bin/bash
+export SAMPLE_ATTENTION_STRICT := 1
+program := .build/release/sample-attention
+out := out/demo
+packages := libopenblas-dev liblapacke-dev libgsl-dev
+
+.PHONY: demo test test-debug bench docs format lint clean setup build
+
+build: setup
+	swift build -c release --product sample-attention
+
+setup:
+	@missing=""; for package in $(packages); do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  echo "Installing system libraries:$$missing"; \
+	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq $$missing >/dev/null; \
+	fi
+	@command -v swift >/dev/null || { echo "Swift 6.1 or later is needed: https://www.swift.org/install"; exit 1; }
+
+demo: build
+	@rm -rf $(out) && mkdir -p $(out)
+	@echo; echo "== Profile: how concentrated is each of the 48 heads?"; echo
+	@$(program) profile --length 4096 --output $(out)/profile
+	@echo; echo "== Tune: parameters for every head at two lengths"; echo
+	@$(program) tune --length 4096 --length 16384 --output $(out)/tuned
+	@echo; echo "== Verify: measured error against the theorems' bounds"; echo
+	@$(program) verify
+	@echo; echo "== Generate: a question about a fact in 16,384 tokens, dense and tuned"; echo
+	@$(program) tasks --length 16384 --prompt-only > $(out)/needle.txt && tail -n 2 $(out)/needle.txt && echo
+	@$(program) generate --prompt-file $(out)/needle.txt --max-tokens 7 --attention dense
+	@$(program) generate --prompt-file $(out)/needle.txt --max-tokens 7 --config $(out)/tuned/config.json
+	@echo; echo "== Compare: dense and tuned in turn (TTFT = time to first token)"; echo
+	@$(program) compare --methods dense,tuned --config $(out)/tuned/config.json --length 4096 --length 16384
+	@echo; echo "Reports: $(out)/profile/report.html and $(out)/tuned/report.html"
+
+test: setup
+	swift test -c release
+
+# Debug builds add overflow, bounds and exclusivity checks: the kernels and what feeds them must pass under these too.
+test-debug: setup
+	swift test --filter 'AttentionCoreTests|LinearAlgebraTests|AttentionKernelsTests|SampleAttentionTests|ModelFormatsTests'
+
+bench: build
+	$(program) bench attention --length 4096 --length 8192
+
+docs: setup
+	SAMPLE_ATTENTION_DOCS=1 swift package generate-documentation --target SampleAttention --target LanguageModels --target HeadProfiling --target ErrorBounds --target Autotuning
+
+format:
+	swift format --in-place --parallel --recursive Package.swift Sources Tests
+
+lint:
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+
+clean:
+	rm -rf .build .build-* out

@@ -1,1 +1,0 @@
-enum BuildRecord { static let commit = "unknown" }
