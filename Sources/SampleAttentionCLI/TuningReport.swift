@@ -57,7 +57,7 @@ enum TuningReport {
                     .heatmap(heatmap("Mean retained mass", bucket, config) { $0.measured.meanMass }),
                     .heatmap(heatmap("Least retained mass of any query", bucket, config) { $0.measured.minMass }),
                 ]))
-            report.append(.scatter(tradeOff(trials.filter { $0.length == bucket.length }, bucket: bucket)))
+            report.append(.lineChart(costs(trials.filter { $0.length == bucket.length }, bucket: bucket)))
         }
         return report
     }
@@ -76,18 +76,17 @@ enum TuningReport {
         return map
     }
 
-    /// Every trial of every head; the chosen ones stand out.
-    private static func tradeOff(_ trials: [FrozenTrial], bucket: TunedConfig.Bucket) -> ScatterPlot {
-        let points = trials.map { trial in
-            let chosen = bucket.layers[trial.layer][trial.head].parameters == trial.parameters
-            return ScatterPlot.Point(
-                trial.cost, trial.measured.meanMass, label: "layer \(trial.layer), head \(trial.head), trial \(trial.number)", isOnFront: chosen)
+    /// What each head costs with its own parameters and with the paper's, cheapest first.
+    private static func costs(_ trials: [FrozenTrial], bucket: TunedConfig.Bucket) -> LineChart {
+        func series(_ name: String, _ costs: [Double]) -> LineChart.Series {
+            LineChart.Series(name, costs.sorted().enumerated().map { .init(Double($0 + 1), $1) })
         }
-        var plot = ScatterPlot(
-            title: "Trials: cost against mean retained mass", x: ChartAxis("cost relative to dense", scale: .log10),
-            y: ChartAxis("mean retained mass", format: .fixed(decimals: 3)), points: points)
-        plot.frontName = "chosen"
-        plot.othersName = "tried"
-        return plot
+        let chosen = bucket.layers.flatMap { heads in
+            heads.map { $0.parameters.pattern == .dense ? 1 : $0.measured.density + $0.parameters.sampleRatio.value }
+        }
+        return LineChart(
+            title: "Kept and sampled pairs of each head over causal pairs, cheapest first", x: ChartAxis("heads", format: .count),
+            y: ChartAxis("cost", scale: .log10, format: .percent(decimals: 0)),
+            series: [series("tuned", chosen), series("the paper's settings", trials.filter { $0.number == 0 }.map(\.cost))])
     }
 }
