@@ -5,6 +5,11 @@ import PackageDescription
 /// are some fifty times slower). Off for packages that depend on this one, because SwiftPM refuses unsafe flags there.
 let strict = Context.environment["SAMPLE_ATTENTION_STRICT"] != nil
 
+/// Set by `make docs`: only then is the documentation plugin fetched.
+let documentation: [Package.Dependency] =
+    Context.environment["SAMPLE_ATTENTION_DOCS"] == nil
+    ? [] : [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")]
+
 let swiftSettings: [SwiftSetting] =
     [.enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility")]
     + (strict ? [.unsafeFlags(["-warnings-as-errors"])] : [])
@@ -42,7 +47,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
-    ],
+    ] + documentation,
     targets: [
         // System libraries. CGSL names no pkg-config on purpose: gsl.pc pulls in gslcblas, whose cblas_sgemm is 20 times slower.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),

@@ -8,8 +8,7 @@ public struct FrozenTrial: Hashable, Sendable, Codable {
     public let number: Int
     public let parameters: SampleAttentionParameters
     public let measured: TunedConfig.Measurement
-    /// Work relative to dense attention: kept pairs plus sampled pairs over causal pairs. Sampling computes scores twice
-    /// and attention computes scores and outputs, so a sampled pair costs what a kept pair does.
+    /// Work relative to dense attention; see `TunedConfig.Head.cost`.
     public let cost: Double
 
     public init(
@@ -21,7 +20,7 @@ public struct FrozenTrial: Hashable, Sendable, Codable {
         self.number = number
         self.parameters = parameters
         self.measured = measured
-        cost = parameters.pattern == .dense ? 1 : measured.density + parameters.sampleRatio.value
+        cost = TunedConfig.Head(parameters: parameters, measured: measured).cost
     }
 
     /// Full attention, the choice that is always there.

@@ -112,6 +112,12 @@ public struct TunedConfig: Hashable, Sendable, Codable {
             self.parameters = parameters
             self.measured = measured
         }
+
+        /// Work relative to dense attention: kept pairs plus sampled pairs over causal pairs. Sampling computes scores
+        /// twice and attention computes scores and outputs, so a sampled pair costs what a kept pair does.
+        public var cost: Double {
+            parameters.pattern == .dense ? 1 : measured.density + parameters.sampleRatio.value
+        }
     }
 
     /// Retained mass over query rows, and density over causal pairs, on the tuning text at the bucket's length.

@@ -81,9 +81,7 @@ enum TuningReport {
         func series(_ name: String, _ costs: [Double]) -> LineChart.Series {
             LineChart.Series(name, costs.sorted().enumerated().map { .init(Double($0 + 1), $1) })
         }
-        let chosen = bucket.layers.flatMap { heads in
-            heads.map { $0.parameters.pattern == .dense ? 1 : $0.measured.density + $0.parameters.sampleRatio.value }
-        }
+        let chosen = bucket.layers.flatMap { $0.map(\.cost) }
         return LineChart(
             title: "Kept and sampled pairs of each head over causal pairs, cheapest first", x: ChartAxis("heads", format: .count),
             y: ChartAxis("cost", scale: .log10, format: .percent(decimals: 0)),
