@@ -52,9 +52,8 @@ struct RowBlockRun {
     private func attendColumns() {
         guard block.columns > 0, case .windowColumns(let stripes) = plan.patterns[block.head] else { return }
         let whole = stripes.columnCount(below: firstPosition - block.window + 1)
-        attend(columnStrip(0..<whole), lanes: nil)
-        attend(columnStrip(whole..<block.columns)) { index in
-            (Int(stripes.columns[whole + index]) + block.window - firstPosition, KernelTable.lanes)
+        attend(columnStrip(0..<block.columns), whole: 0..<whole) { index in
+            (Int(stripes.columns[index]) + block.window - firstPosition, KernelTable.lanes)
         }
     }
 
@@ -62,14 +61,12 @@ struct RowBlockRun {
     private func attendWindow() {
         let last = firstPosition + block.rows - 1
         let start = max(0, firstPosition - block.window + 1)
-        // Keys that every row sees: not after the first row, and inside the last row's window.
-        let wholeStart = min(max(start, last - block.window + 1), firstPosition + 1)
-        let lanes: (Int, Int) -> (Int, Int) = { base, index in
-            (base + index - firstPosition, base + index + block.window - firstPosition)
+        // Keys that every row sees: inside the last row's window, and not after the first row.
+        let wholeStart = max(start, last - block.window + 1)
+        let whole = wholeStart..<max(wholeStart, firstPosition + 1)
+        attend(keyStrip(start..<last + 1), whole: whole.lowerBound - start..<whole.upperBound - start) { index in
+            (start + index - firstPosition, start + index + block.window - firstPosition)
         }
-        attend(keyStrip(start..<wholeStart)) { lanes(start, $0) }
-        attend(keyStrip(wholeStart..<firstPosition + 1), lanes: nil)
-        attend(keyStrip(max(wholeStart, firstPosition + 1)..<last + 1)) { lanes(max(wholeStart, firstPosition + 1), $0) }
     }
 
     private func keyStrip(_ range: Range<Int>) -> Strip {
@@ -85,26 +82,28 @@ struct RowBlockRun {
             valueStride: dimension, count: range.count)
     }
 
-    /// Adds a strip tile by tile; `lanes(index)` gives the lanes that keep a key, and nil keeps all.
-    private func attend(_ strip: Strip, lanes: ((Int) -> (Int, Int))?) {
-        let tile = KernelTable.tileKeys
-        for start in stride(from: 0, to: strip.count, by: tile) {
-            let count = min(tile, strip.count - start)
-            if let lanes {
-                for index in 0..<count {
-                    let (first, end) = lanes(start + index)
-                    scratch.firstLane[index] = UInt8(min(max(first, 0), KernelTable.lanes))
-                    scratch.endLane[index] = UInt8(min(max(end, 0), KernelTable.lanes))
+    /// Adds a strip tile by tile. Every lane keeps the keys of `whole`; `lanes(index)` gives the lanes that keep another key.
+    private func attend(_ strip: Strip, whole: Range<Int>, lanes: (Int) -> (first: Int, end: Int)) {
+        let size = KernelTable.tileKeys
+        for start in stride(from: 0, to: strip.count, by: size) {
+            let tile = start..<min(start + size, strip.count)
+            let isWhole = whole.lowerBound <= tile.lowerBound && tile.upperBound <= whole.upperBound
+            if !isWhole {
+                for index in tile {
+                    let (first, end) = lanes(index)
+                    scratch.firstLane[index - start] = UInt8(min(max(first, 0), KernelTable.lanes))
+                    scratch.endLane[index - start] = UInt8(min(max(end, 0), KernelTable.lanes))
                 }
             }
+            let count = Int32(tile.count)
             kernels.scores(
-                scratch.queries, Int32(dimension), strip.keys + start * strip.keyStride, strip.keyStride, Int32(count), scratch.scores)
+                scratch.queries, Int32(dimension), strip.keys + start * strip.keyStride, strip.keyStride, count, scratch.scores)
             kernels.softmax_tile(
-                scratch.scores, Int32(count), lanes == nil ? nil : scratch.firstLane, lanes == nil ? nil : scratch.endLane,
-                scratch.maximum, scratch.sum, scratch.rescale)
+                scratch.scores, count, isWhole ? nil : scratch.firstLane, isWhole ? nil : scratch.endLane, scratch.maximum, scratch.sum,
+                scratch.rescale)
             kernels.accumulate(
-                scratch.scores, Int32(count), strip.values + start * strip.valueStride, strip.valueStride, Int32(dimension),
-                scratch.rescale, scratch.output)
+                scratch.scores, count, strip.values + start * strip.valueStride, strip.valueStride, Int32(dimension), scratch.rescale,
+                scratch.output)
         }
     }
 
