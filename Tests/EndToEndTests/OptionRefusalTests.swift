@@ -52,10 +52,10 @@ import Testing
         Case(["profile", "--length", "1"], "length: 1", "from 2 to"),
         Case(["profile", "--length", "32769"], "length: 32769", "32768"),
         Case(["verify", "--length=-5"], "length: -5"),
-        Case(["tune", "--length", "0", "--output", "unused"], "length: 0"),
-        Case(["tune", "--trials", "0", "--output", "unused"], "trials: 0"),
-        Case(["tune", "--trials", huge, "--output", "unused"], "trials: \(huge)"),
-        Case(["tune", "--floor-mass", "95", "--output", "unused"], "floor-mass: 95.0"),
+        Case(["tune", "--length", "0", "--output", "/dev/null/unused"], "length: 0"),
+        Case(["tune", "--trials", "0", "--output", "/dev/null/unused"], "trials: 0"),
+        Case(["tune", "--trials", huge, "--output", "/dev/null/unused"], "trials: \(huge)"),
+        Case(["tune", "--floor-mass", "95", "--output", "/dev/null/unused"], "floor-mass: 95.0"),
         Case(["evaluate"], "--tasks or --perplexity"),
         Case(["evaluate", "--perplexity", "none", "--windows", huge, "--stride", huge], "windows: \(huge)"),
         Case(["estimate", "--shape", "abacus"], "shape: abacus", "chatglm2-6b"),
@@ -71,7 +71,6 @@ import Testing
     @Test(arguments: cases)
     func refusesTheOption(_ wrong: Case) throws {
         try expect(.usage, naming: wrong.parts, wrong.arguments)
-        #expect(!FileManager.default.fileExists(atPath: "unused"))
     }
 
     @Test func refusesAnUnknownCommand() throws {
