@@ -28,13 +28,21 @@ extension Fraction: Codable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let value = try container.decode(Double.self)
-        let field = decoder.codingPath.last?.stringValue ?? "fraction"
-        try self.init(value, field: field)
+        try self.init(value, field: decoder.codingPath.isEmpty ? "fraction" : decoder.codingPath.fieldName)
     }
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(value)
+    }
+}
+
+extension [any CodingKey] {
+    /// Where a value stands in a file, as error messages write it: `buckets[0].layers[2][3].parameters.alpha`.
+    package var fieldName: String {
+        reduce("") { text, key in
+            key.intValue.map { "\(text)[\($0)]" } ?? (text.isEmpty ? key.stringValue : "\(text).\(key.stringValue)")
+        }
     }
 }
 

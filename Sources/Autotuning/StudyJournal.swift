@@ -16,21 +16,40 @@ public struct StudyHeader: Hashable, Sendable, Codable {
         self.seed = seed
         self.trialsPerHead = trialsPerHead
     }
+
+    /// The first field that two studies disagree on, with both values.
+    fileprivate func difference(from other: StudyHeader) -> (field: String, own: String, others: String)? {
+        func texts(_ header: StudyHeader) -> String { header.textSHA256.map { String($0.prefix(12)) }.joined(separator: ", ") }
+        let fields = [
+            ("schemaVersion", "\(schemaVersion)", "\(other.schemaVersion)"), ("weightsSHA256", weightsSHA256, other.weightsSHA256),
+            ("textSHA256", texts(self), texts(other)), ("seed", "\(seed)", "\(other.seed)"),
+            ("trialsPerHead", "\(trialsPerHead)", "\(other.trialsPerHead)"),
+        ]
+        return fields.first { $0.1 != $0.2 }
+    }
 }
 
 /// Trials on disk, one JSON object a line, appended and synced as they finish, so that a crash loses at most the trials
 /// being measured. The first line is the study's header.
 public final class StudyJournal: Sendable {
     public let path: String
-    private let handle: Mutex<FileHandle>
+    private let file: Mutex<File>
     /// Trials found in the file when it was opened.
     public let recorded: [FrozenTrial]
 
+    private struct File: ~Copyable {
+        let handle: FileHandle
+        var isSettled = false
+    }
+
     /// Begins a journal, or with `resume` continues one.
     ///
+    /// What a crash leaves at the end, half a line or a trial of some heads only, is cut off: that trial is measured again.
+    ///
+    /// - Parameter heads: trials that every `append` brings, one a head.
     /// - Throws: `InputError`: an existing journal without `resume` (nothing is overwritten), a journal of another study,
-    ///   a broken line before the last, or a file that cannot be written.
-    public init(path: String, header: StudyHeader, resume: Bool) throws(InputError) {
+    ///   a broken line before the last, trials out of order, or a file that cannot be written.
+    public init(path: String, header: StudyHeader, heads: Int, resume: Bool) throws(InputError) {
         self.path = path
         let existing = FileManager.default.contents(atPath: path)
         if let existing, !existing.isEmpty {
@@ -38,15 +57,16 @@ public final class StudyJournal: Sendable {
                 throw InputError(.cannotCreate, file: path, rule: "a journal is there already: continue it with --resume, or remove it")
             }
             let whole = existing.lastIndex(of: UInt8(ascii: "\n")).map { existing[...$0] } ?? Data()
-            recorded = try Self.read(whole, header: header, path: path)
-            handle = Mutex(try Self.open(path, keeping: whole.count))
-            if whole.isEmpty { try append(header) }
+            let (trials, bytes) = try Self.read(whole, header: header, heads: heads, path: path)
+            recorded = trials
+            file = Mutex(File(handle: try Self.open(path, keeping: bytes)))
+            if bytes == 0 { try append(header) }
         } else {
             recorded = []
             guard FileManager.default.createFile(atPath: path, contents: nil) else {
                 throw InputError(.cannotCreate, file: path, rule: "the journal must be writable")
             }
-            handle = Mutex(try Self.open(path, keeping: 0))
+            file = Mutex(File(handle: try Self.open(path, keeping: 0)))
             try append(header)
         }
     }
@@ -59,16 +79,17 @@ public final class StudyJournal: Sendable {
         try write(lines)
     }
 
-    /// Waits for a write under way, so that the process may end without cutting a line.
-    public func settle() { handle.withLock { _ in } }
+    /// Waits for a write under way and lets no other begin, so that the process may end without cutting a line.
+    public func settle() { file.withLock { $0.isSettled = true } }
 
     private func append(_ header: StudyHeader) throws(InputError) { try write(Self.line(header)) }
 
     private func write(_ lines: Data) throws(InputError) {
         do {
-            try handle.withLock { handle in
-                try handle.write(contentsOf: lines)
-                try handle.synchronize()
+            try file.withLock { file in
+                guard !file.isSettled else { return }
+                try file.handle.write(contentsOf: lines)
+                try file.handle.synchronize()
             }
         } catch {
             throw InputError(.inputOutput, file: path, rule: "the journal could not be written: \(error.localizedDescription)")
@@ -93,16 +114,19 @@ public final class StudyJournal: Sendable {
         }
     }
 
-    private static func read(_ data: Data, header: StudyHeader, path: String) throws(InputError) -> [FrozenTrial] {
+    /// The trials of all heads, and the bytes up to the last of them.
+    private static func read(
+        _ data: Data, header: StudyHeader, heads: Int, path: String
+    ) throws(InputError) -> (trials: [FrozenTrial], bytes: Int) {
         let lines = data.split(separator: UInt8(ascii: "\n"))
-        guard let first = lines.first else { return [] }
+        guard let first = lines.first else { return ([], 0) }
         guard let found = try? JSONDecoder().decode(StudyHeader.self, from: Data(first)) else {
             throw InputError(.invalidData, file: path, field: "line 1", rule: "must be a study header")
         }
-        guard found == header else {
+        if let (field, theirs, own) = found.difference(from: header) {
             throw InputError(
-                .configuration, file: path, field: "line 1", value: "\(found)",
-                rule: "must be a study of the same model, texts, seed and trials (\(header))")
+                .configuration, file: path, field: "line 1, \(field)", value: theirs,
+                rule: "must be \(own): --resume continues a study of the same model, texts, seed and trials")
         }
         var trials: [FrozenTrial] = []
         for (index, line) in lines.enumerated().dropFirst() {
@@ -111,6 +135,26 @@ public final class StudyJournal: Sendable {
             }
             trials.append(trial)
         }
-        return trials
+        trials.removeLast(trials.count % heads)
+        try checkOrder(trials, heads: heads, trialsPerHead: header.trialsPerHead, path: path)
+        return (trials, lines[trials.count].endIndex + 1 - data.startIndex)
+    }
+
+    /// The journal grows by all heads of a layer's next trial; counting on that decides what is still to be measured.
+    private static func checkOrder(_ trials: [FrozenTrial], heads: Int, trialsPerHead: Int, path: String) throws(InputError) {
+        struct Layer: Hashable { let length, layer: Int }
+        var next: [Layer: Int] = [:]
+        for (index, trial) in trials.enumerated() {
+            let layer = Layer(length: trial.length, layer: trial.layer)
+            let number = next[layer, default: 0]
+            let head = index % heads
+            guard trial.head == head, trial.number == number, number < trialsPerHead else {
+                throw InputError(
+                    .invalidData, file: path, field: "line \(index + 2)",
+                    value: "trial \(trial.number) of layer \(trial.layer), head \(trial.head)",
+                    rule: "must be the next trial of its layer's next head")
+            }
+            if head == heads - 1 { next[layer] = number + 1 }
+        }
     }
 }

@@ -24,11 +24,16 @@ public struct Evaluator: Sendable {
         public let answer: String?
     }
 
-    /// - Throws: `InputError` when the prompt does not fit the model.
+    /// - Throws: `InputError`, naming the task, when the prompt does not fit the model.
     public func run(_ task: EvaluationTask) throws -> Outcome {
-        switch task.content {
-        case .question(let prompt, let answer): try ask(prompt, expecting: answer)
-        case .interleaved(let text, let answers): try readAlong(text, answers: answers)
+        do {
+            switch task.content {
+            case .question(let prompt, let answer): return try ask(prompt, expecting: answer)
+            case .interleaved(let text, let answers): return try readAlong(text, answers: answers)
+            }
+        } catch let error as InputError {
+            let field = error.field.map { "task \(task.id), \($0)" } ?? "task \(task.id)"
+            throw InputError(error.code, file: error.file, field: field, value: error.value, rule: error.rule)
         }
     }
 
@@ -74,8 +79,11 @@ public struct Evaluator: Sendable {
     public func perplexity(_ tokens: [Int32], length: Int, windows: Int, stride: Int, file: String) throws -> Perplexity {
         let begin = model.configuration.beginOfText.map { [$0] } ?? []
         let own = length - begin.count
+        guard own > 1 else {
+            throw InputError(.usage, field: "length", value: "\(length)", rule: "must leave at least two tokens of text in a window")
+        }
         let needed = (windows - 1) * stride + own
-        guard own > 1, tokens.count >= needed else {
+        guard tokens.count >= needed else {
             throw InputError(
                 .invalidData, file: file, value: "\(tokens.count) tokens", rule: "must hold the \(needed) tokens that \(windows) windows need")
         }

@@ -27,6 +27,7 @@ public final class LanguageModel: Sendable {
     ///
     /// - Throws: `InputError` naming file, field, value and rule for anything missing, broken or not supported.
     public static func load(directory path: String, kernel: AttentionKernel) throws(InputError) -> LanguageModel {
+        try ModelDirectory.check(path)
         // An unknown family is the first thing to say; its other fields may mean anything.
         let configurationPath = ModelDirectory.configurationPath(in: path)
         let type = try ModelConfiguration.modelType(ofFile: configurationPath)
@@ -104,7 +105,8 @@ public final class LanguageModel: Sendable {
     /// - Parameters:
     ///   - cache: empty, or filled by earlier chunks of the same prompt; must have room.
     ///   - chunk: tokens a forward pass takes at once; nil takes all, which is fastest.
-    /// - Throws: `InputError` for an empty prompt, or one past the model's `max_position_embeddings` or the cache.
+    /// - Throws: `InputError` for an empty prompt, or one past the model's `max_position_embeddings` or the cache; for weights
+    ///   that overflow.
     public func prefill(
         _ tokens: [Int32], cache: KeyValueCache, policy: AttentionPolicy, chunk: Int? = nil
     ) throws -> Prefill {
@@ -145,6 +147,7 @@ public final class LanguageModel: Sendable {
                 try decoder.forward(
                     part, cache: cache, promptLength: promptLength, policy: policy, workspace: workspace, hidden: hidden.base,
                     observer: &observer))
+            try checkFinite(hidden.elements.prefix(part.count * configuration.hiddenSize), firstToken: first)
             try body(UnsafePointer(hidden.base), part.count, part.endIndex == tokens.count)
         }
         return Self.report(chunks, tokens: tokens.count, seconds: (ContinuousClock.now - start).seconds)
@@ -162,6 +165,14 @@ public final class LanguageModel: Sendable {
         guard needed <= cache.capacity else {
             throw InputError(.usage, field: "prompt", value: "\(needed) tokens", rule: "must fit the cache of \(cache.capacity)")
         }
+    }
+
+    /// Finite weights can still overflow FP32; scores that are not numbers must not be taken for answers.
+    private func checkFinite(_ hidden: Slice<UnsafeMutableBufferPointer<Float>>, firstToken: Int) throws(InputError) {
+        guard let index = hidden.firstIndex(where: { !$0.isFinite }) else { return }
+        throw InputError(
+            .invalidData, file: directory.path, field: "hidden state of token \(firstToken + index / configuration.hiddenSize)",
+            value: "\(hidden[index])", rule: "must be finite: the weights are too large for FP32")
     }
 
     private static func report(_ chunks: [[SampleAttentionOperator.Report]], tokens: Int, seconds: Double) -> PrefillReport {

@@ -9,6 +9,8 @@ final class Weights: Sendable {
 
     /// - Throws: `InputError` when the tensor is missing, has another shape or holds a value that is not finite.
     init(_ archive: SafetensorsArchive, _ name: String, _ shape: [Int]) throws(InputError) {
+        // Before any memory is taken: sizes from a lying config.json can be terabytes.
+        try archive.check(name, shape: shape)
         outputs = shape[0]
         inputs = shape.count > 1 ? shape[1] : 1
         storage = AlignedBuffer(count: outputs * inputs)

@@ -43,7 +43,8 @@ public struct ModelDirectory: Sendable {
     /// - Throws: `InputError` when the file cannot be read.
     public func tokenizerSHA256() throws(InputError) -> String { sha256(of: [try MappedFile(tokenizerPath)]) }
 
-    private static func check(_ path: String) throws(InputError) {
+    /// - Throws: `InputError` (`missingInput`) when there is no folder at `path`.
+    public static func check(_ path: String) throws(InputError) {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw InputError(.missingInput, file: path, rule: "there is no such folder")

@@ -76,6 +76,11 @@ public struct SafetensorsArchive: Sendable {
         try owner(of: name).tensor(name)
     }
 
+    /// - Throws: `InputError` (`invalidData`) when the tensor is missing or has another shape.
+    public func check(_ name: String, shape: [Int]) throws(InputError) {
+        _ = try owner(of: name).checked(name, shape: shape)
+    }
+
     /// Converts `name` to Float, row-major, into `destination`, which has room for the product of `shape`.
     ///
     /// - Throws: `InputError`: `invalidData` when the tensor is missing, has another shape or holds NaN or infinity;

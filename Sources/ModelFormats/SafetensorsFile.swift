@@ -72,7 +72,8 @@ public struct SafetensorsFile: Sendable {
         }
     }
 
-    private func checked(_ name: String, shape: [Int]) throws(InputError) -> SafetensorsTensor {
+    /// - Throws: `InputError` (`invalidData`) when the tensor is missing or has another shape.
+    func checked(_ name: String, shape: [Int]) throws(InputError) -> SafetensorsTensor {
         let tensor = try tensor(name)
         guard tensor.shape == shape else {
             throw InputError(.invalidData, file: path, field: name, value: "\(tensor.shape)", rule: "must be \(shape)")

@@ -84,7 +84,8 @@ extension SampleAttentionParameters: Codable {
         func count(_ key: CodingKeys, atLeast minimum: Int) throws -> Int {
             let value = try container.decode(Int.self, forKey: key)
             guard (minimum...1 << 40).contains(value) else {
-                throw InputError(.usage, field: key.stringValue, value: "\(value)", rule: "must be at least \(minimum)")
+                let field = (container.codingPath + [key]).fieldName
+                throw InputError(.usage, field: field, value: "\(value)", rule: "must be from \(minimum) to \(1 << 40)")
             }
             return value
         }

@@ -96,10 +96,7 @@ extension TunedConfig {
     private static func inputError(_ error: any Error, path: String) -> InputError {
         func field(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String? {
             let keys = context.codingPath + (last.map { [$0] } ?? [])
-            let joined = keys.reduce("") { text, key in
-                key.intValue.map { "\(text)[\($0)]" } ?? (text.isEmpty ? key.stringValue : "\(text).\(key.stringValue)")
-            }
-            return joined.isEmpty ? nil : joined
+            return keys.isEmpty ? nil : keys.fieldName
         }
         switch error {
         case let error as InputError:

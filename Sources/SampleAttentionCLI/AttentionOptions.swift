@@ -47,9 +47,10 @@ struct ParameterOptions: ParsableArguments {
         return parameters
     }
 
-    static func count(_ value: Int, _ field: String, atLeast minimum: Int) throws(InputError) -> Int {
-        guard (minimum...1 << 40).contains(value) else {
-            throw InputError(.usage, field: field, value: "\(value)", rule: "must be at least \(minimum)")
+    /// - Parameter maximum: far above any use, and low enough that sizes made from counts stay inside 64 bits.
+    static func count(_ value: Int, _ field: String, atLeast minimum: Int, atMost maximum: Int = 1 << 30) throws(InputError) -> Int {
+        guard (minimum...maximum).contains(value) else {
+            throw InputError(.usage, field: field, value: "\(value)", rule: "must be from \(minimum) to \(maximum)")
         }
         return value
     }
@@ -75,9 +76,11 @@ struct AttentionOptions: ParsableArguments {
     static func policy(
         named name: String, config: String?, parameters: ParameterOptions, session: Session
     ) throws(InputError) -> AttentionPolicy {
+        // Checked whichever attention uses them: a bad value is never passed over in silence.
+        let own = try parameters.parameters()
         switch name {
         case "dense": return .dense
-        case "sample": return .fixed(try parameters.parameters(), name: name)
+        case "sample": return .fixed(own, name: name)
         case "paper": return .fixed(.paper, name: name)
         case "tuned":
             guard let config else { throw InputError(.usage, field: "config", rule: "tuned attention needs a --config file") }

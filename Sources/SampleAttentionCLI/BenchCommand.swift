@@ -45,10 +45,11 @@ struct AttentionBenchCommand: ParsableCommand {
     var rounds = 5
 
     func run() throws {
-        for (value, name) in [(queryHeads, "query-heads"), (keyValueHeads, "key-value-heads"), (rounds, "rounds")] {
-            _ = try ParameterOptions.count(value, name, atLeast: 1)
-        }
-        for value in length + headDimension { _ = try ParameterOptions.count(value, "length and head-dimension", atLeast: 1) }
+        _ = try ParameterOptions.count(queryHeads, "query-heads", atLeast: 1, atMost: 1024)
+        _ = try ParameterOptions.count(keyValueHeads, "key-value-heads", atLeast: 1, atMost: 1024)
+        _ = try ParameterOptions.count(rounds, "rounds", atLeast: 1)
+        for value in length { _ = try ParameterOptions.count(value, "length", atLeast: 1, atMost: 1 << 24) }
+        for value in headDimension { _ = try ParameterOptions.count(value, "head-dimension", atLeast: 1, atMost: 1024) }
         guard queryHeads % keyValueHeads == 0 else {
             throw InputError(.usage, field: "query-heads", value: "\(queryHeads)", rule: "must be a multiple of key-value-heads")
         }

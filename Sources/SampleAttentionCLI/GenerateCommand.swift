@@ -98,7 +98,7 @@ private struct StreamingText {
     }
 
     private mutating func flush(_ text: String) {
-        FileHandle.standardOutput.write(Data(text.utf8.dropFirst(printed)))
+        StandardOutput.write(text.utf8.dropFirst(printed))
         printed = text.utf8.count
     }
 }

@@ -11,7 +11,8 @@ final class Interruption {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInteractive))
             source.setEventHandler {
-                Message.write("\n\(lastWord())")
+                // A progress line may stand there; it keeps what it said.
+                Message.write((isatty(STDERR_FILENO) == 1 ? "\n" : "") + lastWord())
                 exit(128 + number)
             }
             source.resume()

@@ -10,10 +10,5 @@ enum JSONOutput {
         return try! encoder.encode(value) + Data("\n".utf8)
     }
 
-    static func print(_ value: some Encodable) { FileHandle.standardOutput.write(encode(value)) }
-}
-
-/// Lines for people, on standard error.
-enum Message {
-    static func write(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+    static func print(_ value: some Encodable) { StandardOutput.write(encode(value)) }
 }

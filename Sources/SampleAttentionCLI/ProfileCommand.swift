@@ -37,8 +37,8 @@ struct ProfileCommand: ParsableCommand {
             parameters: attention.parameters, session: session)
         let lengths = try text.lengths(session, default: [4096])
         let texts = text.text.isEmpty ? [try text.texts(session)[0]] : try text.texts(session)
-        let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
         let prompts = try texts.flatMap { text in try lengths.map { (text, try text.prompt(length: $0)) } }
+        let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
 
         let progress = ProgressBar("profile", total: prompts.count * session.model.configuration.layerCount)
         let profiles = try prompts.map { text, tokens in

@@ -38,23 +38,23 @@ private struct Failure {
 
     /// Prints one line (with --json an object on standard output) and exits: 64…78 as in sysexits.h, 1 for a failed check.
     func exit() -> Never {
-        let wantsJSON = CommandLine.arguments.contains("--json")
-        if let error = error as? InputError {
-            report(code: error.code.rawValue, message: error.description, json: wantsJSON)
-            Foundation.exit(error.code.exitCode)
-        }
         let code = SampleAttentionCommand.exitCode(for: error)
         // Help, version, and a command that has already said what it found.
-        if code == .success || error is ExitCode || !wantsJSON { SampleAttentionCommand.exit(withError: error) }
-        report(code: InputError.Code.usage.rawValue, message: SampleAttentionCommand.message(for: error), json: true)
-        Foundation.exit(code.rawValue)
+        if code == .success || error is ExitCode { SampleAttentionCommand.exit(withError: error) }
+        let failure = inputError(code)
+        if CommandLine.arguments.contains("--json") {
+            JSONOutput.print(["error": ["code": failure.code.rawValue, "message": failure.description]])
+        } else {
+            Message.write("error: \(failure.description)")
+        }
+        Foundation.exit(failure.code.exitCode)
     }
 
-    private func report(code: String, message: String, json: Bool) {
-        if json {
-            JSONOutput.print(["error": ["code": code, "message": message]])
-        } else {
-            Message.write("error: \(message)")
-        }
+    /// The parser's own text would add the usage, several lines of it, so only its message is kept.
+    private func inputError(_ code: ExitCode) -> InputError {
+        if let error = error as? InputError { return error }
+        return code == .validationFailure
+            ? InputError(.usage, rule: SampleAttentionCommand.message(for: error))
+            : InputError(.internalFailure, rule: String(describing: error))
     }
 }

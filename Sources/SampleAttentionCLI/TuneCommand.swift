@@ -43,7 +43,7 @@ struct TuneCommand: ParsableCommand {
 
     func run() throws {
         let start = ContinuousClock.now
-        _ = try ParameterOptions.count(trials, "trials", atLeast: 1)
+        _ = try ParameterOptions.count(trials, "trials", atLeast: 1, atMost: 100_000)
         _ = try ParameterOptions.count(denseBelow, "dense-below", atLeast: 0)
         let floor = RetainedMassFloor(mean: try Fraction(floorMass, field: "floor-mass"), p1: try Fraction(floorP1, field: "floor-p1"))
         let session = try model.open()
@@ -59,7 +59,7 @@ struct TuneCommand: ParsableCommand {
             path: directory.file("journal.jsonl"),
             header: StudyHeader(
                 weightsSHA256: identity.weightsSHA256, textSHA256: texts.map(\.sha256), seed: session.seed, trialsPerHead: trials),
-            resume: resume)
+            heads: identity.queryHeads, resume: resume)
         let interruption = Interruption {
             journal.settle()
             return "stopped; \(journal.path) is whole. Continue with the same command and --resume."
@@ -84,11 +84,12 @@ private struct Study {
     let trials: Int
 
     func run(_ prompts: [[Int32]], journal: StudyJournal) throws -> [FrozenTrial] {
-        var results = journal.recorded
         let heads = session.model.configuration.queryHeads
         let layers = session.model.configuration.layerCount
         let lengths = Set(prompts.map(\.count))
-        let before = results.filter { lengths.contains($0.length) }.count / heads
+        // An earlier run may have had other lengths too.
+        var results = journal.recorded.filter { lengths.contains($0.length) && (0..<layers).contains($0.layer) }
+        let before = results.count / heads
         let progress = ProgressBar("tune", total: prompts.count * layers * trials, alreadyDone: before)
         defer { progress.finish() }
         for tokens in prompts {

@@ -1,0 +1,169 @@
+import Foundation
+import HaystackModel
+import Testing
+
+/// Every command on the bundled model, small.
+@Suite struct CommandTests {
+    private static let opening = ["generate", "--prompt", "Call me Ishmael. Some years ago", "--max-tokens", "24"]
+    private static let continuation = ", I was a little boy, and I was a boy, and I was a boy, and I was a boy"
+
+    @Test func generatesTheKnownContinuation() throws {
+        let outcome = try Program.run(Self.opening)
+        #expect(outcome.exitCode == 0)
+        #expect(outcome.output == Self.continuation + "\n")
+        #expect(outcome.errors.hasPrefix("dense attention: ") && outcome.errors.filter { $0 == "\n" }.count == 1)
+    }
+
+    @Test func generatesFromAFileAndFromStandardInput() throws {
+        let scratch = try Scratch()
+        let prompt = "Call me Ishmael. Some years ago"
+        let file = try scratch.write(prompt, to: "prompt.txt")
+        let fromFile = try Program.output(["generate", "--prompt-file", file, "--max-tokens", "24"])
+        #expect(fromFile == Self.continuation + "\n")
+        let fromInput = try Program.output(["generate", "--prompt-file", "-", "--max-tokens", "24"], input: Data(prompt.utf8))
+        #expect(fromInput == fromFile)
+    }
+
+    @Test(arguments: ["1", "5", "1000"])
+    func generatesTheSameInChunks(_ chunk: String) throws {
+        #expect(try Program.output(Self.opening + ["--chunk", chunk]) == Self.continuation + "\n")
+    }
+
+    @Test(arguments: ["scalar", "avx2", "avx512"])
+    func generatesTheSameOnEveryInstructionSet(_ isa: String) throws {
+        let arguments = Self.opening + ["--isa", isa]
+        let flags = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+        let needed = ["scalar": [], "avx2": [" avx2", " fma"], "avx512": [" avx512f"]][isa]!
+        if needed.allSatisfy(flags.contains) {
+            #expect(try Program.output(arguments) == Self.continuation + "\n")
+            #expect(((try Program.json(arguments)["provenance"] as? [String: Any])?["machine"] as? [String: Any])?["instructionSet"] as? String == isa)
+        } else {
+            try expect(.unsupported, naming: ["isa: \(isa)"], arguments)
+        }
+    }
+
+    @Test func drawsFromTheSeed() throws {
+        let drawing = Self.opening + ["--temperature", "1.5", "--seed"]
+        let texts = try ["1", "1", "2"].map { try Program.output(drawing + [$0]) }
+        #expect(texts[0] == texts[1])
+        #expect(texts[0] != texts[2])
+    }
+
+    @Test func profilesEveryHead() throws {
+        let scratch = try Scratch()
+        let result = try Program.json(["profile", "--length", "256", "--output", scratch.file("out")])
+        let profiles = try #require(result["profiles"] as? [[String: Any]])
+        let heads = try #require(profiles.first?["heads"] as? [[String: Any]])
+        #expect(profiles.count == 1 && heads.count == 48)
+        #expect(Set(heads.map { [$0["layer"] as? Int, $0["head"] as? Int] }).count == 48)
+        for head in heads {
+            let mass = try #require(head["retained"] as? [String: Any])
+            let (least, p1, mean) = try (number(mass, "min"), number(mass, "p1"), number(mass, "mean"))
+            #expect(0 < least && least <= p1 && p1 <= mean && mean <= 1, "\(head)")
+            let degrees = try #require(head["sparsityDegrees"] as? [Double])
+            #expect(degrees.count == 3 && degrees == degrees.sorted(by: >), "SD falls as α rises: \(degrees)")
+        }
+        #expect(try scratch.snapshot().keys.sorted() == ["out", "out/profile.json", "out/report.html"])
+        let written = try #require(JSONSerialization.jsonObject(with: Data(scratch.read("out/profile.json").utf8)) as? NSDictionary)
+        #expect(written == result as NSDictionary)
+    }
+
+    @Test func verifiesTheBounds() throws {
+        let result = try Program.json(["verify", "--length", "64", "--length", "96"])
+        #expect(result["holds"] as? Bool == true)
+        let bounds = try #require(result["bounds"] as? [[String: Any]])
+        #expect(bounds.count { $0["valid"] as? Bool == true } >= 3)
+        for bound in bounds where bound["valid"] as? Bool == true {
+            #expect(bound["violations"] as? Int == 0, "\(bound)")
+            #expect(try number(bound, "maxRatio") < 1 + 1e-9 && number(bound, "checked") > 10_000, "\(bound)")
+        }
+        let invalid = try #require(bounds.first { $0["valid"] as? Bool == false })
+        #expect((invalid["name"] as? String)?.contains("factor-one") == true, "\(invalid)")
+        #expect(try number(invalid, "violations") > 0 && number(invalid, "maxRatio") > 1.5, "\(invalid)")
+        let worst = try #require((invalid["worst"] as? [String: Any])?["label"] as? String)
+        #expect((result["adversarialHeads"] as? [String])?.contains(worst) == true)
+    }
+
+    @Test func evaluatesTasksAndPerplexity() throws {
+        let scratch = try Scratch()
+        // The model's own continuation is right everywhere; a word it does not expect is not.
+        let text = "Call me Ishmael. Some years ago" + Self.continuation
+        let own = text.unicodeScalars.count - Self.continuation.unicodeScalars.count
+        let tasks = try scratch.write(
+            """
+            {"id":"1","task":"own words","length":36,"text":"\(text)","answers":[{"start":\(own),"end":\(own + 21)},{"start":8,"end":15}]}
+
+            {"id":"2","task":"question","length":12,"prompt":"Call me Ishmael. Some years ago","answer":"whale"}
+
+            """, to: "tasks.jsonl")
+        let result = try Program.json(["evaluate", "--tasks", tasks, "--perplexity", HaystackModel.texts[0].path, "--length", "36", "--length", "12", "--windows", "2", "--stride", "50"])
+        let rows = try #require(result["tasks"] as? [[String: Any]])
+        #expect(rows.map { $0["task"] as? String } == ["own words", "question"])
+        #expect(rows.map { $0["right"] as? Int } == [1, 0] && rows.map { $0["of"] as? Int } == [2, 1])
+        let losses = try #require(result["perplexity"] as? [[String: Any]])
+        #expect(losses.map { $0["length"] as? Int } == [12, 36])
+        for loss in losses { #expect(try (1...12).contains(number(loss, "nll")), "better than chance, ln 4096 = 8.3, give or take: \(loss)") }
+    }
+
+    @Test func estimatesTheReviewsFigures() throws {
+        let result = try Program.json(["estimate"])
+        let review = try #require(result["review"] as? [String: Any])
+        let (full, sparse) = try (number(review, "fullOperations"), number(review, "sparseOperations"))
+        #expect(full == 8.192e11)
+        #expect(abs(sparse - 2.867e10) < 0.001e10)
+        #expect(abs(full / sparse - 28.6) < 0.05)
+        #expect(try number(review, "fullScoreBytes") == 25.6e9)
+        let text = try Program.output(["estimate"])
+        for figure in ["819.2 G", "28.67 G", "28.6×", "25600 MB"] {
+            #expect(text.replacingOccurrences(of: ",", with: "").contains(figure), "\(figure): \(text)")
+        }
+    }
+
+    @Test func comparesMethods() throws {
+        let result = try Program.json(["compare", "--length", "512", "--count", "1"])
+        let rows = try #require(result["rows"] as? [[String: Any]])
+        #expect(rows.map { $0["method"] as? String } == ["dense", "sample"])
+        #expect(try number(rows[0], "density") == 1 && number(rows[1], "density") < 1)
+        #expect(try abs(number(rows[0], "meanMass") - 1) < 1e-6 && number(rows[1], "minMass") < number(rows[1], "meanMass"))
+        for row in rows { #expect(row["of"] as? Int == 1 && row["length"] as? Int == 512) }
+    }
+
+    @Test func benchesAttention() throws {
+        let result = try Program.json(["bench", "attention", "--length", "256", "--rounds", "1", "--threads", "1"])
+        let rows = try #require(result["results"] as? [[String: Any]])
+        #expect(Set(rows.map { "\($0["pattern"] ?? "") \($0["headDimension"] ?? "")" }).count == 6 && rows.count == 6)
+        for row in rows {
+            #expect(try number(row, "milliseconds") > 0 && number(row, "gigaflops") > 0 && number(row, "maxError") < 1e-4)
+            #expect(row["threads"] as? Int == 1 && row["length"] as? Int == 256)
+        }
+    }
+
+    @Test func helpsWithEveryCommand() throws {
+        var commands: [[String]] = [[]]
+        var seen = 0
+        while let command = commands.popLast() {
+            let outcome = try Program.run(command + ["--help"])
+            #expect(outcome.exitCode == 0 && outcome.errors.isEmpty, "\(command)")
+            #expect(outcome.output.contains("USAGE: sample-attention" + command.map { " " + $0 }.joined()), "\(command): \(outcome.output)")
+            commands += Self.subcommands(outcome.output).map { command + [$0] }
+            seen += 1
+        }
+        #expect(seen >= 12)
+    }
+
+    /// The names under SUBCOMMANDS: two spaces, the name, at least two spaces or the end of the line.
+    private static func subcommands(_ help: String) -> [String] {
+        guard let list = help.range(of: "SUBCOMMANDS:\n") else { return [] }
+        return help[list.upperBound...].split(separator: "\n", omittingEmptySubsequences: false).prefix { !$0.isEmpty }.compactMap { line in
+            line.hasPrefix("  ") && !line.hasPrefix("   ") ? line.split(separator: " ").first.map(String.init) : nil
+        }
+    }
+
+    @Test func saysItsVersion() throws {
+        #expect(try Program.output(["--version"]).wholeMatch(of: /sample-attention \d+\.\d+\.\d+ \([0-9a-z-]+\)\n/) != nil)
+    }
+
+    private func number(_ object: [String: Any], _ key: String) throws -> Double {
+        try #require(object[key] as? NSNumber, "\(key) of \(object)").doubleValue
+    }
+}

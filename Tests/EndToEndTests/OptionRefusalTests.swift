@@ -1,0 +1,81 @@
+import Foundation
+import Testing
+
+/// Options that cannot be meant: exit code 64 and one line, without the parser's usage text.
+@Suite struct OptionRefusalTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        let arguments: [String]
+        let parts: [String]
+        var testDescription: String { arguments.joined(separator: " ") }
+
+        init(_ arguments: [String], _ parts: String...) {
+            self.arguments = arguments
+            self.parts = parts
+        }
+    }
+
+    private static let generate = ["generate", "--prompt", "a"]
+    private static let huge = "1099511627776"
+
+    static let cases: [Case] = [
+        Case(generate + ["--frobnicate"], "--frobnicate"),
+        Case(generate + ["--max-tokens", "many"], "many", "--max-tokens"),
+        Case(generate + ["--max-tokens"], "--max-tokens"),
+        Case(generate + ["--max-tokens", "0"], "max-tokens: 0"),
+        Case(["tune"], "--output"),
+        Case(["config", "check"], "<file>"),
+        Case(generate + ["--attention", "quadratic"], "attention: quadratic", "dense, sample, paper, tuned"),
+        Case(generate + ["--attention", "tuned"], "--config"),
+        Case(["compare", "--methods", "dense,quadratic", "--length", "512"], "attention: quadratic"),
+        Case(["compare", "--length", "20"], "length: 20", "too short"),
+        Case(generate + ["--isa", "mmx"], "isa: mmx", "scalar, avx2, avx512"),
+        Case(generate + ["--threads", "0"], "threads: 0", "from 1 to 1024"),
+        Case(generate + ["--threads", "1000000"], "threads: 1000000"),
+        Case(generate + ["--seed=-1"], "-1", "seed"),
+        Case(generate + ["--attention", "sample", "--alpha", "0"], "alpha: 0.0: must be in (0, 1]"),
+        Case(generate + ["--attention", "sample", "--alpha", "1.5"], "alpha: 1.5: must be in (0, 1]"),
+        Case(generate + ["--attention", "sample", "--alpha", "nan"], "alpha: nan: must be in (0, 1]"),
+        Case(generate + ["--alpha", "1.5"], "alpha: 1.5: must be in (0, 1]"),
+        Case(["profile", "--alpha", "0", "--length", "64"], "alpha: 0.0"),
+        Case(["profile", "--sparsity-alpha", "2", "--length", "64"], "sparsity-alpha: 2.0"),
+        Case(["verify", "--alpha", "inf", "--length", "64"], "alpha: inf"),
+        Case(["compare", "--methods", "dense", "--window-ratio", "8", "--length", "512"], "window-ratio: 8.0"),
+        Case(generate + ["--window-tokens", "0"], "window-tokens: 0"),
+        Case(generate + ["--window-tokens", "5", "--window-ratio", "0.1"], "window-tokens", "not both"),
+        Case(generate + ["--column-scoring", "best"], "column-scoring: best"),
+        Case(generate + ["--temperature=-1"], "temperature: -1.0"),
+        Case(generate + ["--top-p", "0"], "top-p: 0.0"),
+        Case(generate + ["--chunk", "0"], "chunk: 0"),
+        Case(generate + ["--prompt-file", "b"], "--prompt or --prompt-file"),
+        Case(["generate"], "--prompt or --prompt-file"),
+        Case(["generate", "--prompt", ""], "prompt: 0 characters: must not be empty"),
+        Case(["profile", "--length", "1"], "length: 1", "from 2 to"),
+        Case(["profile", "--length", "32769"], "length: 32769", "32768"),
+        Case(["verify", "--length=-5"], "length: -5"),
+        Case(["tune", "--length", "0", "--output", "/dev/null/unused"], "length: 0"),
+        Case(["tune", "--trials", "0", "--output", "/dev/null/unused"], "trials: 0"),
+        Case(["tune", "--trials", huge, "--output", "/dev/null/unused"], "trials: \(huge)"),
+        Case(["tune", "--floor-mass", "95", "--output", "/dev/null/unused"], "floor-mass: 95.0"),
+        Case(["evaluate"], "--tasks or --perplexity"),
+        Case(["evaluate", "--perplexity", "none", "--windows", huge, "--stride", huge], "windows: \(huge)"),
+        Case(["estimate", "--shape", "abacus"], "shape: abacus", "chatglm2-6b"),
+        Case(["estimate", "--bytes-per-element", "3"], "bytes-per-element: 3"),
+        Case(["bench", "attention", "--pattern", "plaid"], "pattern: plaid"),
+        Case(["bench", "attention", "--query-heads", "3"], "query-heads: 3"),
+        Case(["bench", "attention", "--length", huge], "length: \(huge)"),
+        Case(["bench", "attention", "--query-heads", huge], "query-heads: \(huge)"),
+        Case(["bench", "attention", "--head-dimension", "0"], "head-dimension: 0"),
+        Case(["bench", "attention", "--density", "0"], "density: 0.0"),
+    ]
+
+    @Test(arguments: cases)
+    func refusesTheOption(_ wrong: Case) throws {
+        try expect(.usage, naming: wrong.parts, wrong.arguments)
+    }
+
+    @Test func refusesAnUnknownCommand() throws {
+        let outcome = try Program.run(["frobnicate"])
+        #expect(outcome.exitCode == Refusal.usage.rawValue)
+        #expect(outcome.errors == "error: Unexpected argument 'frobnicate'\n" && outcome.output.isEmpty)
+    }
+}

@@ -1,0 +1,109 @@
+import Foundation
+import Testing
+
+/// Texts, prompts and task files that cannot be used.
+@Suite struct TextRefusalTests {
+    private let model: TinyModel
+    private var scratch: Scratch { model.scratch }
+
+    init() throws { model = try TinyModel(Scratch()) }
+
+    @Test(arguments: ["profile", "verify", "tune"])
+    func refusesATextThatIsTooShort(_ command: String) throws {
+        let text = try scratch.write("Too short.", to: "short.txt")
+        let output = command == "verify" ? [] : ["--output", scratch.file("out")]
+        try expect(
+            .invalidData, naming: [text, "10 tokens", "must hold the 99 tokens"], leaving: scratch,
+            [command, "--model", model.path, "--text", text, "--length", "100"] + output)
+    }
+
+    @Test func refusesATextWithoutRoomForTheHeldOutCheck() throws {
+        let text = try model.writeText(characters: 150)
+        try expect(
+            .invalidData, naming: [text, "150 tokens", "second --text"], leaving: scratch,
+            ["tune", "--model", model.path, "--text", text, "--length", "100", "--output", scratch.file("out")])
+    }
+
+    @Test func refusesATextThatIsTooShortForPerplexity() throws {
+        let text = try scratch.write("Too short.", to: "short.txt")
+        try expect(
+            .invalidData, naming: [text, "10 tokens", "3 windows"],
+            ["evaluate", "--model", model.path, "--perplexity", text, "--length", "100"])
+        try expect(.usage, naming: ["length: 2"], ["evaluate", "--model", model.path, "--perplexity", text, "--length", "2"])
+    }
+
+    @Test func refusesATextThatIsNotUTF8() throws {
+        let text = try scratch.write(Data("caf".utf8 + [0xE9, 0x20] + Array(repeating: 0x61, count: 500)), to: "latin1.txt")
+        for command in [["profile", "--text"], ["verify", "--text"], ["evaluate", "--perplexity"]] {
+            try expect(.invalidData, naming: [text, "UTF-8"], command + [text, "--model", model.path, "--length", "64"])
+        }
+        try expect(.invalidData, naming: [text, "UTF-8"], ["generate", "--prompt-file", text, "--model", model.path])
+        try expect(
+            .invalidData, naming: ["standard input", "UTF-8"], input: Data([0xFF, 0xFE]),
+            ["generate", "--prompt-file", "-", "--model", model.path])
+    }
+
+    @Test func refusesATextThatIsNotThere() throws {
+        let text = scratch.file("none.txt")
+        try expect(.missingInput, naming: [text], ["profile", "--text", text, "--length", "64", "--model", model.path])
+        try expect(.missingInput, naming: [text], ["generate", "--prompt-file", text, "--model", model.path])
+        try expect(.missingInput, naming: [scratch.path], ["generate", "--prompt-file", scratch.path, "--model", model.path])
+        try expect(.missingInput, naming: [text], ["evaluate", "--tasks", text, "--model", model.path])
+    }
+
+    @Test func refusesAnEmptyPrompt() throws {
+        let empty = try scratch.write("", to: "empty.txt")
+        try expect(.usage, naming: ["prompt", "must not be empty"], ["generate", "--prompt-file", empty, "--model", model.path])
+        try expect(.usage, naming: ["prompt", "must not be empty"], ["generate", "--prompt-file", "-", "--model", model.path])
+    }
+
+    @Test func refusesAPromptPastTheModelsPositions() throws {
+        model.configuration["max_position_embeddings"] = 8
+        try model.write()
+        try expect(
+            .usage, naming: ["prompt", "9 tokens", "max_position_embeddings of 8"],
+            ["generate", "--model", model.path, "--prompt", "12345678"])
+        // Seven characters and begin-of-text fill the positions; one token can still be chosen, whatever is asked for.
+        let result = try Program.json(["generate", "--model", model.path, "--prompt", "1234567", "--max-tokens", "50"])
+        #expect((result["tokens"] as? [Int])?.count == 1)
+    }
+
+    struct TaskCase: Sendable, CustomTestStringConvertible {
+        let line: String
+        let parts: [String]
+        var testDescription: String { line }
+    }
+
+    static let taskCases = [
+        TaskCase(line: #"{"id":"b","task":"#, parts: ["line 2", "broken JSON"]),
+        TaskCase(line: #"["b"]"#, parts: ["line 2"]),
+        TaskCase(line: #"{"id":"b","task":"t","prompt":"p","answer":"a"}"#, parts: ["line 2", "length is missing"]),
+        TaskCase(line: #"{"id":"b","task":"t","length":"9","prompt":"p","answer":"a"}"#, parts: ["line 2", "length must be"]),
+        TaskCase(line: #"{"id":"b","task":"t","length":0,"prompt":"p","answer":"a"}"#, parts: ["line 2", "length", "0", "positive"]),
+        TaskCase(line: #"{"id":"b","task":"t","length":9,"prompt":"p"}"#, parts: ["line 2", "prompt and answer"]),
+        TaskCase(line: #"{"id":"b","task":"t","length":9,"text":"abc","answers":[{"start":1,"end":4}]}"#, parts: ["line 2", "answers", "1..<4", "3 characters"]),
+        TaskCase(line: #"{"id":"b","task":"t","length":9,"text":"abc","answers":[{"start":2,"end":2}]}"#, parts: ["line 2", "answers", "2..<2"]),
+        TaskCase(line: #"{"id":"b","task":"t","length":9,"text":"abc","answers":[{"start":-1,"end":2}]}"#, parts: ["line 2", "answers", "-1..<2"]),
+    ]
+
+    @Test(arguments: taskCases)
+    func refusesATaskFile(_ broken: TaskCase) throws {
+        let good = #"{"id":"a","task":"t","length":9,"prompt":"p","answer":"a"}"#
+        let path = try scratch.write(good + "\n" + broken.line + "\n", to: "tasks.jsonl")
+        try expect(.invalidData, naming: [path] + broken.parts, ["evaluate", "--tasks", path, "--model", model.path])
+    }
+
+    @Test func refusesATaskFileWithoutTasks() throws {
+        let empty = try scratch.write("\n", to: "tasks.jsonl")
+        try expect(.invalidData, naming: [empty, "at least one task"], ["evaluate", "--tasks", empty, "--model", model.path])
+        let other = try scratch.write(#"{"id":"a","task":"t","length":9,"prompt":"p","answer":"a"}"#, to: "tasks.jsonl")
+        try expect(.usage, naming: [other, "length: 10", "no task"], ["evaluate", "--tasks", other, "--model", model.path, "--length", "10"])
+    }
+
+    @Test func namesTheTaskWhosePromptIsTooLong() throws {
+        model.configuration["max_position_embeddings"] = 8
+        try model.write()
+        let path = try scratch.write(#"{"id":"long one","task":"t","length":9,"prompt":"0123456789","answer":"a"}"#, to: "tasks.jsonl")
+        try expect(.usage, naming: ["long one", "11 tokens", "max_position_embeddings of 8"], ["evaluate", "--tasks", path, "--model", model.path])
+    }
+}

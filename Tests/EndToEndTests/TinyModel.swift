@@ -1,0 +1,101 @@
+import Foundation
+
+/// A one-layer Llama of 257 tokens (the bytes and begin-of-text) with seeded weights, written file by file so that a test
+/// can break any part of it.
+final class TinyModel {
+    struct Tensor {
+        var name: String
+        var shape: [Int]
+        var values: [Float]
+    }
+
+    let scratch: Scratch
+    var path: String { scratch.file("model") }
+    var configuration: [String: Any]
+    var tensors: [Tensor]
+
+    /// Writes the model to `scratch/model`.
+    init(_ scratch: Scratch) throws {
+        self.scratch = scratch
+        configuration = [
+            "model_type": "llama", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1,
+            "head_dim": 8, "intermediate_size": 24, "vocab_size": 257, "max_position_embeddings": 512, "tie_word_embeddings": true,
+            "bos_token_id": 256,
+        ]
+        let shapes: [(String, [Int])] = [
+            ("model.embed_tokens.weight", [257, 16]), ("model.norm.weight", [16]),
+            ("model.layers.0.input_layernorm.weight", [16]), ("model.layers.0.post_attention_layernorm.weight", [16]),
+            ("model.layers.0.self_attn.q_proj.weight", [16, 16]), ("model.layers.0.self_attn.k_proj.weight", [8, 16]),
+            ("model.layers.0.self_attn.v_proj.weight", [8, 16]), ("model.layers.0.self_attn.o_proj.weight", [16, 16]),
+            ("model.layers.0.mlp.gate_proj.weight", [24, 16]), ("model.layers.0.mlp.up_proj.weight", [24, 16]),
+            ("model.layers.0.mlp.down_proj.weight", [16, 24]),
+        ]
+        var state: UInt64 = 1
+        tensors = shapes.map { name, shape in
+            let values = (0..<shape.reduce(1, *)).map { _ in
+                state = state &* 6364136223846793005 &+ 1442695040888963407
+                return Float(Int64(bitPattern: state) >> 40) / Float(1 << 23)
+            }
+            return Tensor(name: name, shape: shape, values: values)
+        }
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        try scratch.write(Self.tokenizer(), to: "model/tokenizer.json")
+        try write()
+    }
+
+    /// Writes `configuration` and `tensors` as they are now.
+    func write() throws {
+        try scratch.write(JSONSerialization.data(withJSONObject: configuration), to: "model/config.json")
+        var data = Data()
+        var header: [String: Any] = [:]
+        for tensor in tensors {
+            let begin = data.count
+            for value in tensor.values { withUnsafeBytes(of: value.bitPattern.littleEndian) { data.append(contentsOf: $0) } }
+            header[tensor.name] = ["dtype": "F32", "shape": tensor.shape, "data_offsets": [begin, data.count]]
+        }
+        try write(header: header, data: data)
+    }
+
+    func write(header: [String: Any], data: Data) throws {
+        let text = try JSONSerialization.data(withJSONObject: header, options: .sortedKeys)
+        try writeWeights(withUnsafeBytes(of: UInt64(text.count).littleEndian) { Data($0) } + text + data)
+    }
+
+    /// Changes one tensor's header entry and leaves the data as they are.
+    func damageHeader(of tensor: String, _ body: (inout [String: Any]) -> Void) throws {
+        let bytes = try weights()
+        let length = Int(bytes.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
+        guard var header = try JSONSerialization.jsonObject(with: bytes[8..<8 + length]) as? [String: Any],
+            var entry = header[tensor] as? [String: Any]
+        else { throw CocoaError(.fileReadCorruptFile) }
+        body(&entry)
+        header[tensor] = entry
+        try write(header: header, data: bytes[(8 + length)...])
+    }
+
+    func weights() throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path + "/model.safetensors")) }
+
+    func writeWeights(_ data: Data) throws { try scratch.write(data, to: "model/model.safetensors") }
+
+    /// English enough for a few thousand byte tokens.
+    func writeText(_ name: String = "text.txt", characters: Int = 4000) throws -> String {
+        let words = (0..<characters).map { "word\($0 * $0 % 97) " }.joined()
+        return try scratch.write(String(words.prefix(characters)), to: name)
+    }
+
+    /// The byte-level tokenizer without merges: token b is byte b, token 256 begins a text.
+    private static func tokenizer() throws -> Data {
+        let printable = Array(0x21...0x7E) + Array(0xA1...0xAC) + Array(0xAE...0xFF)
+        let others = (0...255).filter { !printable.contains($0) }
+        var vocabulary: [String: Int] = [:]
+        for byte in 0...255 {
+            let scalar = Unicode.Scalar(UInt32(others.firstIndex(of: byte).map { 0x100 + $0 } ?? byte))!
+            vocabulary[String(Character(scalar))] = byte
+        }
+        return try JSONSerialization.data(withJSONObject: [
+            "added_tokens": [["id": 256, "content": "<|begin_of_text|>", "special": true, "normalized": false]],
+            "pre_tokenizer": ["type": "ByteLevel", "add_prefix_space": false, "use_regex": true], "decoder": ["type": "ByteLevel"],
+            "model": ["type": "BPE", "vocab": vocabulary, "merges": [String]()] as [String: Any],
+        ])
+    }
+}
