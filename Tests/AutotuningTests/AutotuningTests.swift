@@ -94,7 +94,7 @@ import Testing
 
     static func trial(_ number: Int) -> FrozenTrial {
         FrozenTrial(
-            length: 100, layer: 1, head: 2, number: number, parameters: .standard,
+            length: 100, layer: 1, head: 0, number: number, parameters: .standard,
             measured: .init(meanMass: 0.1 + 0.2, p1Mass: 1.0 / 3, minMass: 1e-17, density: 0.5))
     }
 
@@ -106,10 +106,10 @@ import Testing
 
     @Test func recordsComeBackExactly() throws {
         try withPath { path in
-            let journal = try StudyJournal(path: path, header: Self.header, resume: false)
+            let journal = try StudyJournal(path: path, header: Self.header, heads: 1, resume: false)
             try journal.append([Self.trial(0), Self.trial(1)])
             try journal.append([Self.trial(2)])
-            let again = try StudyJournal(path: path, header: Self.header, resume: true)
+            let again = try StudyJournal(path: path, header: Self.header, heads: 1, resume: true)
             #expect(again.recorded == (0..<3).map(Self.trial))
         }
     }
@@ -117,11 +117,11 @@ import Testing
     /// What a crash leaves: a line cut anywhere is dropped, and the journal goes on cleanly after the last whole one.
     @Test(arguments: [1, 5, 40]) func aCutLineIsDropped(cut: Int) throws {
         try withPath { path in
-            let journal = try StudyJournal(path: path, header: Self.header, resume: false)
+            let journal = try StudyJournal(path: path, header: Self.header, heads: 1, resume: false)
             try journal.append([Self.trial(0), Self.trial(1)])
             let data = try Data(contentsOf: URL(fileURLWithPath: path))
             try data.dropLast(cut).write(to: URL(fileURLWithPath: path))
-            let resumed = try StudyJournal(path: path, header: Self.header, resume: true)
+            let resumed = try StudyJournal(path: path, header: Self.header, heads: 1, resume: true)
             #expect(resumed.recorded == [Self.trial(0)])
             try resumed.append([Self.trial(1)])
             #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == data)
@@ -130,14 +130,14 @@ import Testing
 
     @Test func nothingIsOverwrittenAndOtherStudiesAreRefused() throws {
         try withPath { path in
-            _ = try StudyJournal(path: path, header: Self.header, resume: false)
-            #expect(throws: InputError.self) { try StudyJournal(path: path, header: Self.header, resume: false) }
+            _ = try StudyJournal(path: path, header: Self.header, heads: 1, resume: false)
+            #expect(throws: InputError.self) { try StudyJournal(path: path, header: Self.header, heads: 1, resume: false) }
             var other = Self.header
             other.seed = 2
-            #expect(throws: InputError.self) { try StudyJournal(path: path, header: other, resume: true) }
+            #expect(throws: InputError.self) { try StudyJournal(path: path, header: other, heads: 1, resume: true) }
             try Data("not json\n".utf8).write(to: URL(fileURLWithPath: path))
-            #expect(throws: InputError.self) { try StudyJournal(path: path, header: Self.header, resume: true) }
+            #expect(throws: InputError.self) { try StudyJournal(path: path, header: Self.header, heads: 1, resume: true) }
         }
-        #expect(throws: InputError.self) { try StudyJournal(path: "/dev/null/x", header: Self.header, resume: false) }
+        #expect(throws: InputError.self) { try StudyJournal(path: "/dev/null/x", header: Self.header, heads: 1, resume: false) }
     }
 }

@@ -1,14 +1,11 @@
+import AttentionTestSupport
 import Foundation
 
 /// The oracle: a Llama forward pass by definition, in double precision, one number at a time.
 struct NaiveLlama {
-    struct Shape {
-        var hidden = 16, layers = 2, queryHeads = 4, keyValueHeads = 2, headDimension = 6, intermediate = 20, vocabulary = 257
-        var epsilon = 1e-5
-        var tied = false
-    }
-
-    let shape: Shape
+    let shape: TinyModel.Shape
+    /// ε of the norms.
+    let epsilon = 1e-6
     /// θ of each pair of dimensions.
     let frequencies: [Double]
     /// By Hugging Face name, row-major [outputs][inputs].
@@ -19,7 +16,7 @@ struct NaiveLlama {
         let s = shape
         var stream = tokens.map { row("model.embed_tokens.weight", $0, s.hidden) }
         for layer in 0..<s.layers {
-            let name = { "model.layers.\(layer).\($0).weight" }
+            let name = { (part: String) in "model.layers.\(layer).\(part).weight" }
             let normed = stream.map { norm($0, name("input_layernorm")) }
             let queries = rotated(normed.map { product(name("self_attn.q_proj"), $0) }, heads: s.queryHeads)
             let keys = rotated(normed.map { product(name("self_attn.k_proj"), $0) }, heads: s.keyValueHeads)
@@ -71,7 +68,7 @@ struct NaiveLlama {
     }
 
     private func norm(_ x: [Double], _ name: String) -> [Double] {
-        let scale = 1 / (x.reduce(0) { $0 + $1 * $1 } / Double(x.count) + shape.epsilon).squareRoot()
+        let scale = 1 / (x.reduce(0) { $0 + $1 * $1 } / Double(x.count) + epsilon).squareRoot()
         return zip(x, weights[name]!).map { $0 * scale * Double($1) }
     }
 

@@ -1,35 +1,47 @@
 import Foundation
 
-/// A one-layer Llama of 257 tokens (the bytes and begin-of-text) with seeded weights, written file by file so that a test
+/// A tiny Llama (one layer unless told) of 257 tokens (the bytes and begin-of-text) with seeded weights, written file by file so that a test
 /// can break any part of it.
-final class TinyModel {
-    struct Tensor {
-        var name: String
-        var shape: [Int]
-        var values: [Float]
+public final class TinyModel {
+    public struct Tensor {
+        public var name: String
+        public var shape: [Int]
+        public var values: [Float]
     }
 
-    let scratch: Scratch
-    var path: String { scratch.file("model") }
-    var configuration: [String: Any]
-    var tensors: [Tensor]
+    /// The extents of a tiny model.
+    public struct Shape: Sendable {
+        public var hidden = 16, layers = 1, queryHeads = 2, keyValueHeads = 1, headDimension = 8, intermediate = 24
+        public let vocabulary = 257
+        public var tied = true
+
+        public init() {}
+    }
+
+    public let scratch: Scratch
+    public var path: String { scratch.file("model") }
+    public var configuration: [String: Any]
+    public var tensors: [Tensor]
 
     /// Writes the model to `scratch/model`.
-    init(_ scratch: Scratch) throws {
+    public init(_ scratch: Scratch, shape s: Shape = Shape()) throws {
         self.scratch = scratch
         configuration = [
-            "model_type": "llama", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1,
-            "head_dim": 8, "intermediate_size": 24, "vocab_size": 257, "max_position_embeddings": 512, "tie_word_embeddings": true,
-            "bos_token_id": 256,
+            "model_type": "llama", "hidden_size": s.hidden, "num_hidden_layers": s.layers, "num_attention_heads": s.queryHeads,
+            "num_key_value_heads": s.keyValueHeads, "head_dim": s.headDimension, "intermediate_size": s.intermediate,
+            "vocab_size": s.vocabulary, "max_position_embeddings": 512, "tie_word_embeddings": s.tied, "bos_token_id": 256,
         ]
-        let shapes: [(String, [Int])] = [
-            ("model.embed_tokens.weight", [257, 16]), ("model.norm.weight", [16]),
-            ("model.layers.0.input_layernorm.weight", [16]), ("model.layers.0.post_attention_layernorm.weight", [16]),
-            ("model.layers.0.self_attn.q_proj.weight", [16, 16]), ("model.layers.0.self_attn.k_proj.weight", [8, 16]),
-            ("model.layers.0.self_attn.v_proj.weight", [8, 16]), ("model.layers.0.self_attn.o_proj.weight", [16, 16]),
-            ("model.layers.0.mlp.gate_proj.weight", [24, 16]), ("model.layers.0.mlp.up_proj.weight", [24, 16]),
-            ("model.layers.0.mlp.down_proj.weight", [16, 24]),
-        ]
+        let (queries, keyValues) = (s.queryHeads * s.headDimension, s.keyValueHeads * s.headDimension)
+        var shapes: [(String, [Int])] = [("model.embed_tokens.weight", [s.vocabulary, s.hidden]), ("model.norm.weight", [s.hidden])]
+        for layer in 0..<s.layers {
+            shapes += [
+                ("input_layernorm", [s.hidden]), ("post_attention_layernorm", [s.hidden]), ("self_attn.q_proj", [queries, s.hidden]),
+                ("self_attn.k_proj", [keyValues, s.hidden]), ("self_attn.v_proj", [keyValues, s.hidden]),
+                ("self_attn.o_proj", [s.hidden, queries]), ("mlp.gate_proj", [s.intermediate, s.hidden]),
+                ("mlp.up_proj", [s.intermediate, s.hidden]), ("mlp.down_proj", [s.hidden, s.intermediate]),
+            ].map { ("model.layers.\(layer).\($0.0).weight", $0.1) }
+        }
+        if !s.tied { shapes.append(("lm_head.weight", [s.vocabulary, s.hidden])) }
         var state: UInt64 = 1
         tensors = shapes.map { name, shape in
             let values = (0..<shape.reduce(1, *)).map { _ in
@@ -44,7 +56,7 @@ final class TinyModel {
     }
 
     /// Writes `configuration` and `tensors` as they are now.
-    func write() throws {
+    public func write() throws {
         try scratch.write(JSONSerialization.data(withJSONObject: configuration), to: "model/config.json")
         var data = Data()
         var header: [String: Any] = [:]
@@ -56,13 +68,13 @@ final class TinyModel {
         try write(header: header, data: data)
     }
 
-    func write(header: [String: Any], data: Data) throws {
+    public func write(header: [String: Any], data: Data) throws {
         let text = try JSONSerialization.data(withJSONObject: header, options: .sortedKeys)
         try writeWeights(withUnsafeBytes(of: UInt64(text.count).littleEndian) { Data($0) } + text + data)
     }
 
     /// Changes one tensor's header entry and leaves the data as they are.
-    func damageHeader(of tensor: String, _ body: (inout [String: Any]) -> Void) throws {
+    public func damageHeader(of tensor: String, _ body: (inout [String: Any]) -> Void) throws {
         let bytes = try weights()
         let length = Int(bytes.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
         guard var header = try JSONSerialization.jsonObject(with: bytes[8..<8 + length]) as? [String: Any],
@@ -73,12 +85,12 @@ final class TinyModel {
         try write(header: header, data: bytes[(8 + length)...])
     }
 
-    func weights() throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path + "/model.safetensors")) }
+    public func weights() throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path + "/model.safetensors")) }
 
-    func writeWeights(_ data: Data) throws { try scratch.write(data, to: "model/model.safetensors") }
+    public func writeWeights(_ data: Data) throws { try scratch.write(data, to: "model/model.safetensors") }
 
     /// English enough for a few thousand byte tokens.
-    func writeText(_ name: String = "text.txt", characters: Int = 4000) throws -> String {
+    public func writeText(_ name: String = "text.txt", characters: Int = 4000) throws -> String {
         let words = (0..<characters).map { "word\($0 * $0 % 97) " }.joined()
         return try scratch.write(String(words.prefix(characters)), to: name)
     }
