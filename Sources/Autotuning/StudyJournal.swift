@@ -1,17 +1,18 @@
 import AttentionCore
 import Foundation
+import SampleAttention
 import Synchronization
 
 /// What a study is about: a journal continues only the study it was begun for.
 public struct StudyHeader: Hashable, Sendable, Codable {
     public var schemaVersion = 1
-    public var weightsSHA256: String
+    public var model: TunedConfig.ModelIdentity
     public var textSHA256: [String]
     public var seed: UInt64
     public var trialsPerHead: Int
 
-    public init(weightsSHA256: String, textSHA256: [String], seed: UInt64, trialsPerHead: Int) {
-        self.weightsSHA256 = weightsSHA256
+    public init(model: TunedConfig.ModelIdentity, textSHA256: [String], seed: UInt64, trialsPerHead: Int) {
+        self.model = model
         self.textSHA256 = textSHA256
         self.seed = seed
         self.trialsPerHead = trialsPerHead
@@ -21,7 +22,7 @@ public struct StudyHeader: Hashable, Sendable, Codable {
     fileprivate func difference(from other: StudyHeader) -> (field: String, own: String, others: String)? {
         func texts(_ header: StudyHeader) -> String { header.textSHA256.map { String($0.prefix(12)) }.joined(separator: ", ") }
         let fields = [
-            ("schemaVersion", "\(schemaVersion)", "\(other.schemaVersion)"), ("weightsSHA256", weightsSHA256, other.weightsSHA256),
+            ("schemaVersion", "\(schemaVersion)", "\(other.schemaVersion)"), ("model", model.summary, other.model.summary),
             ("textSHA256", texts(self), texts(other)), ("seed", "\(seed)", "\(other.seed)"),
             ("trialsPerHead", "\(trialsPerHead)", "\(other.trialsPerHead)"),
         ]
@@ -46,10 +47,11 @@ public final class StudyJournal: Sendable {
     ///
     /// What a crash leaves at the end, half a line or a trial of some heads only, is cut off: that trial is measured again.
     ///
-    /// - Parameter heads: trials that every `append` brings, one a head.
+    /// Every `append` brings one trial of each of the model's query heads.
+    ///
     /// - Throws: `InputError`: an existing journal without `resume` (nothing is overwritten), a journal of another study,
     ///   a broken line before the last, trials out of order, or a file that cannot be written.
-    public init(path: String, header: StudyHeader, heads: Int, resume: Bool) throws(InputError) {
+    public init(path: String, header: StudyHeader, resume: Bool) throws(InputError) {
         self.path = path
         let existing = FileManager.default.contents(atPath: path)
         if let existing, !existing.isEmpty {
@@ -57,7 +59,7 @@ public final class StudyJournal: Sendable {
                 throw InputError(.cannotCreate, file: path, rule: "a journal is there already: continue it with --resume, or remove it")
             }
             let whole = existing.lastIndex(of: UInt8(ascii: "\n")).map { existing[...$0] } ?? Data()
-            let (trials, bytes) = try Self.read(whole, header: header, heads: heads, path: path)
+            let (trials, bytes) = try Self.read(whole, header: header, path: path)
             recorded = trials
             file = Mutex(File(handle: try Self.open(path, keeping: bytes)))
             if bytes == 0 { try append(header) }
@@ -116,8 +118,9 @@ public final class StudyJournal: Sendable {
 
     /// The trials of all heads, and the bytes up to the last of them.
     private static func read(
-        _ data: Data, header: StudyHeader, heads: Int, path: String
+        _ data: Data, header: StudyHeader, path: String
     ) throws(InputError) -> (trials: [FrozenTrial], bytes: Int) {
+        let heads = header.model.queryHeads
         let lines = data.split(separator: UInt8(ascii: "\n"))
         guard let first = lines.first else { return ([], 0) }
         guard let found = try? JSONDecoder().decode(StudyHeader.self, from: Data(first)) else {

@@ -27,12 +27,16 @@ public struct RetainedMassAudit: ForwardObserver {
 
     public mutating func attended(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) throws {
         let shape = inputs.shape
+        let parameters = policy.parameters(layer: layer, queryHeads: shape.queryHeads, promptLength: shape.keyCount)
+        if parameters.allSatisfy({ $0.pattern == .dense }) {
+            heads += parameters.map { _ in RetainedMass(rows: Array(repeating: 1, count: shape.queryCount)) }
+            return
+        }
         let rows = shape.queryHeads * shape.queryCount
         let scratch = AlignedBuffer<Float>(count: rows * shape.headDimension)
         let target = MutableHeadTensor(projection: scratch.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
         let kept = AlignedBuffer<Float>(count: rows)
         let all = AlignedBuffer<Float>(count: rows)
-        let parameters = policy.parameters(layer: layer, queryHeads: shape.queryHeads, promptLength: shape.keyCount)
         for (parameters, sums) in [(parameters, kept.base), (parameters.map { _ in .dense }, all.base)] {
             _ = try sampleAttention.attend(
                 inputs, parameters: parameters, promptLength: shape.keyCount, output: target, logSumExp: sums, workspace: workspace)

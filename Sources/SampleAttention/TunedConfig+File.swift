@@ -31,12 +31,9 @@ extension TunedConfig {
     /// - Throws: `InputError` (`configuration`) that names both models when this config was tuned for another one.
     public func check(against other: ModelIdentity, path: String) throws(InputError) {
         guard model != other else { return }
-        func name(_ identity: ModelIdentity) -> String {
-            "\(identity.family) \(identity.layers) layers \(identity.queryHeads)/\(identity.keyValueHeads) heads of "
-                + "\(identity.headDimension), weights \(identity.weightsSHA256.prefix(12)), tokenizer \(identity.tokenizerSHA256.prefix(12))"
-        }
         throw InputError(
-            .configuration, file: path, field: "model", value: name(model), rule: "the config must be for the loaded model (\(name(other)))")
+            .configuration, file: path, field: "model", value: model.summary,
+            rule: "the config must be for the loaded model (\(other.summary))")
     }
 
     private static func checkSchema(_ data: Data, path: String) throws(InputError) {

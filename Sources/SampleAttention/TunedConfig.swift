@@ -46,6 +46,12 @@ public struct TunedConfig: Hashable, Sendable, Codable {
             self.weightsSHA256 = weightsSHA256
             self.tokenizerSHA256 = tokenizerSHA256
         }
+
+        /// One line that tells two models apart.
+        public var summary: String {
+            "\(family) \(layers) layers \(queryHeads)/\(keyValueHeads) heads of \(headDimension), weights \(weightsSHA256.prefix(12)), "
+                + "tokenizer \(tokenizerSHA256.prefix(12))"
+        }
     }
 
     /// Where a set of numbers came from.

@@ -15,7 +15,8 @@ struct TuneCommand: ParsableCommand {
         commandName: "tune", abstract: "Search α, window and sampling for every head and write a config file.",
         discussion: """
             Every head of every layer tries the paper's settings and a seeded quasi-random sequence of others on its own Q, K and V; \
-            retained mass is exact over all query rows. Each head gets the cheapest parameters that meet the floors, or stays dense. \
+            retained mass is exact over all query rows. Tuning reads the start of the first text, the check at the end reads the end of \
+            the last one. Each head gets the cheapest parameters that meet the floors, or stays dense. \
             The config is then run on text it was not tuned on. config.json, journal.jsonl and report.html go to --output; a stopped \
             study continues with --resume.
             """)
@@ -58,8 +59,8 @@ struct TuneCommand: ParsableCommand {
         let journal = try StudyJournal(
             path: directory.file("journal.jsonl"),
             header: StudyHeader(
-                weightsSHA256: identity.weightsSHA256, textSHA256: texts.map(\.sha256), seed: session.seed, trialsPerHead: trials),
-            heads: identity.queryHeads, resume: resume)
+                model: identity, textSHA256: texts.map(\.sha256), seed: session.seed, trialsPerHead: trials),
+            resume: resume)
         let interruption = Interruption {
             journal.settle()
             return "stopped; \(journal.path) is whole. Continue with the same command and --resume."
@@ -99,7 +100,7 @@ private struct Study {
             }
             guard done.contains(where: { $0 < trials }) else { continue }
             let workspace = AttentionWorkspace()
-            var finished = progressSoFar(prompts, before: tokens, results: results)
+            var finished = prompts.prefix { $0.count != tokens.count }.count * layers * trials
             var tap = AttentionTap { layer, inputs, _ in
                 finished += min(done[layer], trials)
                 try tuner.tune(layer: layer, inputs: inputs, count: trials, done: done[layer], workspace: workspace) { batch in
@@ -113,10 +114,6 @@ private struct Study {
             _ = try session.model.prefill(tokens, cache: cache, policy: .dense, observer: &tap)
         }
         return results.sorted { ($0.length, $0.layer, $0.head, $0.number) < ($1.length, $1.layer, $1.head, $1.number) }
-    }
-
-    private func progressSoFar(_ prompts: [[Int32]], before tokens: [Int32], results: [FrozenTrial]) -> Int {
-        prompts.prefix { $0.count != tokens.count }.count * session.model.configuration.layerCount * trials
     }
 
     func bucket(length: Int, trials: [FrozenTrial], floor: RetainedMassFloor) -> TunedConfig.Bucket {

@@ -155,7 +155,7 @@ enum Study {
         try expect(.configuration, naming: ["line 1, trialsPerHead: 3: must be 5"], leaving: scratch, resume + ["--trials", "5"])
         model.tensors[0].values[0] += 1
         try model.write()
-        try expect(.configuration, naming: ["line 1, weightsSHA256"], leaving: scratch, resume)
+        try expect(.configuration, naming: ["line 1, model"], leaving: scratch, resume)
     }
 
     @Test func refusesTheJournalOfAnotherText() throws {
