@@ -121,7 +121,7 @@ def main():
         for a, b in zip(entry["sparsityDegrees"], sparsity_degrees(p)):
             worst["sparsityDegrees"] = max(worst["sparsityDegrees"], abs(a - b))
     print(json.dumps({"text": os.path.basename(text), "length": length, "heads": len(measured), "largestDifference": worst}))
-    sys.exit(max(worst.values()) >= 1e-4)
+    sys.exit(int(max(worst.values()) >= 1e-4))
 
 
 main()
