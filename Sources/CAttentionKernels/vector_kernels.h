@@ -48,15 +48,24 @@ INLINE vfloat exp2_vector(vfloat x) {
     return p * (vfloat)exponent;
 }
 
+/* Asks for rows of `width` floats ahead of their use: rows of a head stand a stride apart, which the hardware's own
+ * prefetcher follows poorly once keys and values outgrow the caches. Reaching past the end is harmless. */
+INLINE void prefetch_rows(const float *a, ptrdiff_t row_stride, int rows, int width) {
+    for (int r = 0; r < rows; r++)
+        for (int t = 0; t < width; t += 16) __builtin_prefetch(a + r * row_stride + t, 0, 2);
+}
+
 /* c[r][lane] = c * start[lane] (or 0) + sum over step of a[r * row_stride + step * step_stride] * b[step][lane], for
- * SA_PANEL_ROWS or fewer rows r and one panel of lanes: the register-blocked heart of scores and accumulate. */
+ * SA_PANEL_ROWS or fewer rows r and one panel of lanes: the register-blocked heart of scores and accumulate. When `ahead`
+ * is not 0, a's rows are contiguous in step, and those that many rows further on are prefetched. */
 INLINE void panel(
-    int rows, int steps, const float *a, ptrdiff_t row_stride, ptrdiff_t step_stride, const float *b,
+    int ahead, int rows, int steps, const float *a, ptrdiff_t row_stride, ptrdiff_t step_stride, const float *b,
     const float *start, float *c) {
     vfloat sum[SA_PANEL_ROWS][SA_PANEL_VECTORS];
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < SA_PANEL_VECTORS; j++)
             sum[r][j] = start ? load(c + r * SA_LANES + j * WIDTH) * load(start + j * WIDTH) : splat(0);
+    if (ahead) prefetch_rows(a + ahead * row_stride, row_stride, rows, steps);
     for (int step = 0; step < steps; step++, a += step_stride, b += SA_LANES) {
         vfloat lanes[SA_PANEL_VECTORS];
         for (int j = 0; j < SA_PANEL_VECTORS; j++) lanes[j] = load(b + j * WIDTH);
@@ -69,18 +78,21 @@ INLINE void panel(
         for (int j = 0; j < SA_PANEL_VECTORS; j++) store(c + r * SA_LANES + j * WIDTH, sum[r][j]);
 }
 
-/* All rows and lanes by panels; a switch gives each remainder its own fully unrolled copy. */
+/* All rows and lanes by panels (see `panel`); a switch gives each remainder its own fully unrolled copy. */
 INLINE void outer_products(
-    int rows, int steps, const float *a, ptrdiff_t row_stride, ptrdiff_t step_stride, const float *b,
+    int ahead, int rows, int steps, const float *a, ptrdiff_t row_stride, ptrdiff_t step_stride, const float *b,
     const float *start, float *c) {
     for (int lane = 0; lane < SA_LANES; lane += PANEL_LANES) {
         const float *lane_start = start ? start + lane : 0;
+        int reach = lane == 0 ? ahead : 0;
         int r = 0;
         for (; r + SA_PANEL_ROWS <= rows; r += SA_PANEL_ROWS)
-            panel(SA_PANEL_ROWS, steps, a + r * row_stride, row_stride, step_stride, b + lane, lane_start, c + r * SA_LANES + lane);
+            panel(
+                reach, SA_PANEL_ROWS, steps, a + r * row_stride, row_stride, step_stride, b + lane, lane_start,
+                c + r * SA_LANES + lane);
 #define REMAINDER(count)                                                                                                   \
     case count:                                                                                                            \
-        panel(count, steps, a + r * row_stride, row_stride, step_stride, b + lane, lane_start, c + r * SA_LANES + lane);  \
+        panel(reach, count, steps, a + r * row_stride, row_stride, step_stride, b + lane, lane_start, c + r * SA_LANES + lane); \
         break;
         switch (rows - r) {
             REMAINDER(1) REMAINDER(2) REMAINDER(3) REMAINDER(4) REMAINDER(5)
@@ -95,12 +107,13 @@ static void SA_NAME(pack_queries)(const float *q, ptrdiff_t q_stride, int rows, 
 }
 
 static void SA_NAME(scores)(const float *qt, int dimension, const float *k, ptrdiff_t k_stride, int keys, float *s) {
-    outer_products(keys, dimension, k, k_stride, 1, qt, 0, s);
+    outer_products(2 * SA_PANEL_ROWS, keys, dimension, k, k_stride, 1, qt, 0, s);
 }
 
 static void SA_NAME(accumulate)(
     const float *p, int keys, const float *v, ptrdiff_t v_stride, int dimension, const float *rescale, float *ot) {
-    outer_products(dimension, keys, v, 1, v_stride, p, rescale, ot);
+    prefetch_rows(v, v_stride, keys, dimension);
+    outer_products(0, dimension, keys, v, 1, v_stride, p, rescale, ot);
 }
 
 /* All ones in the lanes first <= lane < end of the vector that begins at lane `offset`. */

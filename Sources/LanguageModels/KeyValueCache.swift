@@ -3,7 +3,8 @@ import ModelFormats
 
 /// Keys and values of every layer for the positions seen so far.
 ///
-/// Shapes: each layer's keys and values are [capacity][keyValueHeads · d], FP32; keys are stored rotated.
+/// Shapes: each layer's keys and values are [keyValueHeads][capacity][d], FP32: a head's rows are next to each other, as the
+/// kernel streams them. Keys are stored rotated.
 public final class KeyValueCache: @unchecked Sendable {
     public let capacity: Int
     /// Positions filled.
@@ -25,21 +26,30 @@ public final class KeyValueCache: @unchecked Sendable {
     /// Forgets every position; the memory stays.
     public func reset() { count = 0 }
 
+    /// Floats of one position's keys, or values, over all heads.
     var rowFloats: Int { keyValueHeads * headDimension }
 
-    func keyRow(layer: Int, position: Int) -> UnsafeMutablePointer<Float> {
-        storage.base + (layer * 2 * capacity + position) * rowFloats
+    /// Copies rows [rows][keyValueHeads · d] of keys and values to positions `first ..< first + rows`.
+    func store(layer: Int, first: Int, rows: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>) {
+        for head in 0..<keyValueHeads {
+            for row in 0..<rows {
+                let source = row * rowFloats + head * headDimension
+                let target = (head * capacity + first + row) * headDimension
+                (keyBase(layer) + target).update(from: keys + source, count: headDimension)
+                (valueBase(layer) + target).update(from: values + source, count: headDimension)
+            }
+        }
     }
 
-    func valueRow(layer: Int, position: Int) -> UnsafeMutablePointer<Float> {
-        storage.base + ((layer * 2 + 1) * capacity + position) * rowFloats
-    }
+    func keys(layer: Int, tokens: Int) -> HeadTensor { tensor(keyBase(layer), tokens: tokens) }
+    func values(layer: Int, tokens: Int) -> HeadTensor { tensor(valueBase(layer), tokens: tokens) }
 
-    func keys(layer: Int, tokens: Int) -> HeadTensor {
-        HeadTensor(projection: keyRow(layer: layer, position: 0), heads: keyValueHeads, tokens: tokens, dimension: headDimension)
-    }
+    private func keyBase(_ layer: Int) -> UnsafeMutablePointer<Float> { storage.base + 2 * layer * capacity * rowFloats }
+    private func valueBase(_ layer: Int) -> UnsafeMutablePointer<Float> { storage.base + (2 * layer + 1) * capacity * rowFloats }
 
-    func values(layer: Int, tokens: Int) -> HeadTensor {
-        HeadTensor(projection: valueRow(layer: layer, position: 0), heads: keyValueHeads, tokens: tokens, dimension: headDimension)
+    private func tensor(_ base: UnsafeMutablePointer<Float>, tokens: Int) -> HeadTensor {
+        HeadTensor(
+            base: base, heads: keyValueHeads, tokens: tokens, dimension: headDimension, headStride: capacity * headDimension,
+            tokenStride: headDimension)
     }
 }

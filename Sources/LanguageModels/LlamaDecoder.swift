@@ -33,7 +33,7 @@ struct LlamaDecoder: Sendable {
         init(_ c: ModelConfiguration, tokens: Int, threads: Int) {
             queries = AlignedBuffer(count: tokens * c.queryHeads * c.headDimension)
             attended = AlignedBuffer(count: tokens * c.queryHeads * c.headDimension)
-            tileFloats = LlamaDecoder.tileRows * (c.hiddenSize + 2 * c.intermediateSize)
+            tileFloats = LlamaDecoder.tileRows * (c.hiddenSize + 2 * max(c.intermediateSize, c.keyValueHeads * c.headDimension))
             tiles = AlignedBuffer(count: tileFloats * threads)
         }
     }
@@ -132,15 +132,17 @@ struct LlamaDecoder: Sendable {
         forEachTile(count) { worker, row, rows in
             let normed = tiles.base + worker * tileFloats
             let query = queries.base + row * own.query.outputs
-            let key = cache.keyRow(layer: layer, position: first + row)
+            let key = normed + Self.tileRows * c.hiddenSize
+            let value = key + Self.tileRows * own.key.outputs
             norm(own.inputNorm, source.base + row * c.hiddenSize, rows: rows, into: normed)
             apply(own.query, to: normed, rows: rows, into: query)
             apply(own.key, to: normed, rows: rows, into: key)
-            apply(own.value, to: normed, rows: rows, into: cache.valueRow(layer: layer, position: first + row))
+            apply(own.value, to: normed, rows: rows, into: value)
             for index in 0..<rows {
                 rotate(query + index * own.query.outputs, heads: c.queryHeads, position: first + row + index, cache.rotary)
                 rotate(key + index * own.key.outputs, heads: c.keyValueHeads, position: first + row + index, cache.rotary)
             }
+            cache.store(layer: layer, first: first + row, rows: rows, keys: key, values: value)
         }
     }
 
