@@ -10,7 +10,10 @@ public struct AttentionPlan: Sendable {
     /// Kept (query, key) pairs of each query head; density is this over `shape.causalPairs`.
     public let keptPairs: [Int]
 
-    /// Consecutive query rows of one head that share their pattern's kind; at most one lane block.
+    /// Lane blocks, at most, that share each tile of keys and values while it is in the cache.
+    package static let mostLaneBlocks = 4
+
+    /// Consecutive query rows of one head that share their pattern's kind; at most `mostLaneBlocks` lane blocks.
     struct RowBlock: Sendable {
         let head: Int
         let firstRow: Int
@@ -30,6 +33,13 @@ public struct AttentionPlan: Sendable {
 
     /// - Throws: `InputError` (`usage`) when the number of patterns is not `shape.queryHeads` or a column is not a key.
     public init(shape: AttentionShape, patterns: [SparsePattern]) throws(InputError) {
+        // Few rows are cut finely, so that every thread gets some.
+        try self.init(shape: shape, patterns: patterns, laneBlocks: shape.queryCount >= 2048 ? Self.mostLaneBlocks : 1)
+    }
+
+    /// The same with the number of lane blocks that are done together.
+    package init(shape: AttentionShape, patterns: [SparsePattern], laneBlocks: Int) throws(InputError) {
+        precondition((1...Self.mostLaneBlocks).contains(laneBlocks), "the workspace has room for mostLaneBlocks")
         guard patterns.count == shape.queryHeads else {
             throw InputError(
                 .usage, field: "patterns", value: "\(patterns.count)", rule: "there must be one for each of \(shape.queryHeads) query heads")
@@ -51,7 +61,7 @@ public struct AttentionPlan: Sendable {
         columnOffsets = offsets
         keptPairs = patterns.map { $0.keptPairs(shape) }
         blocks = patterns.indices
-            .flatMap { Self.rowBlocks(head: $0, pattern: patterns[$0], shape: shape) }
+            .flatMap { Self.rowBlocks(head: $0, pattern: patterns[$0], shape: shape, size: laneBlocks * KernelTable.lanes) }
             .sorted { ($1.cost, $0.head, $0.firstRow) < ($0.cost, $1.head, $1.firstRow) }
     }
 
@@ -61,15 +71,15 @@ public struct AttentionPlan: Sendable {
     }
 
     /// Blocks never mix sparse and dense rows.
-    private static func rowBlocks(head: Int, pattern: SparsePattern, shape: AttentionShape) -> [RowBlock] {
+    private static func rowBlocks(head: Int, pattern: SparsePattern, shape: AttentionShape, size: Int) -> [RowBlock] {
         switch pattern {
         case .dense:
-            return split(0..<shape.queryCount).map { rows in
+            return split(0..<shape.queryCount, size).map { rows in
                 denseBlock(head: head, rows: rows, shape: shape)
             }
         case .windowColumns(let stripes):
             let firstDense = max(0, min(shape.queryCount, shape.queryCount - stripes.denseLastRows))
-            let sparse = split(0..<firstDense).map { rows in
+            let sparse = split(0..<firstDense, size).map { rows in
                 let first = shape.firstPosition + rows.lowerBound
                 let last = shape.firstPosition + rows.upperBound - 1
                 let columns = stripes.columnCount(below: last - stripes.window + 1)
@@ -77,7 +87,7 @@ public struct AttentionPlan: Sendable {
                 return RowBlock(
                     head: head, firstRow: rows.lowerBound, rows: rows.count, window: stripes.window, columns: columns, cost: keys)
             }
-            return sparse + split(firstDense..<shape.queryCount).map { denseBlock(head: head, rows: $0, shape: shape) }
+            return sparse + split(firstDense..<shape.queryCount, size).map { denseBlock(head: head, rows: $0, shape: shape) }
         }
     }
 
@@ -87,9 +97,7 @@ public struct AttentionPlan: Sendable {
             cost: shape.firstPosition + rows.upperBound)
     }
 
-    private static func split(_ rows: Range<Int>) -> [Range<Int>] {
-        stride(from: rows.lowerBound, to: rows.upperBound, by: KernelTable.lanes).map {
-            $0..<min($0 + KernelTable.lanes, rows.upperBound)
-        }
+    private static func split(_ rows: Range<Int>, _ size: Int) -> [Range<Int>] {
+        stride(from: rows.lowerBound, to: rows.upperBound, by: size).map { $0..<min($0 + size, rows.upperBound) }
     }
 }

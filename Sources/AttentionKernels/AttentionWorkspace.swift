@@ -45,21 +45,22 @@ struct BlockScratch {
         let keys: Int
         var floats: Int {
             let lanes = KernelTable.lanes
-            let used = 3 * lanes * dimension + lanes * KernelTable.tileKeys + 3 * lanes + keys
+            let blocks = AttentionPlan.mostLaneBlocks
+            let used = (2 * blocks + 1) * lanes * dimension + lanes * KernelTable.tileKeys + (2 * blocks + 1) * lanes + keys
             return (used + 15) / 16 * 16
         }
         var bytes: Int { 2 * KernelTable.tileKeys }
     }
 
-    /// [dimension][lane], scaled queries.
+    /// [lane block][dimension][lane], scaled queries.
     let queries: UnsafeMutablePointer<Float>
     /// [lane][dimension], rows gathered before packing.
     let rows: UnsafeMutablePointer<Float>
-    /// [dimension][lane], the output accumulator.
+    /// [lane block][dimension][lane], the output accumulator.
     let output: UnsafeMutablePointer<Float>
     /// [key of tile][lane].
     let scores: UnsafeMutablePointer<Float>
-    /// [lane] each.
+    /// [lane block][lane] each, `rescale` [lane].
     let maximum, sum, rescale: UnsafeMutablePointer<Float>
     /// [key], for single rows.
     let rowScores: UnsafeMutablePointer<Float>
@@ -73,22 +74,23 @@ struct BlockScratch {
             defer { next += count }
             return next
         }
-        queries = take(lanes * layout.dimension)
+        let blocks = AttentionPlan.mostLaneBlocks
+        queries = take(blocks * lanes * layout.dimension)
         rows = take(lanes * layout.dimension)
-        output = take(lanes * layout.dimension)
+        output = take(blocks * lanes * layout.dimension)
         scores = take(lanes * KernelTable.tileKeys)
-        maximum = take(lanes)
-        sum = take(lanes)
+        maximum = take(blocks * lanes)
+        sum = take(blocks * lanes)
         rescale = take(lanes)
         rowScores = take(layout.keys)
         firstLane = bytes
         endLane = bytes + KernelTable.tileKeys
     }
 
-    /// Ready for a new row block: nothing seen yet.
-    func reset(dimension: Int) {
-        maximum.update(repeating: -.infinity, count: KernelTable.lanes)
-        sum.update(repeating: 0, count: KernelTable.lanes)
-        output.update(repeating: 0, count: KernelTable.lanes * dimension)
+    /// Ready for new rows: nothing seen yet.
+    func reset(dimension: Int, laneBlocks: Int = 1) {
+        maximum.update(repeating: -.infinity, count: laneBlocks * KernelTable.lanes)
+        sum.update(repeating: 0, count: laneBlocks * KernelTable.lanes)
+        output.update(repeating: 0, count: laneBlocks * KernelTable.lanes * dimension)
     }
 }

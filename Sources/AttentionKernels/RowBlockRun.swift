@@ -35,37 +35,77 @@ struct RowBlockRun {
             for row in 0..<block.rows { executeRow(row, output: output + row * outputStride, logSumExp: logSumExp.map { $0 + row }) }
             return
         }
-        scratch.reset(dimension: dimension)
-        kernels.pack_queries(
-            query.row(head: block.head, token: block.firstRow), query.tokenStride, Int32(block.rows), Int32(dimension),
-            AttentionKernel.scoreScale(dimension), scratch.queries)
-        attendColumns()
-        attendWindow()
-        kernels.finish_output(scratch.output, scratch.sum, Int32(block.rows), Int32(dimension), output, outputStride)
-        guard let logSumExp else { return }
-        for lane in 0..<block.rows { logSumExp[lane] = naturalLog(scratch.maximum[lane], scratch.sum[lane]) }
+        let parts = laneBlocks
+        scratch.reset(dimension: dimension, laneBlocks: parts.count)
+        for part in parts {
+            kernels.pack_queries(
+                query.row(head: block.head, token: block.firstRow + part.firstRow), query.tokenStride, Int32(part.rows), Int32(dimension),
+                AttentionKernel.scoreScale(dimension), part.queries)
+        }
+        attendColumns(parts)
+        attendWindow(parts)
+        for part in parts {
+            kernels.finish_output(
+                part.output, part.sum, Int32(part.rows), Int32(dimension), output + part.firstRow * outputStride, outputStride)
+            guard let logSumExp else { continue }
+            for lane in 0..<part.rows { logSumExp[part.firstRow + lane] = naturalLog(part.maximum[lane], part.sum[lane]) }
+        }
+    }
+
+    /// One lane block of the rows, and its part of the scratch.
+    private struct LaneBlock {
+        /// Counted from the row block's first row.
+        let firstRow: Int
+        let rows: Int
+        let firstPosition: Int
+        let queries, output, maximum, sum: UnsafeMutablePointer<Float>
+
+        var lastPosition: Int { firstPosition + rows - 1 }
+    }
+
+    private var laneBlocks: [LaneBlock] {
+        let lanes = KernelTable.lanes
+        return stride(from: 0, to: block.rows, by: lanes).map { row in
+            LaneBlock(
+                firstRow: row, rows: min(lanes, block.rows - row), firstPosition: firstPosition + row,
+                queries: scratch.queries + row * dimension, output: scratch.output + row * dimension, maximum: scratch.maximum + row,
+                sum: scratch.sum + row)
+        }
     }
 
     private func naturalLog(_ maximum: Float, _ sum: Float) -> Float { (maximum + log2f(sum)) * 0.6931471805599453 }
 
+    /// What a lane block sees of a strip, as indices into it: it keeps nothing outside `seen`, all its lanes keep `whole`.
+    private struct View {
+        let seen, whole: Range<Int>
+    }
+
     /// Column c is left to the window in rows that see it there: kept by lanes whose position is at least c + window.
-    private func attendColumns() {
+    private func attendColumns(_ parts: [LaneBlock]) {
         guard block.columns > 0, case .windowColumns(let stripes) = plan.patterns[block.head] else { return }
-        let whole = stripes.columnCount(below: firstPosition - block.window + 1)
-        attend(columnStrip(0..<block.columns), whole: 0..<whole) { index in
-            (Int(stripes.columns[index]) + block.window - firstPosition, KernelTable.lanes)
+        let views = parts.map { part in
+            View(
+                seen: 0..<stripes.columnCount(below: part.lastPosition - block.window + 1),
+                whole: 0..<stripes.columnCount(below: part.firstPosition - block.window + 1))
+        }
+        attend(columnStrip(0..<block.columns), parts, views) { index, part in
+            (Int(stripes.columns[index]) + block.window - part.firstPosition, KernelTable.lanes)
         }
     }
 
     /// Key t of the window is kept by rows at positions t ..< t + window.
-    private func attendWindow() {
-        let last = firstPosition + block.rows - 1
+    private func attendWindow(_ parts: [LaneBlock]) {
         let start = max(0, firstPosition - block.window + 1)
-        // Keys that every row sees: inside the last row's window, and not after the first row.
-        let wholeStart = max(start, last - block.window + 1)
-        let whole = wholeStart..<max(wholeStart, firstPosition + 1)
-        attend(keyStrip(start..<last + 1), whole: whole.lowerBound - start..<whole.upperBound - start) { index in
-            (start + index - firstPosition, start + index + block.window - firstPosition)
+        let views = parts.map { part in
+            let first = max(0, part.firstPosition - block.window + 1)
+            // Keys that every row sees: inside the last row's window, and not after the first row.
+            let wholeStart = max(first, part.lastPosition - block.window + 1)
+            return View(
+                seen: first - start..<part.lastPosition + 1 - start,
+                whole: wholeStart - start..<max(wholeStart, part.firstPosition + 1) - start)
+        }
+        attend(keyStrip(start..<firstPosition + block.rows), parts, views) { index, part in
+            (start + index - part.firstPosition, start + index + block.window - part.firstPosition)
         }
     }
 
@@ -82,29 +122,37 @@ struct RowBlockRun {
             valueStride: dimension, count: range.count)
     }
 
-    /// Adds a strip tile by tile. Every lane keeps the keys of `whole`; `lanes(index)` gives the lanes that keep another key.
-    private func attend(_ strip: Strip, whole: Range<Int>, lanes: (Int) -> (first: Int, end: Int)) {
-        let size = KernelTable.tileKeys
-        for start in stride(from: 0, to: strip.count, by: size) {
-            let tile = start..<min(start + size, strip.count)
-            let isWhole = whole.lowerBound <= tile.lowerBound && tile.upperBound <= whole.upperBound
-            if !isWhole {
-                for index in tile {
-                    let (first, end) = lanes(index)
-                    scratch.firstLane[index - start] = UInt8(min(max(first, 0), KernelTable.lanes))
-                    scratch.endLane[index - start] = UInt8(min(max(end, 0), KernelTable.lanes))
+    /// Adds a strip tile by tile, each tile to every lane block that sees it; `lanes` gives the lanes that keep a key.
+    private func attend(
+        _ strip: Strip, _ parts: [LaneBlock], _ views: [View], lanes: (_ index: Int, _ part: LaneBlock) -> (first: Int, end: Int)
+    ) {
+        for start in stride(from: 0, to: strip.count, by: KernelTable.tileKeys) {
+            for (part, view) in zip(parts, views) {
+                let tile = (start..<min(start + KernelTable.tileKeys, strip.count)).clamped(to: view.seen)
+                if tile.isEmpty { continue }
+                let isWhole = view.whole.lowerBound <= tile.lowerBound && tile.upperBound <= view.whole.upperBound
+                if !isWhole {
+                    for index in tile {
+                        let (first, end) = lanes(index, part)
+                        scratch.firstLane[index - tile.lowerBound] = UInt8(min(max(first, 0), KernelTable.lanes))
+                        scratch.endLane[index - tile.lowerBound] = UInt8(min(max(end, 0), KernelTable.lanes))
+                    }
                 }
+                add(tile, of: strip, to: part, isMasked: !isWhole)
             }
-            let count = Int32(tile.count)
-            kernels.scores(
-                scratch.queries, Int32(dimension), strip.keys + start * strip.keyStride, strip.keyStride, count, scratch.scores)
-            kernels.softmax_tile(
-                scratch.scores, count, isWhole ? nil : scratch.firstLane, isWhole ? nil : scratch.endLane, scratch.maximum, scratch.sum,
-                scratch.rescale)
-            kernels.accumulate(
-                scratch.scores, count, strip.values + start * strip.valueStride, strip.valueStride, Int32(dimension), scratch.rescale,
-                scratch.output)
         }
+    }
+
+    private func add(_ tile: Range<Int>, of strip: Strip, to part: LaneBlock, isMasked: Bool) {
+        let count = Int32(tile.count)
+        kernels.scores(
+            part.queries, Int32(dimension), strip.keys + tile.lowerBound * strip.keyStride, strip.keyStride, count, scratch.scores)
+        kernels.softmax_tile(
+            scratch.scores, count, isMasked ? scratch.firstLane : nil, isMasked ? scratch.endLane : nil, part.maximum, part.sum,
+            scratch.rescale)
+        kernels.accumulate(
+            scratch.scores, count, strip.values + tile.lowerBound * strip.valueStride, strip.valueStride, Int32(dimension),
+            scratch.rescale, part.output)
     }
 
     /// One query on its own: scores of all its kept keys, softmax, weighted sum.

@@ -18,7 +18,7 @@ import Testing
     static let cases: [Case] = {
         var random = SeededGenerator(seed: 5)
         var cases: [Case] = []
-        for (queries, keys) in [(1, 1), (1, 200), (3, 140), (4, 4), (5, 5), (63, 63), (64, 64), (65, 65), (127, 300), (131, 131), (200, 333)] {
+        for (queries, keys) in [(1, 1), (1, 200), (3, 140), (4, 4), (5, 5), (63, 63), (64, 64), (65, 65), (127, 300), (131, 131), (200, 333), (290, 290)] {
             for dimension in [1, 7, 16, 64, 80] where keys < 150 || dimension == 64 {
                 let shape = AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: queries, keyCount: keys, headDimension: dimension)
                 let patterns: [SparsePattern] = (0..<4).map { head in
@@ -39,8 +39,16 @@ import Testing
     static func tolerance(_ shape: AttentionShape) -> Double { 4 * 0x1p-24 * Double(shape.keyCount + 8 * shape.headDimension) }
 
     @Test(arguments: instructionSets, cases) func matchesOracle(instructionSet: InstructionSet, test: Case) throws {
+        // One lane block at a time, and as many as share their tiles.
+        for laneBlocks in [1, AttentionPlan.mostLaneBlocks] where laneBlocks == 1 || test.shape.queryCount > 64 {
+            try matchesOracle(instructionSet: instructionSet, test: test, laneBlocks: laneBlocks)
+        }
+    }
+
+    func matchesOracle(instructionSet: InstructionSet, test: Case, laneBlocks: Int) throws {
         let oracle = NaiveAttention(shape: test.shape, seed: test.seed)
-        let result = try Self.run(oracle, patterns: test.patterns, instructionSet: instructionSet, threads: 2)
+        let result = try Self.run(
+            oracle, patterns: test.patterns, instructionSet: instructionSet, threads: 2, laneBlocks: laneBlocks)
         let limit = Self.tolerance(test.shape)
         var worst = 0.0
         for head in 0..<test.shape.queryHeads {
@@ -92,13 +100,13 @@ import Testing
     }
 
     static func run(
-        _ oracle: NaiveAttention, patterns: [SparsePattern], instructionSet: InstructionSet, threads: Int
+        _ oracle: NaiveAttention, patterns: [SparsePattern], instructionSet: InstructionSet, threads: Int, laneBlocks: Int = 1
     ) throws -> (output: [Float], logSumExp: [Float]) {
         let shape = oracle.shape
         var output = [Float](repeating: .nan, count: shape.queryCount * shape.queryHeads * shape.headDimension)
         var logSumExp = [Float](repeating: .nan, count: shape.queryHeads * shape.queryCount)
         let kernel = try AttentionKernel(instructionSet: instructionSet, pool: WorkerPool(threads: threads))
-        let plan = try AttentionPlan(shape: shape, patterns: patterns)
+        let plan = try AttentionPlan(shape: shape, patterns: patterns, laneBlocks: laneBlocks)
         oracle.withTensors { query, key, value in
             output.withUnsafeMutableBufferPointer { out in
                 logSumExp.withUnsafeMutableBufferPointer { lse in
