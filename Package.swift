@@ -13,7 +13,8 @@ let documentation: [Package.Dependency] =
 let swiftSettings: [SwiftSetting] =
     [.enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility")]
     + (strict ? [.unsafeFlags(["-warnings-as-errors"])] : [])
-let cSettings: [CSetting] = strict
+let cSettings: [CSetting] =
+    strict
     ? [.unsafeFlags(["-Werror", "-Wall", "-Wextra"]), .unsafeFlags(["-O2"], .when(configuration: .debug))]
     : []
 
@@ -96,8 +97,12 @@ let package = Package(
         tests("ErrorBounds", ["AttentionCore", "ErrorBounds"]),
         tests("Autotuning", ["Autotuning", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("ModelFormats", ["ModelFormats", "HaystackModel", "AttentionCore"], resources: [.copy("golden")]),
-        tests("LanguageModels", ["LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention"], resources: [.copy("golden")]),
-        tests("Evaluation", ["Evaluation", "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention"]),
+        tests(
+            "LanguageModels", ["LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention"],
+            resources: [.copy("golden")]),
+        tests(
+            "Evaluation",
+            ["Evaluation", "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("Reporting", ["Reporting", "AttentionCore"]),
         tests("EndToEnd", ["HaystackModel"]),
     ],

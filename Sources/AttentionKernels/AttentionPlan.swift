@@ -42,7 +42,8 @@ public struct AttentionPlan: Sendable {
         precondition((1...Self.mostLaneBlocks).contains(laneBlocks), "the workspace has room for mostLaneBlocks")
         guard patterns.count == shape.queryHeads else {
             throw InputError(
-                .usage, field: "patterns", value: "\(patterns.count)", rule: "there must be one for each of \(shape.queryHeads) query heads")
+                .usage, field: "patterns", value: "\(patterns.count)", rule: "there must be one for each of \(shape.queryHeads) query heads"
+            )
         }
         var offsets = [0]
         for (head, pattern) in patterns.enumerated() {

@@ -2,9 +2,9 @@ import AttentionCore
 import CAttentionKernels
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// One row block of a plan, from packed queries to finished output.

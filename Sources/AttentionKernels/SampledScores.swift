@@ -2,9 +2,9 @@ import AttentionCore
 import CAttentionKernels
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// Exact softmax of chosen query rows over all their causal keys: stage 1 of SampleAttention, and the measuring
@@ -153,10 +153,11 @@ private struct SampledBlock {
     }
 
     func addColumnMass(rule: SampledScores.MassRule, into mass: UnsafeMutablePointer<Float>) {
-        let lag = switch rule {
-        case .all: 0
-        case .outsideWindow(let window): window
-        }
+        let lag =
+            switch rule {
+            case .all: 0
+            case .outsideWindow(let window): window
+            }
         forEachTile(to: max(0, keyEnd - lag)) { tile in
             let masked = bound(tile, lag: lag)
             computeScores(tile, into: scratch.scores)

@@ -1,10 +1,11 @@
 import AttentionCore
+
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// A head made for a purpose, with the pattern it is meant for.
@@ -78,7 +79,8 @@ public enum AdversarialHeads {
     /// P_ij = 1/(i + 1): the least concentrated attention there is.
     public static var equalScores: AdversarialHead {
         let base = random(96, 96, 8, seed: 12)
-        return make("equal scores", base.replacing(keys: Array(repeating: Array(repeating: 1, count: 8), count: 96)),
+        return make(
+            "equal scores", base.replacing(keys: Array(repeating: Array(repeating: 1, count: 8), count: 96)),
             WindowColumns(window: 5, columns: [0, 17, 40]))
     }
 
@@ -90,7 +92,8 @@ public enum AdversarialHeads {
 
     /// V = 0: every error and every bound is 0.
     public static var zeroValues: AdversarialHead {
-        make("zero values", random(32, 32, 4, seed: 13).replacing(values: Array(repeating: [0, 0, 0], count: 32)),
+        make(
+            "zero values", random(32, 32, 4, seed: 13).replacing(values: Array(repeating: [0, 0, 0], count: 32)),
             WindowColumns(window: 2, columns: [0]))
     }
 
@@ -106,14 +109,16 @@ public enum AdversarialHeads {
         let queries = Array(repeating: [1.0], count: count)
         let keys = (0..<count).map { [23 * Double($0)] }
         let values: [[Double]] = (0..<count).map { [$0 % 2 == 0 ? 1 : -1, Double($0) / Double(count)] }
-        return make("tiny dropped mass", head(queries: queries, keys: keys, values: values),
+        return make(
+            "tiny dropped mass", head(queries: queries, keys: keys, values: values),
             WindowColumns(window: 1, columns: []))
     }
 
     /// V_j = ±v by turns: sums cancel, while R and D stay large.
     public static var alternatingSigns: AdversarialHead {
         let values: [[Double]] = (0..<80).map { $0 % 2 == 0 ? [1, 2, 3] : [-1, -2, -3] }
-        return make("alternating signs", random(80, 80, 4, seed: 15).replacing(values: values),
+        return make(
+            "alternating signs", random(80, 80, 4, seed: 15).replacing(values: values),
             WindowColumns(window: 7, columns: [0, 1, 2], denseLastRows: 5))
     }
 
@@ -125,7 +130,8 @@ public enum AdversarialHeads {
     /// Values from 10⁻³⁰ to 10³⁰ in one head.
     public static var hugeAndTinyValues: AdversarialHead {
         let values: [[Double]] = (0..<61).map { [pow(10, Double($0 - 30)), -pow(10, Double(30 - $0))] }
-        return make("huge and tiny values", random(61, 61, 4, seed: 17).replacing(values: values),
+        return make(
+            "huge and tiny values", random(61, 61, 4, seed: 17).replacing(values: values),
             WindowColumns(window: 6, columns: [1, 30]))
     }
 
@@ -171,7 +177,8 @@ extension AdversarialHeads {
     private static func hugeLogits(_ name: String, columns: [Int32]) -> AdversarialHead {
         let keys: [[Double]] = (0..<48).map { [$0 == 3 ? 100 : -100 - Double($0 % 7)] }
         let values = random(48, 48, 5, seed: 19).rows(\.values, width: 5)
-        return make(name, head(queries: Array(repeating: [100], count: 48), keys: keys, values: values),
+        return make(
+            name, head(queries: Array(repeating: [100], count: 48), keys: keys, values: values),
             WindowColumns(window: 2, columns: columns))
     }
 

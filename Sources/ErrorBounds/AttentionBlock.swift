@@ -1,11 +1,12 @@
 import AttentionCore
 import LinearAlgebra
+
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// The working memory of `ExactAttention` for one block of rows, and the steps on it.

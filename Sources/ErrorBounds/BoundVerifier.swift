@@ -17,7 +17,8 @@ public struct BoundVerifier: Sendable {
 
     public init(bounds: [any OutputErrorBound] = StandardBounds.all) {
         self.bounds = bounds
-        checks = bounds.map { BoundCheck(name: $0.name, valid: $0.valid, statement: $0.statement) }
+        checks =
+            bounds.map { BoundCheck(name: $0.name, valid: $0.valid, statement: $0.statement) }
             + [
                 BoundCheck(
                     name: "identity-unrenormalised", valid: true,

@@ -85,7 +85,8 @@ public struct Evaluator: Sendable {
         let needed = (windows - 1) * stride + own
         guard tokens.count >= needed else {
             throw InputError(
-                .invalidData, file: file, value: "\(tokens.count) tokens", rule: "must hold the \(needed) tokens that \(windows) windows need")
+                .invalidData, file: file, value: "\(tokens.count) tokens",
+                rule: "must hold the \(needed) tokens that \(windows) windows need")
         }
         let scores = try (0..<windows).map { window in
             try model.score(begin + tokens[window * stride..<window * stride + own], policy: policy, chunk: chunk)

@@ -34,7 +34,8 @@ public struct RetainedMassAudit: ForwardObserver {
         }
         let rows = shape.queryHeads * shape.queryCount
         let scratch = AlignedBuffer<Float>(count: rows * shape.headDimension)
-        let target = MutableHeadTensor(projection: scratch.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
+        let target = MutableHeadTensor(
+            projection: scratch.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
         let kept = AlignedBuffer<Float>(count: rows)
         let all = AlignedBuffer<Float>(count: rows)
         for (parameters, sums) in [(parameters, kept.base), (parameters.map { _ in .dense }, all.base)] {

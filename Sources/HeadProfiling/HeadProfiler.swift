@@ -136,7 +136,8 @@ private struct Work: @unchecked Sendable {
         return kept / (kept + outside)
     }
 
-    private static func transpose(_ block: UnsafePointer<Float>, keys: Int, lanes: Int, into rows: UnsafeMutablePointer<Float>, stride: Int) {
+    private static func transpose(_ block: UnsafePointer<Float>, keys: Int, lanes: Int, into rows: UnsafeMutablePointer<Float>, stride: Int)
+    {
         let tile = 16
         for start in Swift.stride(from: 0, to: keys, by: tile) {
             let end = min(start + tile, keys)

@@ -73,7 +73,8 @@ public final class LanguageModel: Sendable {
     private func check(_ tokens: [Int32]) throws(InputError) {
         for token in tokens where token < 0 || token >= configuration.vocabularySize {
             throw InputError(
-                .invalidData, file: ModelDirectory.configurationPath(in: directory.path), field: "vocab_size", value: "\(configuration.vocabularySize)",
+                .invalidData, file: ModelDirectory.configurationPath(in: directory.path), field: "vocab_size",
+                value: "\(configuration.vocabularySize)",
                 rule: "must be above every token of the tokenizer (\(token))")
         }
     }

@@ -57,7 +57,8 @@ struct LlamaDecoder: Sendable {
             let output = MutableHeadTensor(
                 projection: activations.attended.base, heads: c.queryHeads, tokens: count, dimension: c.headDimension)
             let report = try attention.attend(
-                inputs, parameters: policy.parameters(layer: layer, queryHeads: c.queryHeads, promptLength: promptLength), promptLength: promptLength, output: output,
+                inputs, parameters: policy.parameters(layer: layer, queryHeads: c.queryHeads, promptLength: promptLength),
+                promptLength: promptLength, output: output,
                 workspace: workspace)
             reports.append(report)
             try observer.attended(layer: layer, inputs: inputs, output: output.readOnly)
@@ -114,7 +115,8 @@ struct LlamaDecoder: Sendable {
         let size = configuration.hiddenSize
         for row in 0..<count {
             rows.rootMeanSquareNorm(
-                input + row * size, weight: weight.base, epsilon: Float(configuration.normalizationEpsilon), count: size, into: output + row * size)
+                input + row * size, weight: weight.base, epsilon: Float(configuration.normalizationEpsilon), count: size,
+                into: output + row * size)
         }
     }
 
@@ -149,7 +151,8 @@ struct LlamaDecoder: Sendable {
     private func rotate(_ vector: UnsafeMutablePointer<Float>, heads: Int, position: Int, _ rotary: RotaryEmbedding) {
         for head in 0..<heads {
             rows.rotateHalves(
-                vector + head * configuration.headDimension, cosine: rotary.cosine(position), sine: rotary.sine(position), half: rotary.half)
+                vector + head * configuration.headDimension, cosine: rotary.cosine(position), sine: rotary.sine(position), half: rotary.half
+            )
         }
     }
 

@@ -24,7 +24,7 @@ public struct SafetensorsArchive: Sendable {
             let fields = try JSONFields(contentsOf: indexPath)
             self = try Self.sharded(index: fields, directory: directory)
             return
-        } catch where error.code == .missingInput && error.file == indexPath {
+        } catch  where error.code == .missingInput && error.file == indexPath {
             // No index: the weights are in one file.
         }
         let file = try SafetensorsFile(directory + "/" + Self.single)

@@ -67,7 +67,7 @@ public struct Tokenizer: Sendable {
         let fields: JSONFields
         do {
             fields = try JSONFields(contentsOf: path)
-        } catch where error.code == .missingInput {
+        } catch  where error.code == .missingInput {
             return nil
         }
         guard try fields.bool("add_bos_token", default: true), let value = fields.value("bos_token") else { return nil }

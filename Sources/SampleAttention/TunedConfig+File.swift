@@ -57,10 +57,15 @@ extension TunedConfig {
         for (index, bucket) in buckets.enumerated() {
             let field = "buckets[\(index)]"
             try require(bucket.length > 0, field + ".length", "\(bucket.length)", "must be positive")
-            try require(index == 0 || buckets[index - 1].length < bucket.length, field + ".length", "\(bucket.length)", "lengths must ascend")
-            try require(bucket.layers.count <= model.layers, field + ".layers", "\(bucket.layers.count)", "must hold at most \(model.layers) layers")
+            try require(
+                index == 0 || buckets[index - 1].length < bucket.length, field + ".length", "\(bucket.length)", "lengths must ascend")
+            try require(
+                bucket.layers.count <= model.layers, field + ".layers", "\(bucket.layers.count)", "must hold at most \(model.layers) layers"
+            )
             for (layer, heads) in bucket.layers.enumerated() {
-                try require(heads.count <= model.queryHeads, field + ".layers[\(layer)]", "\(heads.count)", "must hold at most \(model.queryHeads) heads")
+                try require(
+                    heads.count <= model.queryHeads, field + ".layers[\(layer)]", "\(heads.count)",
+                    "must hold at most \(model.queryHeads) heads")
             }
         }
     }

@@ -35,7 +35,7 @@ struct AttentionBench {
         var errors: [Double] = []
         for kind in kinds { errors.append(try check(kind)) }
         let heads = RandomHeads(shape: shape, seed: seed)
-        var works: [(AttentionPlan) ] = []
+        var works: [(AttentionPlan)] = []
         for kind in kinds { works.append(try AttentionPlan(shape: shape, patterns: patterns(kind, shape: shape))) }
         var times = [[Double]](repeating: [], count: kinds.count)
         let workspace = AttentionWorkspace()
@@ -52,7 +52,8 @@ struct AttentionBench {
             let pairs = Double(works[index].keptPairs.reduce(0, +))
             return Row(
                 pattern: kinds[index].rawValue, precision: "fp32", isa: kernel.instructionSet.rawValue, threads: kernel.pool.threads,
-                length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads, headDimension: shape.headDimension,
+                length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
+                headDimension: shape.headDimension,
                 density: works[index].density, milliseconds: milliseconds, millisecondsLeast: times[index].min() ?? .nan,
                 millisecondsMost: times[index].max() ?? .nan, gigaflops: pairs * 4 * Double(shape.headDimension) / milliseconds / 1e6,
                 maxError: errors[index])
@@ -65,12 +66,15 @@ struct AttentionBench {
         let window = max(1, Int(density.value * Double(shape.keyCount) / 4))
         return (0..<shape.queryHeads).map { head in
             let columns = SamplingPlan.random(
-                queryCount: shape.keyCount, count: Int(density.value * Double(shape.keyCount) / 2), seed: seed &+ UInt64(head)).rows
+                queryCount: shape.keyCount, count: Int(density.value * Double(shape.keyCount) / 2), seed: seed &+ UInt64(head)
+            ).rows
             return .windowColumns(WindowColumns(window: window, columns: columns.map(Int32.init)))
         }
     }
 
-    private func execute(_ kind: Kind, plan: AttentionPlan, heads: borrowing RandomHeads, kernel: AttentionKernel, workspace: AttentionWorkspace) {
+    private func execute(
+        _ kind: Kind, plan: AttentionPlan, heads: borrowing RandomHeads, kernel: AttentionKernel, workspace: AttentionWorkspace
+    ) {
         switch kind {
         case .dense, .windowColumns:
             kernel.run(plan, query: heads.query, key: heads.key, value: heads.value, output: heads.output, workspace: workspace)
@@ -90,12 +94,15 @@ struct AttentionBench {
         let tested = RandomHeads(shape: small, seed: seed)
         let plan = try AttentionPlan(shape: small, patterns: patterns(kind, shape: small))
         let scalar = try AttentionKernel(instructionSet: .scalar, pool: kernel.pool)
-        scalar.run(plan, query: reference.query, key: reference.key, value: reference.value, output: reference.output, workspace: AttentionWorkspace())
+        scalar.run(
+            plan, query: reference.query, key: reference.key, value: reference.value, output: reference.output,
+            workspace: AttentionWorkspace())
         execute(kind, plan: plan, heads: tested, kernel: kernel, workspace: AttentionWorkspace())
         let error = tested.largestDifference(from: reference)
         // FP32 sums of `length` terms of order 1, in another order.
         guard error < 1e-4 else {
-            throw InputError(.internalFailure, field: kind.rawValue, value: "\(error)", rule: "must agree with the scalar reference to 1e-4")
+            throw InputError(
+                .internalFailure, field: kind.rawValue, value: "\(error)", rule: "must agree with the scalar reference to 1e-4")
         }
         return error
     }
@@ -120,9 +127,15 @@ struct RandomHeads: ~Copyable {
         outputs = AlignedBuffer(count: shape.queryCount * shape.queryHeads * shape.headDimension)
     }
 
-    var query: HeadTensor { HeadTensor(projection: queries.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension) }
-    var key: HeadTensor { HeadTensor(projection: keys.base, heads: shape.keyValueHeads, tokens: shape.keyCount, dimension: shape.headDimension) }
-    var value: HeadTensor { HeadTensor(projection: values.base, heads: shape.keyValueHeads, tokens: shape.keyCount, dimension: shape.headDimension) }
+    var query: HeadTensor {
+        HeadTensor(projection: queries.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
+    }
+    var key: HeadTensor {
+        HeadTensor(projection: keys.base, heads: shape.keyValueHeads, tokens: shape.keyCount, dimension: shape.headDimension)
+    }
+    var value: HeadTensor {
+        HeadTensor(projection: values.base, heads: shape.keyValueHeads, tokens: shape.keyCount, dimension: shape.headDimension)
+    }
     var output: MutableHeadTensor {
         MutableHeadTensor(projection: outputs.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
     }

@@ -82,10 +82,12 @@ struct BenchResult: Encodable {
 
     var table: String {
         var table = TextTable(
-            columns: [.left("pattern")] + ["length", "heads", "d", "density", "ms", "least ms", "most ms", "GFLOP/s", "error"].map { .right($0) })
+            columns: [.left("pattern")]
+                + ["length", "heads", "d", "density", "ms", "least ms", "most ms", "GFLOP/s", "error"].map { .right($0) })
         for row in results {
             table.append([
-                row.pattern, "\(row.length)", "\(row.queryHeads)/\(row.keyValueHeads)", "\(row.headDimension)", NumberFormat.percent(row.density),
+                row.pattern, "\(row.length)", "\(row.queryHeads)/\(row.keyValueHeads)", "\(row.headDimension)",
+                NumberFormat.percent(row.density),
                 NumberFormat.fixed(row.milliseconds, decimals: 1), NumberFormat.fixed(row.millisecondsLeast, decimals: 1),
                 NumberFormat.fixed(row.millisecondsMost, decimals: 1), NumberFormat.fixed(row.gigaflops, decimals: 1),
                 NumberFormat.significant(row.maxError, digits: 2),

@@ -31,7 +31,9 @@ struct BlasTileAttention {
         var sum: UnsafeMutablePointer<Float> { maximum + BlasTileAttention.tile }
     }
 
-    private func run(_ block: Block, shape: AttentionShape, query: HeadTensor, key: HeadTensor, value: HeadTensor, output: MutableHeadTensor) {
+    private func run(
+        _ block: Block, shape: AttentionShape, query: HeadTensor, key: HeadTensor, value: HeadTensor, output: MutableHeadTensor
+    ) {
         let d = shape.headDimension
         let own = shape.keyValueHead(of: block.head)
         let target = output.row(head: block.head, token: block.first)
@@ -46,7 +48,9 @@ struct BlasTileAttention {
                 rows: block.rows, columns: keys, inner: d, a: query.row(head: block.head, token: block.first), aStride: query.tokenStride,
                 b: key.row(head: own, token: start), bStride: key.tokenStride, transposedB: true, into: block.scores, cStride: Self.tile)
             for row in 0..<block.rows {
-                softmax(row, block, keys: keys, visible: shape.firstPosition + block.first + row + 1 - start, d: d, output: target + row * stride)
+                softmax(
+                    row, block, keys: keys, visible: shape.firstPosition + block.first + row + 1 - start, d: d,
+                    output: target + row * stride)
             }
             MatrixProduct.multiply(
                 rows: block.rows, columns: d, inner: keys, a: block.scores, aStride: Self.tile, b: value.row(head: own, token: start),

@@ -40,12 +40,15 @@ struct CompareCommand: ParsableCommand {
         let session = try model.open()
         let lengths = length.isEmpty ? [4096, 16384] : Set(length).sorted()
         for length in lengths { try TextOptions.check(length, session: session) }
-        let names = methods?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } ?? (["dense", "sample"] + (config == nil ? [] : ["tuned"]))
+        let names =
+            methods?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+            ?? (["dense", "sample"] + (config == nil ? [] : ["tuned"]))
         guard !names.isEmpty else { throw InputError(.usage, field: "methods", rule: "must name at least one attention") }
         let policies = try names.map { name throws(InputError) in
             try AttentionOptions.policy(named: name, config: config, parameters: parameters, session: session)
         }
-        let groups = try tasks.map { file throws(InputError) in try TaskGroups(files: [file], lengths: lengths, count: count) }
+        let groups =
+            try tasks.map { file throws(InputError) in try TaskGroups(files: [file], lengths: lengths, count: count) }
             ?? TaskGroups(NeedleTasks(text: nil, session: session).make(lengths: lengths, count: count))
         let rows = try compare(groups, policies: policies, session: session)
         let result = ComparisonResult(
@@ -127,7 +130,8 @@ struct ComparisonResult: Encodable {
                 row.task, "\(row.length)", row.method, NumberFormat.fixed(row.prefillSeconds, decimals: 3),
                 dense.map { NumberFormat.fixed($0.prefillSeconds / row.prefillSeconds, decimals: 2) } ?? NumberFormat.missing,
                 NumberFormat.fixed(row.attentionSeconds, decimals: 3), NumberFormat.fixed(row.selectionSeconds, decimals: 3),
-                NumberFormat.percent(row.density), NumberFormat.fixed(row.meanMass, decimals: 4), NumberFormat.fixed(row.minMass, decimals: 4),
+                NumberFormat.percent(row.density), NumberFormat.fixed(row.meanMass, decimals: 4),
+                NumberFormat.fixed(row.minMass, decimals: 4),
                 "\(row.right)/\(row.of)",
             ])
         }

@@ -24,8 +24,9 @@ struct ConfigCommand: ParsableCommand {
             if session.json {
                 JSONOutput.print(result)
             } else {
-                print("\(file): valid for this model; tuned at \(result.lengths.map(String.init).joined(separator: ", ")) tokens on "
-                    + "\(config.provenance.date) by version \(config.provenance.tool.version)")
+                print(
+                    "\(file): valid for this model; tuned at \(result.lengths.map(String.init).joined(separator: ", ")) tokens on "
+                        + "\(config.provenance.date) by version \(config.provenance.tool.version)")
             }
         }
     }

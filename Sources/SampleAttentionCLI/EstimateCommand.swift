@@ -61,20 +61,37 @@ struct EstimateCommand: ParsableCommand {
         func bytes(_ value: Double) -> String { value == 0 ? NumberFormat.missing : scaled(value, "B") }
         func ratio(_ full: Double, _ sparse: Double) -> String { "\(NumberFormat.significant(full / sparse, digits: 3))×" }
         let s = e.shape
-        let head = "\(s.name): \(s.layers) layers, \(s.queryHeads) query and \(s.keyValueHeads) key-value heads of \(s.headDimension); "
+        let head =
+            "\(s.name): \(s.layers) layers, \(s.queryHeads) query and \(s.keyValueHeads) key-value heads of \(s.headDimension); "
             + "\(e.length) tokens, \(e.keptKeys) kept keys (\(NumberFormat.percent(Double(e.keptKeys) / Double(e.length))))\n"
 
         let r = e.review
         var review = TextTable(columns: [.left("as the review counts"), .right("full"), .right("sparse"), .right("ratio")])
-        review.append(["score operations, one head", operations(r.fullOperations), operations(r.sparseOperations), ratio(r.fullOperations, r.sparseOperations)])
-        review.append(["Q, K, V / kept keys, one head", bytes(r.projectionBytes), bytes(r.keptKeyBytes), ratio(r.projectionBytes, r.keptKeyBytes)])
-        review.append(["score matrix, one head", bytes(r.fullScoreBytes), bytes(r.sparseScoreBytes), ratio(r.fullScoreBytes, r.sparseScoreBytes)])
-        review.append(["\(s.queryHeads) heads at once", bytes(r.fullTotalBytes), bytes(r.sparseTotalBytes), ratio(r.fullTotalBytes, r.sparseTotalBytes)])
+        review.append([
+            "score operations, one head", operations(r.fullOperations), operations(r.sparseOperations),
+            ratio(r.fullOperations, r.sparseOperations),
+        ])
+        review.append([
+            "Q, K, V / kept keys, one head", bytes(r.projectionBytes), bytes(r.keptKeyBytes), ratio(r.projectionBytes, r.keptKeyBytes),
+        ])
+        review.append([
+            "score matrix, one head", bytes(r.fullScoreBytes), bytes(r.sparseScoreBytes), ratio(r.fullScoreBytes, r.sparseScoreBytes),
+        ])
+        review.append([
+            "\(s.queryHeads) heads at once", bytes(r.fullTotalBytes), bytes(r.sparseTotalBytes),
+            ratio(r.fullTotalBytes, r.sparseTotalBytes),
+        ])
 
         let c = e.complete
         var complete = TextTable(columns: [.left("complete, whole model"), .right("full"), .right("sparse"), .right("ratio")])
-        complete.append(["attention operations", operations(c.fullAttentionOperations), operations(c.sparseAttentionOperations), ratio(c.fullAttentionOperations, c.sparseAttentionOperations)])
-        complete.append(["selection, \(NumberFormat.percent(e.sampleRatio)) of rows", operations(0), operations(c.selectionOperations), NumberFormat.missing])
+        complete.append([
+            "attention operations", operations(c.fullAttentionOperations), operations(c.sparseAttentionOperations),
+            ratio(c.fullAttentionOperations, c.sparseAttentionOperations),
+        ])
+        complete.append([
+            "selection, \(NumberFormat.percent(e.sampleRatio)) of rows", operations(0), operations(c.selectionOperations),
+            NumberFormat.missing,
+        ])
         complete.append(["projections, MLP, head", operations(c.linearOperations), operations(c.linearOperations), "1×"])
         complete.append([
             "prefill", operations(c.fullAttentionOperations + c.linearOperations),

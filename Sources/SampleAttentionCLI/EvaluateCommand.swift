@@ -84,7 +84,8 @@ struct TaskGroups {
         }
         guard files.isEmpty || !groups.isEmpty else {
             throw InputError(
-                .usage, file: files[0], field: "length", value: lengths.map(String.init).joined(separator: ", "), rule: "no task has this length")
+                .usage, file: files[0], field: "length", value: lengths.map(String.init).joined(separator: ", "),
+                rule: "no task has this length")
         }
         groups.sort { ($0.name, $0.length) < ($1.name, $1.length) }
     }

@@ -12,7 +12,8 @@ enum ProfileReport {
             let degrees = prompt.heads.map { $0.sparsityDegrees[mainAlpha(result)] }
             let count = Double(prompt.heads.count)
             table.append([
-                prompt.text, "\(prompt.length)", NumberFormat.percent(degrees.reduce(0, +) / count), NumberFormat.percent(degrees.min() ?? .nan),
+                prompt.text, "\(prompt.length)", NumberFormat.percent(degrees.reduce(0, +) / count),
+                NumberFormat.percent(degrees.min() ?? .nan),
                 NumberFormat.percent(prompt.density),
                 NumberFormat.fixed(prompt.heads.reduce(0) { $0 + $1.retained.mean } / count, decimals: 4),
                 NumberFormat.fixed(prompt.heads.reduce(0) { $0 + $1.retained.p1 } / count, decimals: 4),
@@ -28,13 +29,17 @@ enum ProfileReport {
         let heads = result.model.layers * result.model.queryHeads
         var report = HTMLReport(
             title: "Head profile",
-            summary: "\(heads) heads of a \(result.model.family) model at \(result.profiles.map { "\($0.length)" }.joined(separator: ", ")) tokens")
-        report.append(.facts([
-            "Weights": String(result.model.weightsSHA256.prefix(16)), "Attention": result.attention,
-            "Tool": "\(result.provenance.tool.version) (\(result.provenance.tool.commit))", "Machine": result.provenance.machine.summary,
-            "Texts": result.provenance.texts.map(\.name).joined(separator: ", "), "Seed": "\(result.provenance.seed)",
-            "Date": result.provenance.date,
-        ]))
+            summary:
+                "\(heads) heads of a \(result.model.family) model at \(result.profiles.map { "\($0.length)" }.joined(separator: ", ")) tokens"
+        )
+        report.append(
+            .facts([
+                "Weights": String(result.model.weightsSHA256.prefix(16)), "Attention": result.attention,
+                "Tool": "\(result.provenance.tool.version) (\(result.provenance.tool.commit))",
+                "Machine": result.provenance.machine.summary,
+                "Texts": result.provenance.texts.map(\.name).joined(separator: ", "), "Seed": "\(result.provenance.seed)",
+                "Date": result.provenance.date,
+            ]))
         for prompt in result.profiles { append(prompt, of: result, to: &report) }
         return report
     }
@@ -58,7 +63,8 @@ enum ProfileReport {
         var values = [[Double]](repeating: Array(repeating: .nan, count: result.model.queryHeads), count: result.model.layers)
         for head in prompt.heads { values[head.layer][head.head] = value(head) }
         var map = Heatmap(
-            title: title, rows: .numbered("layer", result.model.layers), columns: .numbered("head", result.model.queryHeads), values: values,
+            title: title, rows: .numbered("layer", result.model.layers), columns: .numbered("head", result.model.queryHeads),
+            values: values,
             format: .fixed(decimals: 3))
         map.range = 0...1
         return map

@@ -4,8 +4,8 @@ import AttentionKernels
 import Autotuning
 import Foundation
 import LanguageModels
-import ModelFormats
 import LinearAlgebra
+import ModelFormats
 import Reporting
 import SampleAttention
 

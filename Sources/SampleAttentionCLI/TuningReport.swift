@@ -17,7 +17,8 @@ enum TuningReport {
                 "\(heads.count { $0.parameters.pattern == .dense })",
             ])
         }
-        return "\(result.trials) trials in \(NumberFormat.seconds(result.seconds)); on the tuning text, means over heads:\n\n" + buckets.text()
+        return "\(result.trials) trials in \(NumberFormat.seconds(result.seconds)); on the tuning text, means over heads:\n\n"
+            + buckets.text()
             + "\nOn text it was not tuned on:\n\n" + heldOutTable(result).text()
             + "\nWrote \(["config.json", "journal.jsonl", "report.html"].map(directory.file).joined(separator: ", "))\n"
     }
@@ -40,12 +41,15 @@ enum TuningReport {
             title: "Tuned config",
             summary: "\(result.trials) trials on \(config.model.layers * config.model.queryHeads) heads at "
                 + config.buckets.map { "\($0.length)" }.joined(separator: ", ") + " tokens")
-        report.append(.facts([
-            "Floors": "mean mass \(result.floor.mean), 1st percentile \(result.floor.p1)", "Weights": String(config.model.weightsSHA256.prefix(16)),
-            "Tool": "\(config.provenance.tool.version) (\(config.provenance.tool.commit))", "Machine": config.provenance.machine.summary,
-            "Texts": config.provenance.texts.map(\.name).joined(separator: ", "), "Seed": "\(config.provenance.seed)",
-            "Date": config.provenance.date, "Time": NumberFormat.seconds(result.seconds),
-        ]))
+        report.append(
+            .facts([
+                "Floors": "mean mass \(result.floor.mean), 1st percentile \(result.floor.p1)",
+                "Weights": String(config.model.weightsSHA256.prefix(16)),
+                "Tool": "\(config.provenance.tool.version) (\(config.provenance.tool.commit))",
+                "Machine": config.provenance.machine.summary,
+                "Texts": config.provenance.texts.map(\.name).joined(separator: ", "), "Seed": "\(config.provenance.seed)",
+                "Date": config.provenance.date, "Time": NumberFormat.seconds(result.seconds),
+            ]))
         report.append(.heading("On text it was not tuned on"))
         report.append(.table(heldOutTable(result)))
         for bucket in config.buckets {

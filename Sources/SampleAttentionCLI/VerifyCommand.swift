@@ -58,7 +58,9 @@ private struct HeadVerification {
     let parameters: SampleAttentionParameters
     let kernel: AttentionKernel
 
-    static let patternNames = ["selected by SampleAttention", "window of 64", "4 sinks and window of 1/8", "every 16th column and window of 8"]
+    static let patternNames = [
+        "selected by SampleAttention", "window of 64", "4 sinks and window of 1/8", "every 16th column and window of 8",
+    ]
 
     func run(_ workspace: AttentionWorkspace) throws -> BoundVerifier {
         let heads = inputs.shape.queryHeads
@@ -107,7 +109,9 @@ private struct VerificationResult: Encodable {
     let bounds: [BoundCheck]
 
     var table: String {
-        var table = TextTable(columns: [.left("bound"), .left("valid"), .right("checked"), .right("violations"), .right("largest error / bound"), .left("where")])
+        var table = TextTable(columns: [
+            .left("bound"), .left("valid"), .right("checked"), .right("violations"), .right("largest error / bound"), .left("where"),
+        ])
         for check in bounds {
             table.append([
                 check.name, check.valid ? "yes" : "no", NumberFormat.count(check.checked), NumberFormat.count(check.violations),
@@ -115,7 +119,8 @@ private struct VerificationResult: Encodable {
             ])
         }
         let heads = model.layers * model.queryHeads
-        return "\(heads) heads at \(provenance.lengths.map(String.init).joined(separator: ", ")) tokens, \(patterns.count) patterns each, and "
+        return
+            "\(heads) heads at \(provenance.lengths.map(String.init).joined(separator: ", ")) tokens, \(patterns.count) patterns each, and "
             + "\(adversarialHeads.count) adversarial heads\n\n" + table.text()
             + bounds.map { "\n\($0.name): \($0.statement)" }.joined()
             + (holds ? "\n\nEvery valid bound holds.\n" : "\n\nA valid bound is broken: see the table.\n")

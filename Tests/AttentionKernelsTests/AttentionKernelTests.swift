@@ -18,7 +18,9 @@ import Testing
     static let cases: [Case] = {
         var random = SeededGenerator(seed: 5)
         var cases: [Case] = []
-        for (queries, keys) in [(1, 1), (1, 200), (3, 140), (4, 4), (5, 5), (63, 63), (64, 64), (65, 65), (127, 300), (131, 131), (200, 333), (290, 290)] {
+        for (queries, keys) in [
+            (1, 1), (1, 200), (3, 140), (4, 4), (5, 5), (63, 63), (64, 64), (65, 65), (127, 300), (131, 131), (200, 333), (290, 290),
+        ] {
             for dimension in [1, 7, 16, 64, 80] where keys < 150 || dimension == 64 {
                 let shape = AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: queries, keyCount: keys, headDimension: dimension)
                 let patterns: [SparsePattern] = (0..<4).map { head in

@@ -4,7 +4,7 @@ import CAttentionKernels
 import Testing
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Each vector instruction set against the scalar reference, operation by operation, around every block size.

@@ -16,14 +16,19 @@ public struct NaiveAttention {
     }
 
     /// Lends the inputs as views.
-    public func withTensors<Result>(_ body: (_ query: HeadTensor, _ key: HeadTensor, _ value: HeadTensor) throws -> Result) rethrows -> Result {
+    public func withTensors<Result>(_ body: (_ query: HeadTensor, _ key: HeadTensor, _ value: HeadTensor) throws -> Result) rethrows
+        -> Result
+    {
         try query.withUnsafeBufferPointer { q in
             try key.withUnsafeBufferPointer { k in
                 try value.withUnsafeBufferPointer { v in
                     try body(
-                        HeadTensor(projection: q.baseAddress!, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension),
-                        HeadTensor(projection: k.baseAddress!, heads: shape.keyValueHeads, tokens: shape.keyCount, dimension: shape.headDimension),
-                        HeadTensor(projection: v.baseAddress!, heads: shape.keyValueHeads, tokens: shape.keyCount, dimension: shape.headDimension))
+                        HeadTensor(
+                            projection: q.baseAddress!, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension),
+                        HeadTensor(
+                            projection: k.baseAddress!, heads: shape.keyValueHeads, tokens: shape.keyCount, dimension: shape.headDimension),
+                        HeadTensor(
+                            projection: v.baseAddress!, heads: shape.keyValueHeads, tokens: shape.keyCount, dimension: shape.headDimension))
                 }
             }
         }

@@ -37,7 +37,9 @@ import Testing
         let needed = ["scalar": [], "avx2": [" avx2", " fma"], "avx512": [" avx512f"]][isa]!
         if needed.allSatisfy(flags.contains) {
             #expect(try Program.output(arguments) == Self.continuation + "\n")
-            #expect(((try Program.json(arguments)["provenance"] as? [String: Any])?["machine"] as? [String: Any])?["instructionSet"] as? String == isa)
+            #expect(
+                ((try Program.json(arguments)["provenance"] as? [String: Any])?["machine"] as? [String: Any])?["instructionSet"] as? String
+                    == isa)
         } else {
             try expect(.unsupported, naming: ["isa: \(isa)"], arguments)
         }
@@ -97,13 +99,18 @@ import Testing
             {"id":"2","task":"question","length":12,"prompt":"Call me Ishmael. Some years ago","answer":"whale"}
 
             """, to: "tasks.jsonl")
-        let result = try Program.json(["evaluate", "--tasks", tasks, "--perplexity", HaystackModel.texts[0].path, "--length", "36", "--length", "12", "--windows", "2", "--stride", "50"])
+        let result = try Program.json([
+            "evaluate", "--tasks", tasks, "--perplexity", HaystackModel.texts[0].path, "--length", "36", "--length", "12", "--windows", "2",
+            "--stride", "50",
+        ])
         let rows = try #require(result["tasks"] as? [[String: Any]])
         #expect(rows.map { $0["task"] as? String } == ["own words", "question"])
         #expect(rows.map { $0["right"] as? Int } == [1, 0] && rows.map { $0["of"] as? Int } == [2, 1])
         let losses = try #require(result["perplexity"] as? [[String: Any]])
         #expect(losses.map { $0["length"] as? Int } == [12, 36])
-        for loss in losses { #expect(try (1...12).contains(number(loss, "nll")), "better than chance, ln 4096 = 8.3, give or take: \(loss)") }
+        for loss in losses {
+            #expect(try (1...12).contains(number(loss, "nll")), "better than chance, ln 4096 = 8.3, give or take: \(loss)")
+        }
     }
 
     @Test func estimatesTheReviewsFigures() throws {

@@ -36,14 +36,21 @@ import Testing
 
     static let cases: [Case] = [
         Case("weights of another model", ["model", "deadbeefdead", "must be for the loaded model"]) { text in
-            text.replacingOccurrences(of: #""weightsSHA256" : "[0-9a-f]*""#, with: #""weightsSHA256" : "deadbeefdeadbeef""#, options: .regularExpression)
+            text.replacingOccurrences(
+                of: #""weightsSHA256" : "[0-9a-f]*""#, with: #""weightsSHA256" : "deadbeefdeadbeef""#, options: .regularExpression)
         },
         Case("another number of layers", ["model", "llama 2 layers", "llama 1 layers"], Case.setting("layers", to: "2")),
         Case("unknown schemaVersion", ["schemaVersion", "99", "reads schema 1"], Case.setting("schemaVersion", to: "99")),
         Case("no schemaVersion", ["schemaVersion", "missing"], Case.replacing("\"schemaVersion\"", by: "\"schema\"")),
-        Case("misspelt field", ["denseBellow", "not a field"], Case.replacing("\"denseBelow\" :", by: "\"denseBellow\" : 7,\n  \"denseBelow\" :")),
-        Case("misspelt field deep inside", ["buckets[0].layers[0][0].parameters.sinkss"], Case.replacing("\"sinks\" :", by: "\"sinkss\" : 1, \"sinks\" :")),
-        Case("missing field", ["buckets[0].layers[0][0].parameters.sampleRatio", "missing"], Case.replacing("\"sampleRatio\"", by: "\"ratioOfSamples\"")),
+        Case(
+            "misspelt field", ["denseBellow", "not a field"],
+            Case.replacing("\"denseBelow\" :", by: "\"denseBellow\" : 7,\n  \"denseBelow\" :")),
+        Case(
+            "misspelt field deep inside", ["buckets[0].layers[0][0].parameters.sinkss"],
+            Case.replacing("\"sinks\" :", by: "\"sinkss\" : 1, \"sinks\" :")),
+        Case(
+            "missing field", ["buckets[0].layers[0][0].parameters.sampleRatio", "missing"],
+            Case.replacing("\"sampleRatio\"", by: "\"ratioOfSamples\"")),
         Case("alpha 0", [alpha, "0.0", "(0, 1]"], Case.setting("alpha", to: "0")),
         Case("alpha 1.5", [alpha, "1.5", "(0, 1]"], Case.setting("alpha", to: "1.5")),
         Case("alpha as a percentage", [alpha, "95.0", "(0, 1]"], Case.setting("alpha", to: "95")),
@@ -51,7 +58,9 @@ import Testing
         Case("alpha as a text", [alpha, "Double"], Case.setting("alpha", to: "\"NaN\"")),
         Case("alpha null", [alpha], Case.setting("alpha", to: "null")),
         Case("negative sinks", ["buckets[0].layers[0][0].parameters.sinks", "-1"], Case.setting("sinks", to: "-1")),
-        Case("unknown pattern", ["buckets[0].layers[0][0].parameters.pattern"], Case.replacing("\"pattern\" : \"", by: "\"pattern\" : \"no-")),
+        Case(
+            "unknown pattern", ["buckets[0].layers[0][0].parameters.pattern"], Case.replacing("\"pattern\" : \"", by: "\"pattern\" : \"no-")
+        ),
         Case("negative denseBelow", ["denseBelow", "-5"], Case.setting("denseBelow", to: "-5")),
         Case("measurement past the range of numbers", ["config.json"], Case.setting("meanMass", to: "1e999")),
         Case("file cut short", ["JSON"]) { String($0.prefix($0.count / 2)) },
@@ -73,14 +82,16 @@ import Testing
 
     @Test func refusesAConfigThatIsNotThere() throws {
         let model = try TinyModel(Scratch())
-        try expect(.missingInput, naming: ["none.json", "must exist"], ["config", "check", model.scratch.file("none.json"), "--model", model.path])
+        try expect(
+            .missingInput, naming: ["none.json", "must exist"], ["config", "check", model.scratch.file("none.json"), "--model", model.path])
     }
 
     @Test func acceptsAConfigOfAnotherMachineWithAWarning() throws {
         let (model, path) = try Self.tuned()
         let text = try model.scratch.read("study/config.json")
         try model.scratch.write(
-            text.replacingOccurrences(of: #""cpu" : "[^"]*""#, with: #""cpu" : "Abacus""#, options: .regularExpression), to: "study/config.json")
+            text.replacingOccurrences(of: #""cpu" : "[^"]*""#, with: #""cpu" : "Abacus""#, options: .regularExpression),
+            to: "study/config.json")
         let check = try Program.run(["config", "check", path, "--model", model.path])
         #expect(check.exitCode == 0)
         #expect(check.errors.hasPrefix("warning: \(path): tuned on Abacus") && check.errors.filter { $0 == "\n" }.count == 1)

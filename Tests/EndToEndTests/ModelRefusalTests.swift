@@ -84,7 +84,9 @@ import Testing
         Case("no config.json", .missingInput, ["config.json"]) { model in
             try FileManager.default.removeItem(atPath: model.path + "/config.json")
         },
-        Case("config.json that is not JSON", .invalidData, ["config.json"]) { try $0.scratch.write("{\"model_type\": ", to: "model/config.json") },
+        Case("config.json that is not JSON", .invalidData, ["config.json"]) {
+            try $0.scratch.write("{\"model_type\": ", to: "model/config.json")
+        },
         Case("head count that does not divide", .invalidData, ["config.json", "num_key_value_heads", "3"]) { model in
             model.configuration["num_key_value_heads"] = 3
             try model.write()
@@ -102,10 +104,13 @@ import Testing
             model.configuration["quantization_config"] = ["bits": 4]
             try model.write()
         },
-        Case("tokenizer.json that is not JSON", .invalidData, ["tokenizer.json"]) { try $0.scratch.write("{\"model\": {", to: "model/tokenizer.json") },
+        Case("tokenizer.json that is not JSON", .invalidData, ["tokenizer.json"]) {
+            try $0.scratch.write("{\"model\": {", to: "model/tokenizer.json")
+        },
         Case("tokenizer of another kind", .unsupported, ["tokenizer.json"]) { model in
             try model.scratch.write(
-                model.scratch.read("model/tokenizer.json").replacingOccurrences(of: "\"BPE\"", with: "\"Unigram\""), to: "model/tokenizer.json")
+                model.scratch.read("model/tokenizer.json").replacingOccurrences(of: "\"BPE\"", with: "\"Unigram\""),
+                to: "model/tokenizer.json")
         },
         Case("no tokenizer", .missingInput, ["tokenizer.json"]) { model in
             try FileManager.default.removeItem(atPath: model.path + "/tokenizer.json")
@@ -130,7 +135,9 @@ import Testing
 
     @Test func refusesAModelFolderThatIsNotThere() throws {
         let scratch = try Scratch()
-        try expect(.missingInput, naming: ["\(scratch.path)/none: there is no such folder"], ["generate", "--model", scratch.file("none"), "--prompt", "a"])
+        try expect(
+            .missingInput, naming: ["\(scratch.path)/none: there is no such folder"],
+            ["generate", "--model", scratch.file("none"), "--prompt", "a"])
         let file = try scratch.write("", to: "file")
         try expect(.missingInput, naming: ["\(file): must be a folder"], ["profile", "--model", file])
     }
@@ -151,7 +158,9 @@ import Testing
         ]
         let outcome = try Program.run(command.split(separator: " ").map(String.init) + ["--model", model.path] + (options[command] ?? []))
         #expect(outcome.exitCode == Refusal.invalidData.rawValue)
-        #expect(outcome.errors.hasPrefix("error: \(model.path): hidden state of token ") && outcome.errors.filter { $0 == "\n" }.count == 1, "\(outcome.errors)")
+        #expect(
+            outcome.errors.hasPrefix("error: \(model.path): hidden state of token ") && outcome.errors.filter { $0 == "\n" }.count == 1,
+            "\(outcome.errors)")
         #expect(outcome.output.isEmpty && !FileManager.default.fileExists(atPath: model.scratch.file("out/config.json")))
     }
 

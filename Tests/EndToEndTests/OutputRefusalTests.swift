@@ -33,12 +33,16 @@ import Testing
 
     @Test func refusesAJournalThatIsAFolder() throws {
         try FileManager.default.createDirectory(atPath: scratch.file("out/journal.jsonl"), withIntermediateDirectories: true)
-        try expect(.cannotCreate, naming: ["out/journal.jsonl", "must be writable"], leaving: scratch, command("tune", output: scratch.file("out")))
+        try expect(
+            .cannotCreate, naming: ["out/journal.jsonl", "must be writable"], leaving: scratch, command("tune", output: scratch.file("out"))
+        )
     }
 
     @Test func refusesAReportThatIsAFolder() throws {
         try FileManager.default.createDirectory(atPath: scratch.file("out/profile.json"), withIntermediateDirectories: true)
-        try expect(.cannotCreate, naming: ["out/profile.json", "is a directory"], leaving: scratch, command("profile", output: scratch.file("out")))
+        try expect(
+            .cannotCreate, naming: ["out/profile.json", "is a directory"], leaving: scratch, command("profile", output: scratch.file("out"))
+        )
     }
 
     /// Whatever the command prints, a full disk behind standard output must not look like success.
@@ -62,7 +66,9 @@ import Testing
         // 512-byte blocks: room for the header and one or two trials, but not for all four and not for a report.
         let limited = try Program.shell("trap '' XFSZ; ulimit -f 2; exec \"$program\" \(arguments)")
         #expect(limited.exitCode == Refusal.inputOutput.rawValue, "\(limited.errors)")
-        #expect(limited.errors.hasPrefix("error: \(scratch.file("out/journal.jsonl")): ") && limited.errors.filter { $0 == "\n" }.count == 1, "\(limited.errors)")
+        #expect(
+            limited.errors.hasPrefix("error: \(scratch.file("out/journal.jsonl")): ") && limited.errors.filter { $0 == "\n" }.count == 1,
+            "\(limited.errors)")
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.file("out")) == ["journal.jsonl"])
 
         try Program.output(command("tune", output: scratch.file("out")) + ["--resume"])

@@ -13,7 +13,8 @@ enum Program {
         let seconds: Double
 
         func json() throws -> [String: Any] {
-            try #require(JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any], "not one JSON object: \(output.prefix(500))")
+            try #require(
+                JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any], "not one JSON object: \(output.prefix(500))")
         }
     }
 

@@ -151,7 +151,8 @@ enum Study {
 
     @Test func refusesTheJournalOfAnotherStudy() throws {
         let resume = command + ["--resume"]
-        try expect(.configuration, naming: ["out/journal.jsonl", "line 1, seed: 1: must be 2"], leaving: scratch, resume + ["--seed", "2"])
+        try expect(
+            .configuration, naming: ["out/journal.jsonl", "line 1, seed: 1: must be 2"], leaving: scratch, resume + ["--seed", "2"])
         try expect(.configuration, naming: ["line 1, trialsPerHead: 3: must be 5"], leaving: scratch, resume + ["--trials", "5"])
         model.tensors[0].values[0] += 1
         try model.write()

@@ -82,9 +82,14 @@ import Testing
         TaskCase(line: #"{"id":"b","task":"t","length":"9","prompt":"p","answer":"a"}"#, parts: ["line 2", "length must be"]),
         TaskCase(line: #"{"id":"b","task":"t","length":0,"prompt":"p","answer":"a"}"#, parts: ["line 2", "length", "0", "positive"]),
         TaskCase(line: #"{"id":"b","task":"t","length":9,"prompt":"p"}"#, parts: ["line 2", "prompt and answer"]),
-        TaskCase(line: #"{"id":"b","task":"t","length":9,"text":"abc","answers":[{"start":1,"end":4}]}"#, parts: ["line 2", "answers", "1..<4", "3 characters"]),
-        TaskCase(line: #"{"id":"b","task":"t","length":9,"text":"abc","answers":[{"start":2,"end":2}]}"#, parts: ["line 2", "answers", "2..<2"]),
-        TaskCase(line: #"{"id":"b","task":"t","length":9,"text":"abc","answers":[{"start":-1,"end":2}]}"#, parts: ["line 2", "answers", "-1..<2"]),
+        TaskCase(
+            line: #"{"id":"b","task":"t","length":9,"text":"abc","answers":[{"start":1,"end":4}]}"#,
+            parts: ["line 2", "answers", "1..<4", "3 characters"]),
+        TaskCase(
+            line: #"{"id":"b","task":"t","length":9,"text":"abc","answers":[{"start":2,"end":2}]}"#, parts: ["line 2", "answers", "2..<2"]),
+        TaskCase(
+            line: #"{"id":"b","task":"t","length":9,"text":"abc","answers":[{"start":-1,"end":2}]}"#,
+            parts: ["line 2", "answers", "-1..<2"]),
     ]
 
     @Test(arguments: taskCases)
@@ -98,13 +103,15 @@ import Testing
         let empty = try scratch.write("\n", to: "tasks.jsonl")
         try expect(.invalidData, naming: [empty, "at least one task"], ["evaluate", "--tasks", empty, "--model", model.path])
         let other = try scratch.write(#"{"id":"a","task":"t","length":9,"prompt":"p","answer":"a"}"#, to: "tasks.jsonl")
-        try expect(.usage, naming: [other, "length: 10", "no task"], ["evaluate", "--tasks", other, "--model", model.path, "--length", "10"])
+        try expect(
+            .usage, naming: [other, "length: 10", "no task"], ["evaluate", "--tasks", other, "--model", model.path, "--length", "10"])
     }
 
     @Test func namesTheTaskWhosePromptIsTooLong() throws {
         model.configuration["max_position_embeddings"] = 8
         try model.write()
         let path = try scratch.write(#"{"id":"long one","task":"t","length":9,"prompt":"0123456789","answer":"a"}"#, to: "tasks.jsonl")
-        try expect(.usage, naming: ["long one", "11 tokens", "max_position_embeddings of 8"], ["evaluate", "--tasks", path, "--model", model.path])
+        try expect(
+            .usage, naming: ["long one", "11 tokens", "max_position_embeddings of 8"], ["evaluate", "--tasks", path, "--model", model.path])
     }
 }

@@ -62,7 +62,10 @@ import Testing
             $0.renormalisedError = 1e-16
         }
         #expect(violated(all) == [])
-        #expect(violated { all(&$0); $0.renormalisedError = 1e-9 } == ["renormalised-radius", "renormalised-diameter"])
+        #expect(
+            violated {
+                all(&$0); $0.renormalisedError = 1e-9
+            } == ["renormalised-radius", "renormalised-diameter"])
         var verifier = BoundVerifier()
         verifier.check(measurement(all))
         #expect(verifier.checks[0].maxRatio == 0 && verifier.checks[0].checked == 2)

@@ -39,7 +39,8 @@ import Testing
         let model = try Self.load()
         let story = try Self.haystack().prefix(1500)
         func task(_ told: String, _ answered: String) -> EvaluationTask {
-            let lead = "\(story)\nThe secret code of amber falcon is \(told).\né\nQuestion: What is the secret code of amber falcon?\nAnswer:"
+            let lead =
+                "\(story)\nThe secret code of amber falcon is \(told).\né\nQuestion: What is the secret code of amber falcon?\nAnswer:"
             let start = lead.unicodeScalars.count
             return EvaluationTask(
                 id: "x", name: "interleaved", length: 512,

@@ -14,7 +14,10 @@ import Testing
         ("linear", ["rope_type": "linear", "factor": 4.0], { $0 / 4 }),
         (
             "llama3",
-            ["rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64],
+            [
+                "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 64,
+            ],
             { frequency in
                 // Wavelengths above 64 are stretched eightfold, below 16 kept, and blended between.
                 let wavelength = 2 * Double.pi / frequency

@@ -65,11 +65,12 @@ import Testing
         #expect(values.map(\.bitPattern) == patterns.map { UInt32($0) << 16 })
     }
 
-    @Test(arguments: [
-        ("F32", littleEndian(Float.nan.bitPattern), "NaN"), ("F32", littleEndian(Float.infinity.bitPattern), "inf"),
-        ("F32", littleEndian((-Float.infinity).bitPattern), "-inf"), ("F16", [0x00, 0x7C], "inf"),
-        ("F16", [0x01, 0xFC], "NaN"), ("BF16", [0x80, 0xFF], "-inf"), ("BF16", [0xC0, 0x7F], "NaN"),
-    ] as [(String, [UInt8], String)])
+    @Test(
+        arguments: [
+            ("F32", littleEndian(Float.nan.bitPattern), "NaN"), ("F32", littleEndian(Float.infinity.bitPattern), "inf"),
+            ("F32", littleEndian((-Float.infinity).bitPattern), "-inf"), ("F16", [0x00, 0x7C], "inf"),
+            ("F16", [0x01, 0xFC], "NaN"), ("BF16", [0x80, 0xFF], "-inf"), ("BF16", [0xC0, 0x7F], "NaN"),
+        ] as [(String, [UInt8], String)])
     func refusesWhatIsNotFinite(type: String, bytes: [UInt8], name: String) throws {
         for index in [0, 17, 4096, 5000] {
             var data = [UInt8](repeating: 0, count: 5001 * bytes.count)

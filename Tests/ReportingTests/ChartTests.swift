@@ -17,20 +17,22 @@ private func path(in html: String) -> String {
 }
 
 @Suite struct TickTests {
-    @Test(arguments: [
-        (0.0 ... 1, 6, [0, 0.2, 0.4, 0.6, 0.8, 1]), (0 ... 0.3, 5, [0, 0.1, 0.2, 0.3]), (0 ... 10, 6, [0, 2, 4, 6, 8, 10]),
-        (0.93 ... 0.99, 5, [0.94, 0.96, 0.98]), (-3 ... 3, 7, [-3, -2, -1, 0, 1, 2, 3]), (0 ... 7e9, 4, [0, 2e9, 4e9, 6e9]),
-        (1e-5 ... 3.2e-5, 3, [1e-5, 2e-5, 3e-5]), (12 ... 13, 2, [12, 13]),
-    ] as [(ClosedRange<Double>, Int, [Double])])
+    @Test(
+        arguments: [
+            (0.0...1, 6, [0, 0.2, 0.4, 0.6, 0.8, 1]), (0...0.3, 5, [0, 0.1, 0.2, 0.3]), (0...10, 6, [0, 2, 4, 6, 8, 10]),
+            (0.93...0.99, 5, [0.94, 0.96, 0.98]), (-3...3, 7, [-3, -2, -1, 0, 1, 2, 3]), (0...7e9, 4, [0, 2e9, 4e9, 6e9]),
+            (1e-5...3.2e-5, 3, [1e-5, 2e-5, 3e-5]), (12...13, 2, [12, 13]),
+        ] as [(ClosedRange<Double>, Int, [Double])])
     func linearTicksAreNice(range: ClosedRange<Double>, most: Int, expected: [Double]) {
         #expect(AxisTicks.linear(in: range, atMost: most) == expected)
     }
 
-    @Test(arguments: [
-        (1024.0 ... 65536, 2.0, 6, [1024.0, 4096, 16384, 65536]), (1024 ... 8192, 2, 6, [1024, 2048, 4096, 8192]),
-        (3 ... 250, 10, 6, [5, 10, 20, 50, 100, 200]), (1e-3 ... 1e9, 10, 6, [1e-3, 1, 1e3, 1e6, 1e9]),
-        (0.5 ... 9, 10, 6, [0.5, 1, 2, 5]),
-    ] as [(ClosedRange<Double>, Double, Int, [Double])])
+    @Test(
+        arguments: [
+            (1024.0...65536, 2.0, 6, [1024.0, 4096, 16384, 65536]), (1024...8192, 2, 6, [1024, 2048, 4096, 8192]),
+            (3...250, 10, 6, [5, 10, 20, 50, 100, 200]), (1e-3...1e9, 10, 6, [1e-3, 1, 1e3, 1e6, 1e9]),
+            (0.5...9, 10, 6, [0.5, 1, 2, 5]),
+        ] as [(ClosedRange<Double>, Double, Int, [Double])])
     func logarithmicTicksArePowers(range: ClosedRange<Double>, base: Double, most: Int, expected: [Double]) {
         #expect(AxisTicks.logarithmic(in: range, base: base, atMost: most) == expected)
     }
@@ -38,13 +40,13 @@ private func path(in html: String) -> String {
     /// Whatever the range: at most so many, inside, ascending, evenly spaced.
     @Test func linearTicksKeepTheirPromises() {
         var generator = SeededGenerator(seed: 11)
-        for _ in 0 ..< 500 {
-            let low = Double.random(in: -1000 ... 1000, using: &generator)
-            let range = low ... low + Double.random(in: 1e-4 ... 5000, using: &generator)
-            let most = Int.random(in: 2 ... 9, using: &generator)
+        for _ in 0..<500 {
+            let low = Double.random(in: -1000...1000, using: &generator)
+            let range = low...low + Double.random(in: 1e-4...5000, using: &generator)
+            let most = Int.random(in: 2...9, using: &generator)
             let ticks = AxisTicks.linear(in: range, atMost: most)
             let step = AxisTicks.step(for: range, atMost: most)
-            #expect((1 ... most).contains(ticks.count) || step > range.upperBound - range.lowerBound, "\(range) \(most)")
+            #expect((1...most).contains(ticks.count) || step > range.upperBound - range.lowerBound, "\(range) \(most)")
             #expect(ticks.allSatisfy { $0 >= range.lowerBound - 1e-8 * step && $0 <= range.upperBound + 1e-8 * step }, "\(range)")
             #expect(zip(ticks.dropFirst(), ticks).allSatisfy { abs($0 - $1 - step) < 1e-6 * step }, "\(range) \(most)")
         }
@@ -77,7 +79,7 @@ private func path(in html: String) -> String {
     }
 
     @Test func aGivenRangeCutsTheLine() {
-        let html = html(x: ChartAxis("x", range: 0 ... 10), [(1, 1), (11, 2), (5, 3)])
+        let html = html(x: ChartAxis("x", range: 0...10), [(1, 1), (11, 2), (5, 3)])
         #expect(html.count(of: "class=\"mark\"") == 2)
     }
 
@@ -88,10 +90,11 @@ private func path(in html: String) -> String {
         #expect(abs((places[1] - places[0]) - (places[2] - places[1])) < 0.02)
     }
 
-    @Test(arguments: [
-        [], [(Double.nan, 1.0)], [(1, 1)], [(0, 0), (0, 0)], [(1e308, -1e308), (0, 0)], [(.leastNonzeroMagnitude, 1), (0, 1)],
-        [(1, 1e99), (2, -1e99)], [(1e-101, 1e-101), (2e-101, 1)], [(1, 1), (1 + 1e-15, 1 + 1e-15)],
-    ] as [[(Double, Double)]])
+    @Test(
+        arguments: [
+            [], [(Double.nan, 1.0)], [(1, 1)], [(0, 0), (0, 0)], [(1e308, -1e308), (0, 0)], [(.leastNonzeroMagnitude, 1), (0, 1)],
+            [(1, 1e99), (2, -1e99)], [(1e-101, 1e-101), (2e-101, 1)], [(1, 1), (1 + 1e-15, 1 + 1e-15)],
+        ] as [[(Double, Double)]])
     func extremesAreDrawn(points: [(Double, Double)]) {
         for scale in [ChartAxis.Scale.linear, .log2, .log10] {
             let page = html(x: ChartAxis("x", scale: scale), y: ChartAxis("y", scale: scale), points)

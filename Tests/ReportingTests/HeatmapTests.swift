@@ -54,7 +54,7 @@ private func colour(of label: String, in html: String) -> String? {
     }
 
     @Test func valuesOutsideTheRangeTakeTheEnds() {
-        let html = html([[-1, 0, 1, 2]], range: 0 ... 1)
+        let html = html([[-1, 0, 1, 2]], range: 0...1)
         #expect(colour(of: "layer 0, head 0: -1.000", in: html) == least)
         #expect(colour(of: "layer 0, head 3: 2.000", in: html) == most)
         #expect(html.contains(">0.500</text>"))
@@ -68,7 +68,7 @@ private func colour(of label: String, in html: String) -> String? {
     }
 
     @Test func valuesArePrintedInFewColumnsOnly() {
-        let row = (0 ..< 17).map { 0.5 + Double($0) / 1000 }
+        let row = (0..<17).map { 0.5 + Double($0) / 1000 }
         #expect(html([Array(row.prefix(16))]).contains(">0.501</text>"))
         #expect(!html([row]).contains(">0.501</text>"))
         #expect(html([row]).contains("aria-label=\"layer 0, head 1: 0.501\""))
@@ -81,7 +81,7 @@ private func colour(of label: String, in html: String) -> String? {
 
     /// The order of colours survives a black-and-white print, and equal steps look about equal (CIE lightness).
     @Test func coloursAreOrderedAndEven() {
-        let lightness = (0 ... 20).map { step in
+        let lightness = (0...20).map { step in
             let luminance = ColourScale.colour(at: Double(step) / 20).luminance
             return luminance > 0.008856 ? 116 * Double.cubeRoot(luminance) - 16 : 903.3 * luminance
         }
@@ -91,7 +91,7 @@ private func colour(of label: String, in html: String) -> String? {
     }
 
     @Test func textReadsOnEveryColour() {
-        for step in 0 ... 100 {
+        for step in 0...100 {
             let colour = ColourScale.colour(at: Double(step) / 100)
             let ink = colour.textHex == "#ffffff" ? 1.0 : 0.0065
             let ratio = (max(ink, colour.luminance) + 0.05) / (min(ink, colour.luminance) + 0.05)
@@ -103,6 +103,6 @@ private func colour(of label: String, in html: String) -> String? {
 extension Double {
     /// By Newton's method, for numbers in 0…1.
     fileprivate static func cubeRoot(_ value: Double) -> Double {
-        (0 ..< 60).reduce(1.0) { root, _ in (2 * root + value / (root * root)) / 3 }
+        (0..<60).reduce(1.0) { root, _ in (2 * root + value / (root * root)) / 3 }
     }
 }

@@ -50,7 +50,7 @@ private final class Stage: Sendable {
     @Test func redrawsAtMostTenTimesASecond() {
         let stage = Stage()
         let bar = stage.bar(total: 1000)
-        for done in 1 ... 1000 {
+        for done in 1...1000 {
             stage.pass(.milliseconds(10))
             bar.update(done: done)
         }
@@ -98,7 +98,7 @@ private final class Stage: Sendable {
         let stage = Stage()
         let bar = stage.bar(total: 1001)
         await withTaskGroup(of: Void.self) { group in
-            for _ in 0 ..< 8 { group.addTask { for _ in 0 ..< 125 { bar.advance() } } }
+            for _ in 0..<8 { group.addTask { for _ in 0..<125 { bar.advance() } } }
         }
         stage.pass(.seconds(1))
         bar.advance()

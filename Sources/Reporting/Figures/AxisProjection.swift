@@ -46,17 +46,17 @@ struct AxisProjection {
     /// The given range; else all values, rounded out to ticks when linear, with a margin when logarithmic.
     private static func domain(_ axis: ChartAxis, _ values: [Double], maximumTicks: Int) -> ClosedRange<Double> {
         if let range = axis.range { return range }
-        guard let least = values.min(), let most = values.max() else { return axis.scale == .linear ? 0 ... 1 : 1 ... 10 }
+        guard let least = values.min(), let most = values.max() else { return axis.scale == .linear ? 0...1 : 1...10 }
         guard axis.scale == .linear else {
             let margin = most > least * 1.001 ? pow(most / least, 0.04) : 2
-            return least / margin ... most * margin
+            return least / margin...most * margin
         }
         let span = most - least
         let isFlat = span <= 1e-9 * max(least.magnitude, most.magnitude) || span < 1e-100
         let padding = isFlat ? max(least.magnitude, most.magnitude, 1e-90) / 2 : 0
-        let padded = least - padding ... most + padding
+        let padded = least - padding...most + padding
         let step = AxisTicks.step(for: padded, atMost: maximumTicks - 1)
-        return (padded.lowerBound / step + 1e-9).rounded(.down) * step ... (padded.upperBound / step - 1e-9).rounded(.up) * step
+        return (padded.lowerBound / step + 1e-9).rounded(.down) * step...(padded.upperBound / step - 1e-9).rounded(.up) * step
     }
 
     /// As short as the step allows; the unit stands in the axis's title, percent excepted.

@@ -31,10 +31,10 @@ package enum AxisTicks {
         let first = Int(floor(log(range.lowerBound) / log(base))) - 1
         let last = Int(ceil(log(range.upperBound) / log(base))) + 1
         let factors: [Double] = base == 10 ? [1, 2, 5] : [1]
-        let fine = (first ... last).flatMap { exponent in factors.map { $0 * pow(base, Double(exponent)) } }
+        let fine = (first...last).flatMap { exponent in factors.map { $0 * pow(base, Double(exponent)) } }
             .filter(range.contains)
         if fine.count <= most { return fine }
-        let powers = (first ... last).map { pow(base, Double($0)) }.filter(range.contains)
+        let powers = (first...last).map { pow(base, Double($0)) }.filter(range.contains)
         let stride = (powers.count + most - 1) / most
         return powers.enumerated().filter { $0.offset.isMultiple(of: max(1, stride)) }.map(\.element)
     }

@@ -97,7 +97,7 @@ private struct HeatmapDrawing {
         guard let range = map.colourRange else { return text("– no value", left, y + 10, "start") }
         let steps = 48
         let length = 180.0
-        let strip = (0 ..< steps).map { step in
+        let strip = (0..<steps).map { step in
             let colour = ColourScale.colour(at: Double(step) / Double(steps - 1))
             return """
                 <rect shape-rendering="crispEdges" x="\(number(left + length * Double(step) / Double(steps)))" y="\(number(y))" \

@@ -13,7 +13,7 @@ public struct Heatmap: Hashable, Sendable {
 
         /// 0, 1, 2 … `count` − 1.
         public static func numbered(_ name: String, _ count: Int) -> Labels {
-            Labels(name, (0 ..< count).map(String.init))
+            Labels(name, (0..<count).map(String.init))
         }
     }
 
@@ -44,6 +44,6 @@ public struct Heatmap: Hashable, Sendable {
         if let range { return range }
         let finite = values.joined().filter(\.isFinite)
         guard let least = finite.min(), let most = finite.max() else { return nil }
-        return least ... most
+        return least...most
     }
 }

@@ -58,7 +58,7 @@ extension ScatterPlot {
 
     /// Ten places along a straight line, its start included.
     private static func places(from start: (x: Double, y: Double), to end: (x: Double, y: Double)) -> [(x: Double, y: Double)] {
-        (0 ..< 10).map { step in
+        (0..<10).map { step in
             let share = Double(step) / 10
             return (x: start.x + share * (end.x - start.x), y: start.y + share * (end.y - start.y))
         }
@@ -79,10 +79,10 @@ private struct NameBox {
     /// Above right, above left, below left and below right of a place.
     static func corners(of place: (x: Double, y: Double), name: String) -> [NameBox] {
         let width = 7 * Double(DisplayWidth.of(name))
-        let right = place.x + 8 ... place.x + 8 + width
-        let left = place.x - 8 - width ... place.x - 8
-        let above = place.y - 20 ... place.y - 3
-        let below = place.y + 3 ... place.y + 20
+        let right = place.x + 8...place.x + 8 + width
+        let left = place.x - 8 - width...place.x - 8
+        let above = place.y - 20...place.y - 3
+        let below = place.y + 3...place.y + 20
         return [(right, above), (left, above), (left, below), (right, below)].map { NameBox(name: name, x: $0, y: $1) }
     }
 
@@ -90,6 +90,6 @@ private struct NameBox {
 
     /// How many of the places the name would hide.
     func covered(_ places: [(x: Double, y: Double)]) -> Int {
-        places.count { (x.lowerBound - 5 ... x.upperBound + 5).contains($0.x) && (y.lowerBound - 4 ... y.upperBound + 4).contains($0.y) }
+        places.count { (x.lowerBound - 5...x.upperBound + 5).contains($0.x) && (y.lowerBound - 4...y.upperBound + 4).contains($0.y) }
     }
 }

@@ -44,14 +44,14 @@ struct DecimalDigits {
 
     /// Plain notation with exactly `decimals` digits after the point; minus zero loses its sign.
     func plain(decimals: Int, grouped: Bool = false) -> String {
-        let whole = exponent > 0 ? (0 ..< exponent).map { digit(at: $0) } : [0]
+        let whole = exponent > 0 ? (0..<exponent).map { digit(at: $0) } : [0]
         var text = isNegative && !isZero ? "-" : ""
         for (index, digit) in whole.enumerated() {
             if grouped, index > 0, (whole.count - index).isMultiple(of: 3) { text += "," }
             text += "\(digit)"
         }
         guard decimals > 0 else { return text }
-        return text + "." + (exponent ..< exponent + decimals).map { "\(digit(at: $0))" }.joined()
+        return text + "." + (exponent..<exponent + decimals).map { "\(digit(at: $0))" }.joined()
     }
 
     /// Scientific notation with `count` digits: `1.23e-7`.

@@ -19,7 +19,7 @@ public enum NumberFormat {
         guard value != 0 else { return "0" }
         var digits = DecimalDigits(value)
         digits.round(toDigits: count)
-        guard (-3 ... 6).contains(digits.exponent) else { return digits.scientific(digits: count) }
+        guard (-3...6).contains(digits.exponent) else { return digits.scientific(digits: count) }
         return digits.plain(decimals: max(0, count - digits.exponent))
     }
 
@@ -73,7 +73,7 @@ public enum NumberFormat {
     /// Three significant digits, but never scientific for the whole numbers a stopwatch gives.
     private static func measured(_ value: Double, unit: String) -> String {
         guard value.isFinite else { return missing }
-        let isLarge = (999.5 ..< 1e15).contains(value.magnitude)
+        let isLarge = (999.5..<1e15).contains(value.magnitude)
         return (isLarge ? fixed(value, decimals: 0) : significant(value)) + " " + unit
     }
 

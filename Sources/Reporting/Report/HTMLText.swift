@@ -14,7 +14,7 @@ enum HTMLText {
             case "\"": result += "&quot;"
             case "'": result += "&#39;"
             case "\n", "\t": result.unicodeScalars.append(scalar)
-            case "\0" ..< " ", "\u{7F}" ..< "\u{A0}", "\u{202A}" ... "\u{202E}", "\u{2066}" ... "\u{2069}":
+            case "\0"..<" ", "\u{7F}"..<"\u{A0}", "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}":
                 result += "\u{FFFD}"
             default: result.unicodeScalars.append(scalar)
             }

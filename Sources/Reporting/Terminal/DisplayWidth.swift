@@ -45,21 +45,21 @@ public enum DisplayWidth {
     /// C0, DEL and C1, and the line and paragraph separators.
     private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
-        case 0 ..< 32, 127 ..< 160, 0x2028, 0x2029: true
+        case 0..<32, 127..<160, 0x2028, 0x2029: true
         default: false
         }
     }
 
     private static func isWide(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
-        case 0x1100 ... 0x115F,  // Hangul leading consonants
-            0x2E80 ... 0x303E,  // CJK radicals and punctuation
-            0x3041 ... 0x33FF,  // kana, compatibility forms
-            0x3400 ... 0x4DBF, 0x4E00 ... 0x9FFF,  // ideographs
-            0xA000 ... 0xA4CF, 0xA960 ... 0xA97F, 0xAC00 ... 0xD7A3,  // Yi, Hangul
-            0xF900 ... 0xFAFF, 0xFE30 ... 0xFE6F,  // compatibility ideographs and forms
-            0xFF01 ... 0xFF60, 0xFFE0 ... 0xFFE6,  // full-width forms
-            0x20000 ... 0x3FFFD:  // supplementary ideographs
+        case 0x1100...0x115F,  // Hangul leading consonants
+            0x2E80...0x303E,  // CJK radicals and punctuation
+            0x3041...0x33FF,  // kana, compatibility forms
+            0x3400...0x4DBF, 0x4E00...0x9FFF,  // ideographs
+            0xA000...0xA4CF, 0xA960...0xA97F, 0xAC00...0xD7A3,  // Yi, Hangul
+            0xF900...0xFAFF, 0xFE30...0xFE6F,  // compatibility ideographs and forms
+            0xFF01...0xFF60, 0xFFE0...0xFFE6,  // full-width forms
+            0x20000...0x3FFFD:  // supplementary ideographs
             true
         default: false
         }

@@ -36,7 +36,7 @@ public final class ProgressBar: Sendable {
         _ label: String, total: Int, alreadyDone: Int = 0, terminal: ProgressTerminal = .standardError,
         now: @escaping @Sendable () -> Duration = ProgressBar.uptime
     ) {
-        precondition(total >= 0 && (0 ... total).contains(alreadyDone), "0 ≤ alreadyDone ≤ total")
+        precondition(total >= 0 && (0...total).contains(alreadyDone), "0 ≤ alreadyDone ≤ total")
         self.label = DisplayWidth.singleLine(label)
         self.total = total
         self.alreadyDone = alreadyDone
