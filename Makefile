@@ -1,5 +1,5 @@
 # make demo   everything on the bundled model: profile, tune, verify, generate, compare
-# make test   all tests, in the release configuration that people run
+# make test   all tests, in the release configuration that people run (in a build folder of their own)
 # make bench  the attention kernel against a loop of OpenBLAS tiles
 # make docs   DocC archives of the libraries in .build/plugins
 # make format / make clean
@@ -42,7 +42,8 @@ demo: build
 	@echo; echo "Reports: $(out)/profile/report.html and $(out)/tuned/report.html"
 
 test: setup
-	swift test -c release
+	swift build -c release --build-tests --scratch-path .build-test --explicit-target-dependency-import-check error
+	swift test -c release --scratch-path .build-test
 
 # Debug builds add overflow, bounds and exclusivity checks: the kernels and what feeds them must pass under these too.
 test-debug: setup
@@ -61,4 +62,4 @@ lint:
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests
 
 clean:
-	rm -rf .build .build-* out
+	rm -rf .build .build-test out

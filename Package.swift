@@ -38,7 +38,7 @@ func tests(_ target: String, _ dependencies: [Target.Dependency] = [], resources
 let package = Package(
     name: "sample-attention",
     products: [
-        .library(name: "SampleAttention", targets: ["AttentionCore", "SampleAttention"]),
+        .library(name: "SampleAttention", targets: ["AttentionCore", "AttentionKernels", "SampleAttention"]),
         .library(name: "HeadProfiling", targets: ["HeadProfiling"]),
         .library(name: "ErrorBounds", targets: ["ErrorBounds"]),
         .library(name: "Autotuning", targets: ["Autotuning"]),

@@ -33,7 +33,11 @@ public struct AttentionKernel: Sendable {
         precondition(query.heads == shape.queryHeads && query.tokens == shape.queryCount, "query must match the plan's shape")
         precondition(key.heads == shape.keyValueHeads && key.tokens == shape.keyCount, "key must match the plan's shape")
         precondition(value.heads == shape.keyValueHeads && value.tokens == shape.keyCount, "value must match the plan's shape")
-        precondition(output.readOnly.heads == shape.queryHeads, "output must match the plan's shape")
+        precondition(
+            output.readOnly.heads == shape.queryHeads && output.readOnly.tokens == shape.queryCount, "output must match the plan's shape")
+        precondition(
+            [query, key, value, output.readOnly].allSatisfy { $0.dimension == shape.headDimension },
+            "every tensor must have the plan's head dimension")
         workspace.prepare(for: plan, threads: pool.threads)
         gatherColumns(plan, key: key, value: value, workspace: workspace)
         let lse = SendablePointer(logSumExp)

@@ -7,7 +7,7 @@ import SampleAttention
 /// Tries parameters on every head of a layer, on its real Q, K and V, with the real selection and kernel.
 ///
 /// The retained mass of a candidate is exact for every query row: r_i = exp(LSE_kept(i) − LSE_all(i)), from two kernel runs
-/// and no stored probabilities. Candidates: the paper's settings first, then a seeded Sobol sequence for each head.
+/// and no stored probabilities. Candidates: `SampleAttentionParameters.standard` first, then a seeded Sobol sequence for each head.
 public struct HeadTuner: Sendable {
     public let sampleAttention: SampleAttentionOperator
     public let space: SearchSpace

@@ -2,7 +2,7 @@ import AttentionCore
 import SampleAttention
 
 /// The parameters a head may get, as a box that quasi-random points fill evenly.
-public struct SearchSpace: Sendable {
+public struct SearchSpace: Hashable, Sendable, Codable {
     public static let dimensions = 3
 
     /// Smallest and largest window in positions; the largest is also limited to half the prompt.

@@ -10,12 +10,19 @@ public struct StudyHeader: Hashable, Sendable, Codable {
     public var textSHA256: [String]
     public var seed: UInt64
     public var trialsPerHead: Int
+    public var space: SearchSpace
+    /// Other instructions round differently, and a study must be repeatable.
+    public var instructionSet: String
 
-    public init(model: TunedConfig.ModelIdentity, textSHA256: [String], seed: UInt64, trialsPerHead: Int) {
+    public init(
+        model: TunedConfig.ModelIdentity, textSHA256: [String], seed: UInt64, trialsPerHead: Int, space: SearchSpace, instructionSet: String
+    ) {
         self.model = model
         self.textSHA256 = textSHA256
         self.seed = seed
         self.trialsPerHead = trialsPerHead
+        self.space = space
+        self.instructionSet = instructionSet
     }
 
     /// The first field that two studies disagree on, with both values.
@@ -24,7 +31,8 @@ public struct StudyHeader: Hashable, Sendable, Codable {
         let fields = [
             ("schemaVersion", "\(schemaVersion)", "\(other.schemaVersion)"), ("model", model.summary, other.model.summary),
             ("textSHA256", texts(self), texts(other)), ("seed", "\(seed)", "\(other.seed)"),
-            ("trialsPerHead", "\(trialsPerHead)", "\(other.trialsPerHead)"),
+            ("trialsPerHead", "\(trialsPerHead)", "\(other.trialsPerHead)"), ("space", "\(space)", "\(other.space)"),
+            ("instructionSet", instructionSet, other.instructionSet),
         ]
         return fields.first { $0.1 != $0.2 }
     }
@@ -129,7 +137,7 @@ public final class StudyJournal: Sendable {
         if let (field, theirs, own) = found.difference(from: header) {
             throw InputError(
                 .configuration, file: path, field: "line 1, \(field)", value: theirs,
-                rule: "must be \(own): --resume continues a study of the same model, texts, seed and trials")
+                rule: "must be \(own): --resume continues a study of the same model, texts, seed, trials, space and instructions")
         }
         var trials: [FrozenTrial] = []
         for (index, line) in lines.enumerated().dropFirst() {

@@ -31,7 +31,7 @@ public struct NeedlePrompt: Sendable {
 
     /// A prompt of at most `length` tokens, begin-of-text and answer included, with `facts` facts.
     ///
-    /// - Throws: `InputError` (`usage`) when the facts alone do not fit.
+    /// - Throws: `InputError` when the facts alone do not fit, or the text is too short for the length.
     public func task(length: Int, facts count: Int = 8, seed: UInt64, number: Int) throws(InputError) -> EvaluationTask {
         var random = SeededGenerator.derived(seed: seed, length, number)
         var names: [String] = []
@@ -48,6 +48,12 @@ public struct NeedlePrompt: Sendable {
             throw InputError(.usage, field: "length", value: "\(length)", rule: "is too short for \(count) facts and a question")
         }
         let hay = haystack(room: room, random: &random)
+        let filled = hay.reduce(0) { $0 + tokenizer.encode($1).count }
+        guard 2 * filled >= room else {
+            throw InputError(
+                .invalidData, field: "text", value: "\(filled) tokens",
+                rule: "must have paragraphs that fill the \(room) tokens around the facts at least half")
+        }
         let spots = facts.map { _ in Int(random.next() % UInt64(hay.count + 1)) }.sorted()
         var prompt = ""
         var next = 0
@@ -63,16 +69,17 @@ public struct NeedlePrompt: Sendable {
             content: .question(prompt: prompt + question, answer: codes[asked]))
     }
 
-    /// Consecutive paragraphs from a random place in the first half, wrapping around, of at most `room` tokens.
+    /// Paragraphs in order from a random place in the first half, to the text's end and on from its start, of at most `room`
+    /// tokens; one too long for what is left is passed over. None is used twice.
     private func haystack(room: Int, random: inout SeededGenerator) -> [String] {
-        guard !paragraphs.isEmpty else { return [] }
-        var index = Int(random.next() % UInt64(max(1, paragraphs.count / 2)))
+        let first = Int(random.next() % UInt64(max(1, paragraphs.count / 2)))
         var hay: [String] = []
         var used = 0
-        while used + paragraphs[index].tokens <= room {
-            hay.append(paragraphs[index].text)
-            used += paragraphs[index].tokens
-            index = (index + 1) % paragraphs.count
+        for paragraph in paragraphs[first...] + paragraphs[..<first] where used + paragraph.tokens <= room {
+            hay.append(paragraph.text)
+            used += paragraph.tokens
+            // Close enough: the next paragraphs would only be picked for their shortness.
+            if room - used < 8 { break }
         }
         return hay
     }

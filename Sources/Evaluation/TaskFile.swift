@@ -31,7 +31,7 @@ public enum TaskFile {
     /// - Throws: `InputError` naming file, line, field and rule.
     public static func read(_ path: String) throws(InputError) -> [EvaluationTask] {
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw InputError(.missingInput, file: path, rule: "the task file must exist and be readable")
+            throw InputError(.missingInput, file: path, rule: "the task file must be a readable file")
         }
         var tasks: [EvaluationTask] = []
         for (index, line) in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
@@ -51,19 +51,10 @@ public enum TaskFile {
 
     /// One task as a line of such a file.
     public static func line(_ task: EvaluationTask) -> Data {
-        let row: Row =
-            switch task.content {
-            case .question(let prompt, let answer):
-                Row(id: task.id, task: task.name, length: task.length, prompt: prompt, answer: answer, text: nil, answers: nil)
-            case .interleaved(let text, let answers):
-                Row(
-                    id: task.id, task: task.name, length: task.length, prompt: nil, answer: nil, text: text,
-                    answers: answers.map { Row.Span(start: $0.lowerBound, end: $0.upperBound) })
-            }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         // Strings and integers only, so encoding cannot fail.
-        return try! encoder.encode(row) + Data("\n".utf8)
+        return try! encoder.encode(Row(task)) + Data("\n".utf8)
     }
 
     private static func reason(_ error: any Error) -> String {
@@ -75,12 +66,26 @@ public enum TaskFile {
         }
     }
 
-    private struct Row: Codable {
+    /// A task as JSON has it.
+    public struct Row: Codable, Sendable {
         struct Span: Codable { let start, end: Int }
         let id, task: String
         let length: Int
         let prompt, answer, text: String?
         let answers: [Span]?
+
+        public init(_ task: EvaluationTask) {
+            id = task.id
+            self.task = task.name
+            length = task.length
+            switch task.content {
+            case .question(let question, let expected):
+                (prompt, answer, text, answers) = (question, expected, nil, nil)
+            case .interleaved(let content, let spans):
+                (prompt, answer, text) = (nil, nil, content)
+                answers = spans.map { Span(start: $0.lowerBound, end: $0.upperBound) }
+            }
+        }
 
         func task(file: String, line: Int) throws(InputError) -> EvaluationTask {
             func refuse(_ field: String, _ value: String?, _ rule: String) -> InputError {

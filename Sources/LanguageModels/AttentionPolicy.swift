@@ -24,11 +24,4 @@ public struct AttentionPolicy: Sendable {
     public static func tuned(_ config: TunedConfig) -> AttentionPolicy {
         AttentionPolicy(name: "tuned") { layer, _, length in config.parameters(layer: layer, promptLength: length) }
     }
-
-    /// Parameters computed layer by layer: one entry a query head.
-    public static func custom(
-        name: String, _ choose: @escaping @Sendable (_ layer: Int, _ queryHeads: Int, _ promptLength: Int) -> [SampleAttentionParameters]
-    ) -> AttentionPolicy {
-        AttentionPolicy(name: name, choose: choose)
-    }
 }

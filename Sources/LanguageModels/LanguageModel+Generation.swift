@@ -15,7 +15,7 @@ extension LanguageModel {
     ///
     /// - Parameters:
     ///   - onToken: called with each new token as it appears.
-    /// - Throws: `InputError` as `prefill`; also when prompt and new tokens together pass the model's positions.
+    /// - Throws: `InputError` as `prefill`. The continuation ends early where the model's positions do.
     public func generate(
         _ prompt: [Int32], maxTokens: Int, policy: AttentionPolicy, chunk: Int? = nil, sampler: TokenSampler,
         shouldStop: (_ tokens: [Int32]) -> Bool = { _ in false }, onToken: (Int32) -> Void = { _ in }

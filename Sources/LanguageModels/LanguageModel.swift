@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import LinearAlgebra
 import ModelFormats
 import SampleAttention
 
@@ -28,6 +29,8 @@ public final class LanguageModel: Sendable {
     /// - Throws: `InputError` naming file, field, value and rule for anything missing, broken or not supported.
     public static func load(directory path: String, kernel: AttentionKernel) throws(InputError) -> LanguageModel {
         try ModelDirectory.check(path)
+        // The pool has the threads; products that start their own would fight it.
+        MatrixProduct.configureForWorkerPools()
         // An unknown family is the first thing to say; its other fields may mean anything.
         let configurationPath = ModelDirectory.configurationPath(in: path)
         let type = try ModelConfiguration.modelType(ofFile: configurationPath)
@@ -59,6 +62,16 @@ public final class LanguageModel: Sendable {
         guard !c.hasAttentionBias else { throw refuse("attention_bias", "true", "biases are not supported") }
         guard !c.hasFeedForwardBias else { throw refuse("mlp_bias", "true", "biases are not supported") }
         if let window = c.slidingWindow { throw refuse("sliding_window", "\(window)", "must be null for this model_type") }
+    }
+
+    /// What tells this model from others, for configs. Hashes the model's files, so it takes a moment for large ones.
+    ///
+    /// - Throws: `InputError` when a file can no longer be read.
+    public func identity() throws(InputError) -> TunedConfig.ModelIdentity {
+        TunedConfig.ModelIdentity(
+            family: configuration.modelType, layers: configuration.layerCount, queryHeads: configuration.queryHeads,
+            keyValueHeads: configuration.keyValueHeads, headDimension: configuration.headDimension,
+            weightsSHA256: directory.weights.sha256(), tokenizerSHA256: try directory.tokenizerSHA256())
     }
 
     /// Begin-of-text (when the model has one) and the text's tokens.

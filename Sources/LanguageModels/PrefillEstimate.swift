@@ -52,9 +52,9 @@ public struct DecoderShape: Hashable, Sendable, Codable {
     }
 }
 
-/// What prefilling one prompt costs, full against sparse: as the review that this project starts from counts it, and complete.
+/// What prefilling one prompt costs, full against sparse: by the simple count often quoted for the paper, and complete.
 ///
-/// The review (of arXiv 2406.15486; 80,000 tokens, 2,800 kept keys a query) counts one multiply-add as one operation, scores
+/// The simple count (for arXiv 2406.15486: 80,000 tokens, 2,800 kept keys a query) takes one multiply-add as one operation, scores
 /// only, every query against every key, and stores the score matrix in FP32. Complete: two operations a multiply-add, scores
 /// and output, causal pairs only, the selection, and memory as a streaming kernel needs it (no score matrix).
 public struct PrefillEstimate: Hashable, Sendable, Codable {

@@ -46,8 +46,8 @@ public struct SampleAttentionOperator: Sendable {
     /// Attends with one set of parameters a query head.
     ///
     /// - Parameters:
-    ///   - promptLength: the whole prompt's length: windows given as a ratio and the dense last rows refer to it, so that a
-    ///     chunked prefill keeps the same pattern as a whole one.
+    ///   - promptLength: the whole prompt's length: windows given as a ratio and the dense last rows refer to it. A chunked
+    ///     prefill so keeps the same windows; columns are chosen chunk by chunk, from the chunk's own queries.
     ///   - logSumExp: [queryHeads][queryCount] over the kept keys, optional.
     /// - Throws: `InputError` (`usage`) when `parameters` does not have one entry a query head.
     public func attend(
@@ -109,7 +109,7 @@ public struct SampleAttentionOperator: Sendable {
 
 extension Duration {
     /// The duration in seconds.
-    public var seconds: Double {
+    package var seconds: Double {
         let (whole, atto) = components
         return Double(whole) + Double(atto) * 1e-18
     }

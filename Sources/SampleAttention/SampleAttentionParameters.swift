@@ -32,7 +32,7 @@ public struct SampleAttentionParameters: Hashable, Sendable {
         public func positions(promptLength: Int) -> Int {
             switch self {
             case .ratio(let ratio): ratio.ceiling(of: promptLength)
-            case .tokens(let count): min(count, promptLength)
+            case .tokens(let count): max(1, min(count, promptLength))
             }
         }
     }
@@ -43,7 +43,7 @@ public struct SampleAttentionParameters: Hashable, Sendable {
     public var window: Window
     /// The share of query rows scored in stage 1 (r_row).
     public var sampleRatio: Fraction
-    /// Keys at the start that are always kept.
+    /// Keys at the start that are always kept; not negative.
     public var sinks = 0
     /// Rows at the prompt's end that see everything.
     public var denseLastRows = 64

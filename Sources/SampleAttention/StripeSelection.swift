@@ -24,7 +24,7 @@ public struct StripeSelection: Sendable, Hashable {
         let windowMass = parameters.columnScoring == .windowAware ? max(0, total - outside) : 0
         let target = parameters.alpha == .one ? Double.infinity : parameters.alpha.value * total - windowMass
 
-        let sinks = min(parameters.sinks, columnMass.count)
+        let sinks = min(max(0, parameters.sinks), columnMass.count)
         var kept = columnMass.prefix(sinks).reduce(0.0) { $0 + Double($1) }
         var columns = (0..<Int32(sinks)).map(\.self)
         if kept < target {

@@ -26,6 +26,12 @@ struct ParameterOptions: ParsableArguments {
     @Option(help: "Which mass chooses columns: window-aware or all-mass (the paper's rule).")
     var columnScoring: String?
 
+    /// True when any of them was given.
+    var areGiven: Bool {
+        [alpha, windowRatio, sampleRatio].contains { $0 != nil } || [windowTokens, sinks, denseLastRows].contains { $0 != nil }
+            || columnScoring != nil
+    }
+
     /// The standard parameters with what was given in their place.
     func parameters() throws(InputError) -> SampleAttentionParameters {
         var parameters = SampleAttentionParameters.standard
@@ -58,7 +64,7 @@ struct ParameterOptions: ParsableArguments {
 
 /// How a prefill attends.
 struct AttentionOptions: ParsableArguments {
-    @Option(help: "dense, sample (SampleAttention, options below), paper (the paper's settings and rule) or tuned (needs --config).")
+    @Option(help: "dense, sample (SampleAttention; implied by its options below), paper (the paper's settings and rule) or tuned (needs --config).")
     var attention: String?
 
     @Option(help: ArgumentHelp("Tuned config file; implies --attention tuned.", valueName: "file"))
@@ -66,8 +72,15 @@ struct AttentionOptions: ParsableArguments {
 
     @OptionGroup var parameters: ParameterOptions
 
-    func policy(_ session: Session) throws(InputError) -> AttentionPolicy {
-        let name = attention ?? (config == nil ? "dense" : "tuned")
+    /// - Parameter standard: the attention when neither a name, a config nor parameters are given.
+    func policy(_ session: Session, default standard: String = "dense") throws(InputError) -> AttentionPolicy {
+        let name = attention ?? (config != nil ? "tuned" : parameters.areGiven ? "sample" : standard)
+        if parameters.areGiven, name != "sample", Self.names.contains(name) {
+            throw InputError(.usage, field: "attention", value: name, rule: "must be sample when parameters such as --alpha are given")
+        }
+        if config != nil, name != "tuned", Self.names.contains(name) {
+            throw InputError(.usage, field: "attention", value: name, rule: "must be tuned when --config is given")
+        }
         return try Self.policy(named: name, config: config, parameters: parameters, session: session)
     }
 

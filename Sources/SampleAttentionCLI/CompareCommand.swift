@@ -29,7 +29,7 @@ struct CompareCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Task file (default: needle prompts from the second bundled book).", valueName: "file"))
     var tasks: String?
 
-    @Option(help: ArgumentHelp("Prompt length; repeatable (default: 4096 16384).", valueName: "tokens"))
+    @Option(help: ArgumentHelp("Prompt length; repeatable (default: all of the task file, or 4096 16384).", valueName: "tokens"))
     var length: [Int] = []
 
     @Option(help: "Prompts of each kind and length.")
@@ -38,8 +38,7 @@ struct CompareCommand: ParsableCommand {
     func run() throws {
         _ = try ParameterOptions.count(count, "count", atLeast: 1)
         let session = try model.open()
-        let lengths = length.isEmpty ? [4096, 16384] : Set(length).sorted()
-        for length in lengths { try TextOptions.check(length, session: session) }
+        for length in self.length { try TextOptions.check(length, session: session) }
         let names =
             methods?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
             ?? (["dense", "sample"] + (config == nil ? [] : ["tuned"]))
@@ -48,11 +47,11 @@ struct CompareCommand: ParsableCommand {
             try AttentionOptions.policy(named: name, config: config, parameters: parameters, session: session)
         }
         let groups =
-            try tasks.map { file throws(InputError) in try TaskGroups(files: [file], lengths: lengths, count: count) }
-            ?? TaskGroups(NeedleTasks(text: nil, session: session).make(lengths: lengths, count: count))
+            try tasks.map { file throws(InputError) in try TaskGroups(files: [file], lengths: length, count: count) }
+            ?? TaskGroups(NeedleTasks(text: nil, session: session).make(lengths: length, count: count))
         let rows = try compare(groups, policies: policies, session: session)
         let result = ComparisonResult(
-            model: try session.identity(), provenance: session.provenance(lengths: lengths), rows: rows)
+            model: try session.identity(), provenance: session.provenance(lengths: groups.lengths), rows: rows)
         if session.json { JSONOutput.print(result) } else { print(result.table, terminator: "") }
     }
 

@@ -9,8 +9,8 @@ struct EstimateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "estimate", abstract: "Operations and memory of full against sparse prefill, for a named shape and length.",
         discussion: """
-            Shapes: \(DecoderShape.known.map(\.name).joined(separator: ", ")), or --model for a folder's own. The defaults reproduce the \
-            figures of the review that the project starts from, and show beside them what those leave out.
+            Shapes: \(DecoderShape.known.map(\.name).joined(separator: ", ")), or --model for a folder's own. The first table \
+            is the count often quoted for the paper (80,000 tokens, 2,800 kept keys); the second adds what it leaves out.
             """)
 
     @Option(help: "A published model's shape.")
@@ -66,7 +66,7 @@ struct EstimateCommand: ParsableCommand {
             + "\(e.length) tokens, \(e.keptKeys) kept keys (\(NumberFormat.percent(Double(e.keptKeys) / Double(e.length))))\n"
 
         let r = e.review
-        var review = TextTable(columns: [.left("as the review counts"), .right("full"), .right("sparse"), .right("ratio")])
+        var review = TextTable(columns: [.left("simple count, as often quoted"), .right("full"), .right("sparse"), .right("ratio")])
         review.append([
             "score operations, one head", operations(r.fullOperations), operations(r.sparseOperations),
             ratio(r.fullOperations, r.sparseOperations),
@@ -103,11 +103,11 @@ struct EstimateCommand: ParsableCommand {
 
         return head + "\n" + review.text() + """
 
-            What the review's figures leave out: the product with V (as many operations again) and the second operation of a
+            What the simple count leaves out: the product with V (as many operations again) and the second operation of a
             multiply-add; causality, which halves the full pairs but not a window's; the selection; projections and MLP, which
             sparse attention does not speed up; grouped queries (\(s.keyValueHeads) key-value heads, not \(s.queryHeads)); and that no streaming
-            kernel stores a score matrix, so its memory ratio describes neither method as it is run. The review's 2,800 kept keys are
-            2,000 columns and a window of 800; a window of 8 % of \(e.length) tokens alone would be \(e.length * 8 / 100).
+            kernel stores a score matrix, so its memory ratio describes neither method as it is run. A window of 8 % of \(e.length) tokens
+            alone would be \(e.length * 8 / 100) keys.
 
 
             """ + complete.text()

@@ -90,6 +90,9 @@ struct TaskGroups {
         groups.sort { ($0.name, $0.length) < ($1.name, $1.length) }
     }
 
+    /// Ascending, without repeats.
+    var lengths: [Int] { Set(groups.map(\.length)).sorted() }
+
     init(_ tasks: [EvaluationTask]) { for task in tasks { add(task, count: nil) } }
 
     private mutating func add(_ task: EvaluationTask, count: Int?) {

@@ -32,9 +32,7 @@ struct ProfileCommand: ParsableCommand {
     func run() throws {
         let session = try model.open()
         let alphas = try (sparsityAlpha.isEmpty ? [0.9, 0.95, 0.99] : sparsityAlpha).map { try Fraction($0, field: "sparsity-alpha") }
-        let policy = try AttentionOptions.policy(
-            named: attention.attention ?? (attention.config == nil ? "sample" : "tuned"), config: attention.config,
-            parameters: attention.parameters, session: session)
+        let policy = try attention.policy(session, default: "sample")
         let lengths = try text.lengths(session, default: [4096])
         let texts = text.text.isEmpty ? [try text.texts(session)[0]] : try text.texts(session)
         let prompts = try texts.flatMap { text in try lengths.map { (text, try text.prompt(length: $0)) } }

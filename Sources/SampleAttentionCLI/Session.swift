@@ -65,14 +65,7 @@ struct Session {
         json = options.machine.json
     }
 
-    /// Hashes the model's files, so it takes a moment for large ones.
-    func identity() throws(InputError) -> TunedConfig.ModelIdentity {
-        let c = model.configuration
-        return TunedConfig.ModelIdentity(
-            family: c.modelType, layers: c.layerCount, queryHeads: c.queryHeads, keyValueHeads: c.keyValueHeads,
-            headDimension: c.headDimension, weightsSHA256: model.directory.weights.sha256(),
-            tokenizerSHA256: try model.directory.tokenizerSHA256())
-    }
+    func identity() throws(InputError) -> TunedConfig.ModelIdentity { try model.identity() }
 
     func provenance(texts: [PromptText] = [], lengths: [Int] = []) -> TunedConfig.Provenance {
         Self.provenance(kernel: kernel, seed: seed, texts: texts.map { .init(name: $0.name, sha256: $0.sha256) }, lengths: lengths)

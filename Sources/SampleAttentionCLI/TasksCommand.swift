@@ -32,11 +32,13 @@ struct TasksCommand: ParsableCommand {
         let session = try model.open()
         let needles = try NeedleTasks(text: text, session: session)
         let tasks = try needles.make(lengths: length, count: count, facts: facts)
-        if promptOnly {
+        if session.json {
+            JSONOutput.print(["tasks": tasks.map(TaskFile.Row.init)])
+        } else if promptOnly {
             guard case .question(let prompt, _) = tasks[0].content else { return }
-            FileHandle.standardOutput.write(Data(prompt.utf8))
+            print(prompt, terminator: "")
         } else {
-            for task in tasks { FileHandle.standardOutput.write(TaskFile.line(task)) }
+            for task in tasks { StandardOutput.write(TaskFile.line(task)) }
         }
     }
 }

@@ -14,7 +14,7 @@ struct TuneCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tune", abstract: "Search α, window and sampling for every head and write a config file.",
         discussion: """
-            Every head of every layer tries the paper's settings and a seeded quasi-random sequence of others on its own Q, K and V; \
+            Every head of every layer tries the standard setting and a seeded quasi-random sequence of others on its own Q, K and V; \
             retained mass is exact over all query rows. Tuning reads the start of the first text, the check at the end reads the end of \
             the last one. Each head gets the cheapest parameters that meet the floors, or stays dense. \
             The config is then run on text it was not tuned on. config.json, journal.jsonl and report.html go to --output; a stopped \
@@ -36,8 +36,8 @@ struct TuneCommand: ParsableCommand {
     @Option(help: "Least 1st percentile over queries of a head's retained mass, in (0, 1].")
     var floorP1 = 0.6
 
-    @Option(help: "Prompts shorter than this many tokens stay dense.")
-    var denseBelow = 1024
+    @Option(help: "Prompts shorter than this many tokens stay dense (default: 1024, or the shortest tuned length if that is less).")
+    var denseBelow: Int?
 
     @Flag(help: "Continue the study whose journal is in the output folder.")
     var resume = false
@@ -45,7 +45,7 @@ struct TuneCommand: ParsableCommand {
     func run() throws {
         let start = ContinuousClock.now
         _ = try ParameterOptions.count(trials, "trials", atLeast: 1, atMost: 100_000)
-        _ = try ParameterOptions.count(denseBelow, "dense-below", atLeast: 0)
+        if let denseBelow { _ = try ParameterOptions.count(denseBelow, "dense-below", atLeast: 0) }
         let floor = RetainedMassFloor(mean: try Fraction(floorMass, field: "floor-mass"), p1: try Fraction(floorP1, field: "floor-p1"))
         let session = try model.open()
         let lengths = try text.lengths(session, default: [4096, 16384])
@@ -59,7 +59,8 @@ struct TuneCommand: ParsableCommand {
         let journal = try StudyJournal(
             path: directory.file("journal.jsonl"),
             header: StudyHeader(
-                model: identity, textSHA256: texts.map(\.sha256), seed: session.seed, trialsPerHead: trials),
+                model: identity, textSHA256: texts.map(\.sha256), seed: session.seed, trialsPerHead: trials,
+                space: study.tuner.space, instructionSet: session.kernel.instructionSet.rawValue),
             resume: resume)
         let interruption = Interruption {
             journal.settle()
@@ -67,7 +68,8 @@ struct TuneCommand: ParsableCommand {
         }
         let results = try withExtendedLifetime(interruption) { try study.run(prompts, journal: journal) }
         let config = TunedConfig(
-            model: identity, provenance: session.provenance(texts: texts, lengths: lengths), denseBelow: denseBelow,
+            model: identity, provenance: session.provenance(texts: [texts[0]], lengths: lengths),
+            denseBelow: denseBelow ?? min(1024, lengths[0]),
             defaults: .standard, buckets: lengths.map { study.bucket(length: $0, trials: results, floor: floor) })
         let checks = try heldOut.run(config, session: session)
         try directory.write(config.encoded(), to: "config.json")
@@ -147,10 +149,11 @@ struct HeldOutCheck {
     /// - Throws: `InputError` (`invalidData`) when the text holds too little for both.
     init(texts: [PromptText], lengths: [Int]) throws(InputError) {
         let text = texts.last!
+        let isTuningText = text.sha256 == texts[0].sha256
         var prompts: [(String, [Int32])] = []
         for length in lengths {
             let offset = text.tokens.count - length
-            if texts.count == 1, offset < lengths.max()! {
+            if isTuningText, offset < lengths.max()! {
                 throw InputError(
                     .invalidData, file: text.path, field: "text", value: "\(text.tokens.count) tokens",
                     rule: "must hold \(length) tokens to check on after the \(lengths.max()!) to tune on; or give a second --text")

@@ -79,7 +79,11 @@ private struct HeadVerification {
         var verifier = BoundVerifier()
         let exact = try AttentionHead(
             queryHead: head, shape: inputs.shape, queries: inputs.query, keys: inputs.key, values: inputs.value)
-        verifier.verify(exact, keeping: patterns, label: "\(inputs.shape.keyCount) tokens, layer \(layer), head \(head),")
+        let values = ValueExtent(of: exact)
+        for (pattern, name) in zip(patterns, Self.patternNames) {
+            let label = "\(inputs.shape.keyCount) tokens, layer \(layer), head \(head), \(name)"
+            verifier.verify(exact, keeping: [pattern], values: values, label: label)
+        }
         return verifier
     }
 

@@ -93,7 +93,7 @@ import Testing
     static let header = StudyHeader(
         model: .init(
             family: "llama", layers: 2, queryHeads: 1, keyValueHeads: 1, headDimension: 8, weightsSHA256: "w", tokenizerSHA256: "t"),
-        textSHA256: ["t"], seed: 1, trialsPerHead: 4)
+        textSHA256: ["t"], seed: 1, trialsPerHead: 4, space: SearchSpace(), instructionSet: "scalar")
 
     static func trial(_ number: Int) -> FrozenTrial {
         FrozenTrial(

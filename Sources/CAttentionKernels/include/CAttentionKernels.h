@@ -15,7 +15,7 @@
 /* Axes: lane = query row of the block, key = row of K or V, dimension = element of a head's vector.
  * All strides count floats. Scores are in base-2 units: (q . k) * scale * log2(e). */
 
-/* Every kernel: X(name, return type, parameters). One list makes the declarations, the table and the tests. */
+/* Every kernel: X(name, return type, parameters). One list makes the declarations and the table. */
 #define SA_KERNEL_LIST(X)                                                                                                  \
     /* qt[dimension][lane] = q[lane][dimension] * scale; lanes >= rows are zero. */                                       \
     X(pack_queries, void, (const float *q, ptrdiff_t q_stride, int rows, int dimension, float scale, float *qt))          \
