@@ -64,7 +64,10 @@ struct ParameterOptions: ParsableArguments {
 
 /// How a prefill attends.
 struct AttentionOptions: ParsableArguments {
-    @Option(help: "dense, sample (SampleAttention; implied by its options below), paper (the paper's settings and rule) or tuned (needs --config).")
+    @Option(
+        help:
+            "dense, sample (SampleAttention; implied by its options below), paper (the paper's settings and rule) or tuned (needs --config)."
+    )
     var attention: String?
 
     @Option(help: ArgumentHelp("Tuned config file; implies --attention tuned.", valueName: "file"))

@@ -89,6 +89,8 @@ enum TuningReport {
         return LineChart(
             title: "Kept and sampled pairs of each head over causal pairs, each line sorted by cost", x: ChartAxis("rank", format: .count),
             y: ChartAxis("cost", scale: .log10, format: .percent(decimals: 0)),
-            series: [series("tuned", chosen), series("one setting for all heads, window-aware", trials.filter { $0.number == 0 }.map(\.cost))])
+            series: [
+                series("tuned", chosen), series("one setting for all heads, window-aware", trials.filter { $0.number == 0 }.map(\.cost)),
+            ])
     }
 }

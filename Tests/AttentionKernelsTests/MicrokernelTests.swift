@@ -63,6 +63,23 @@ import Testing
         }
     }
 
+    @Test(arguments: vectorSets, [1, 2, 77, 128]) func probabilitiesAndTheirSums(set: UInt32, keys: Int) {
+        var generator = SeededGenerator(seed: UInt64(keys))
+        let s = Self.random(keys * 64, 5, scale: 8), logSum = Self.random(64, 6, scale: 3)
+        let first = (0..<keys).map { _ in UInt8(generator.next() % 65) }
+        let end = (0..<keys).map { _ in UInt8(generator.next() % 65) }
+        for masked in [false, true] {
+            let result = both(set) { kernels in
+                var tile = s
+                var mass = (0..<keys).map(Float.init)
+                kernels.probabilities(&tile, Int32(keys), masked ? first : nil, masked ? end : nil, logSum)
+                kernels.sum_lanes(tile, Int32(keys), &mass)
+                return tile + mass
+            }
+            #expect(Self.difference(result.vector, result.scalar) < 1e-5)
+        }
+    }
+
     /// The stated error of the vector exponential: at most 1 ulp over its whole range, exactly 0 far below, exactly 1 at 0.
     @Test(arguments: vectorSets) func exponentialIsWithinOneUlp(set: UInt32) {
         let kernels = sa_kernels(SAInstructionSet(set))!.pointee

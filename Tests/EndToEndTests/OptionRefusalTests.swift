@@ -35,6 +35,8 @@ import Testing
         Case(generate + ["--attention", "sample", "--alpha", "0"], "alpha: 0.0: must be in (0, 1]"),
         Case(generate + ["--attention", "sample", "--alpha", "1.5"], "alpha: 1.5: must be in (0, 1]"),
         Case(generate + ["--attention", "sample", "--alpha", "nan"], "alpha: nan: must be in (0, 1]"),
+        Case(generate + ["--attention", "dense", "--alpha", "0.9"], "attention: dense", "--alpha"),
+        Case(generate + ["--attention", "dense", "--config", "none.json"], "attention: dense", "--config"),
         Case(generate + ["--alpha", "1.5"], "alpha: 1.5: must be in (0, 1]"),
         Case(["profile", "--alpha", "0", "--length", "64"], "alpha: 0.0"),
         Case(["profile", "--sparsity-alpha", "2", "--length", "64"], "sparsity-alpha: 2.0"),

@@ -48,7 +48,8 @@ import Testing
     /// Whatever the command prints, a full disk behind standard output must not look like success.
     @Test(arguments: [
         "profile --length 64 --text \"$text\" --model \"$model\" --json", "profile --length 64 --text \"$text\" --model \"$model\"",
-        "generate --prompt a --model \"$model\" --max-tokens 3", "tasks --length 512", "estimate", "estimate --json", "estimate --length 0 --json",
+        "generate --prompt a --model \"$model\" --max-tokens 3", "tasks --length 512", "estimate", "estimate --json",
+        "estimate --length 0 --json",
     ])
     func saysWhenStandardOutputIsFull(_ arguments: String) throws {
         let outcome = try Program.shell("model='\(model.path)' text='\(text)'; exec \"$program\" \(arguments) > /dev/full")

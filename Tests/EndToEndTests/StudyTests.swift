@@ -56,6 +56,13 @@ enum Study {
         #expect(try #require(generation["promptTokens"] as? Int) > 256)
     }
 
+    /// A config tuned below the usual threshold is used where it was tuned.
+    @Test func shortLengthsAreNotLeftDense() throws {
+        let folder = scratch.file("short")
+        try Program.output(["tune", "--length", "200", "--trials", "2", "--output", folder])
+        #expect(try Study.config(folder).contains { $0.contains("\"denseBelow\" : 200") })
+    }
+
     @Test func givesTheSameConfigForTheSameSeed() throws {
         for (folder, seed) in [("a", "7"), ("b", "7"), ("c", "8")] {
             try Program.output(["tune", "--length", "256", "--trials", "4", "--seed", seed, "--output", scratch.file(folder)])

@@ -32,6 +32,11 @@ import Testing
         }
         #expect(right == 4)
         #expect(throws: InputError.self) { try maker.task(length: 50, seed: 1, number: 0) }
+        // A text that cannot fill the prompt, and one whose only line is too long.
+        for text in ["Short.\n", String(repeating: "word ", count: 20_000)] {
+            let poor = NeedlePrompt(text: text, tokenizer: model.tokenizer)
+            #expect(throws: InputError.self) { try poor.task(length: 1024, seed: 1, number: 0) }
+        }
     }
 
     /// The answer's own tokens decide: the same text with the digits changed is wrong.

@@ -109,6 +109,16 @@ import Testing
         #expect(difference < 1e-3, "\(difference)")
     }
 
+    /// Chunks choose their own columns, so a chunked sparse prefill differs a little; its windows and its cost do not.
+    @Test func sparsePrefillInChunksStaysClose() throws {
+        let tokens = try file.integers("ids_2048", shape: [2048])
+        let whole = try model.score(tokens, policy: .fixed(.standard, name: "sample"))
+        let chunked = try model.score(tokens, policy: .fixed(.standard, name: "sample"), chunk: 600)
+        #expect(abs(whole.negativeLogLikelihood - chunked.negativeLogLikelihood) < 0.05)
+        #expect(abs(whole.report.density - chunked.report.density) < 0.05)
+        #expect(chunked.report.chunks.count == 4)
+    }
+
     @Test func sparsePrefillKeepsFewerPairsAndReportsThem() throws {
         let tokens = try file.integers("ids_2048", shape: [2048])
         let sparse = try model.prefill(tokens, cache: model.makeCache(capacity: 2048), policy: .fixed(.standard, name: "sample"))
