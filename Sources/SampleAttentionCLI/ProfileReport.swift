@@ -23,6 +23,20 @@ enum ProfileReport {
         }
         return "\(result.model.layers * result.model.queryHeads) heads, retained mass of the pattern of attention '\(result.attention)'; "
             + "SD, mass and density are means over heads, min mass is the least of all\n\n" + table.text()
+            + result.profiles.map { extremes($0, result) }.joined()
+    }
+
+    /// The heads that need the most keys, and those whose pattern serves some query worst.
+    private static func extremes(_ prompt: ProfileResult.Prompt, _ result: ProfileResult) -> String {
+        let alpha = mainAlpha(result)
+        let densest = prompt.heads.sorted { $0.sparsityDegrees[alpha] < $1.sparsityDegrees[alpha] }.prefix(5)
+        let worst = prompt.heads.sorted { $0.retained.minimum < $1.retained.minimum }.prefix(5)
+        func list(_ heads: ArraySlice<HeadProfile>, _ text: (HeadProfile) -> String) -> String {
+            heads.map { "layer \($0.layer) head \($0.head) (\(text($0)))" }.joined(separator: ", ")
+        }
+        return "\n\(prompt.text), \(prompt.length) tokens\n  least sparse: "
+            + list(densest) { "SD " + NumberFormat.percent($0.sparsityDegrees[alpha]) } + "\n  served worst: "
+            + list(worst) { "\(NumberFormat.fixed($0.retained.minimum, decimals: 3)) at query \($0.retained.worstQuery)" } + "\n"
     }
 
     static func make(_ result: ProfileResult) -> HTMLReport {
