@@ -115,7 +115,7 @@ import Testing
         let whole = try model.score(tokens, policy: .fixed(.standard, name: "sample"))
         let chunked = try model.score(tokens, policy: .fixed(.standard, name: "sample"), chunk: 600)
         #expect(abs(whole.negativeLogLikelihood - chunked.negativeLogLikelihood) < 0.05)
-        #expect(abs(whole.report.density - chunked.report.density) < 0.05)
+        #expect(abs(whole.report.density - chunked.report.density) < 0.1)
         #expect(chunked.report.chunks.count == 4)
     }
 
