@@ -1,0 +1,24 @@
+/// Lists of positions or blocks, strictly ascending, as patterns hold them.
+extension [Int32] {
+    /// True when the list is strictly ascending and holds no negative number.
+    var isAscendingIndices: Bool {
+        (first ?? 0) >= 0 && zip(self, dropFirst()).allSatisfy { $0 < $1 }
+    }
+
+    /// The number of entries below `index`. O(log count).
+    func count(below index: Int) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if Int(self[middle]) < index { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// O(log count).
+    func containsIndex(_ index: Int) -> Bool {
+        let place = count(below: index)
+        return place < count && Int(self[place]) == index
+    }
+}
