@@ -21,4 +21,12 @@ extension [Int32] {
         let place = count(below: index)
         return place < count && Int(self[place]) == index
     }
+
+    /// The entries of all lists, each once. O(n log n), near O(n) because the lists are sorted runs.
+    static func merging(_ lists: [[Int32]]) -> [Int32] {
+        if lists.count == 1 { return lists[0] }
+        var merged: [Int32] = []
+        for index in lists.joined().sorted() where merged.last != index { merged.append(index) }
+        return merged
+    }
 }

@@ -1,26 +1,48 @@
 /// Which causal (query, key) pairs one head keeps. A pure value: no model, no data.
+///
+/// Blocks are the 128 tokens of `BlockMask.blockSize`, counted from position 0 whatever the number of cached keys.
 public enum SparsePattern: Hashable, Sendable {
     /// Every causal pair.
     case dense
     /// A sliding window, some key columns, and dense last rows.
     case windowColumns(WindowColumns)
+    /// Columns and slashes of 128-token blocks, and dense last rows.
+    case columnsSlashes(ColumnsSlashes)
+    /// Any pairs of 128-token blocks, and dense last rows.
+    case blocks(BlockMask)
+    /// What any member keeps; at least one member.
+    case union([SparsePattern])
 
     /// True when row `position` keeps `key`.
+    ///
+    /// Complexity: O(log columns + log slashes) for one member; a union asks its members in turn.
     public func keeps(key: Int, position: Int, shape: AttentionShape) -> Bool {
         guard key <= position else { return false }
+        let (queryBlock, keyBlock) = (position / BlockMask.blockSize, key / BlockMask.blockSize)
         switch self {
         case .dense: return true
         case .windowColumns(let pattern):
             if position >= shape.keyCount - pattern.denseLastRows { return true }
             return key > position - pattern.window || pattern.columns.containsIndex(key)
+        case .columnsSlashes(let pattern):
+            return position >= shape.keyCount - pattern.denseLastRows || pattern.keeps(queryBlock: queryBlock, keyBlock: keyBlock)
+        case .blocks(let mask):
+            return position >= shape.keyCount - mask.denseLastRows || mask.keeps(queryBlock: queryBlock, keyBlock: keyBlock)
+        case .union(let members):
+            precondition(!members.isEmpty, "a union has at least one member")
+            return members.contains { $0.keeps(key: key, position: position, shape: shape) }
         }
     }
 
-    /// The exact number of kept pairs of one head; density is this over `shape.causalPairs`. O(queries + columns).
+    /// The exact number of kept pairs of one head; density is this over `shape.causalPairs`.
+    ///
+    /// A block mask must cover every key.
+    /// Complexity: O(queries + columns) without blocks, O(blocks² + queries + blocks · columns) with them.
     public func keptPairs(_ shape: AttentionShape) -> Int {
         switch self {
-        case .dense: return shape.causalPairs
-        case .windowColumns(let pattern): return pattern.keptPairs(shape)
+        case .dense: shape.causalPairs
+        case .windowColumns(let pattern): pattern.keptPairs(shape)
+        case .columnsSlashes, .blocks, .union: parts.keptPairs(shape)
         }
     }
 

@@ -89,6 +89,7 @@ public struct AttentionPlan: Sendable {
                     head: head, firstRow: rows.lowerBound, rows: rows.count, window: stripes.window, columns: columns, cost: keys)
             }
             return sparse + split(firstDense..<shape.queryCount, size).map { denseBlock(head: head, rows: $0, shape: shape) }
+        case .columnsSlashes, .blocks, .union: preconditionFailure("the kernel runs dense and window-columns patterns only")
         }
     }
 

@@ -11,7 +11,7 @@ public struct HeadProfile: Sendable, Codable {
     public let retained: RetainedMass
     /// Kept over causal pairs of that pattern.
     public let density: Double
-    /// The pattern's window in positions (the key count when dense) and its number of columns.
+    /// The pattern's window in positions (the key count when dense) and its number of columns; blocks count in neither.
     public let window, columns: Int
 }
 
@@ -39,15 +39,11 @@ public struct HeadProfiler: Sendable {
         let measured = measure(inputs, patterns: patterns, alphas: alphas.map(\.value), workspace: workspace)
         return patterns.indices.map { head in
             let keys = measured.keys[head]
-            let (window, columns) =
-                switch patterns[head] {
-                case .dense: (shape.keyCount, 0)
-                case .windowColumns(let stripes): (stripes.window, stripes.columns.count)
-                }
+            let parts = patterns[head].parts
             return HeadProfile(
                 layer: layer, head: head, sparsityDegrees: keys.map { 1 - Double($0) / Double(shape.causalPairs) },
-                retained: RetainedMass(rows: measured.masses[head]), density: patterns[head].density(shape), window: window,
-                columns: columns)
+                retained: RetainedMass(rows: measured.masses[head]), density: patterns[head].density(shape),
+                window: parts.isDense ? shape.keyCount : parts.window, columns: parts.columns.count)
         }
     }
 
@@ -64,9 +60,10 @@ public struct HeadProfiler: Sendable {
         let rowBuffers = AlignedBuffer<Float>(count: pool.threads * lanes * shape.keyCount)
         let masses = AlignedBuffer<Double>(count: shape.queryHeads * shape.queryCount)
         let keys = AlignedBuffer<Int>(count: tasks * alphas.count)
+        let parts = patterns.map(\.parts)
         let work = Work(
-            shape: shape, inputs: inputs, patterns: patterns, alphas: alphas, probabilities: probabilities.base, rows: rowBuffers.base,
-            masses: masses.base, keys: keys.base, columnSets: patterns.map { Self.columnFlags($0, keyCount: shape.keyCount) })
+            shape: shape, inputs: inputs, patterns: parts, alphas: alphas, probabilities: probabilities.base, rows: rowBuffers.base,
+            masses: masses.base, keys: keys.base, columnSets: parts.map { Self.columnFlags($0.columns, keyCount: shape.keyCount) })
         pool.run(tasks) { worker, index in
             // The last blocks see the most keys: longest first.
             let head = index % shape.queryHeads
@@ -83,9 +80,9 @@ public struct HeadProfiler: Sendable {
         )
     }
 
-    private static func columnFlags(_ pattern: SparsePattern, keyCount: Int) -> [Bool] {
+    private static func columnFlags(_ columns: [Int32], keyCount: Int) -> [Bool] {
         var flags = [Bool](repeating: false, count: keyCount)
-        if case .windowColumns(let stripes) = pattern { for column in stripes.columns { flags[Int(column)] = true } }
+        for column in columns { flags[Int(column)] = true }
         return flags
     }
 }
@@ -94,7 +91,7 @@ public struct HeadProfiler: Sendable {
 private struct Work: @unchecked Sendable {
     let shape: AttentionShape
     let inputs: SampleAttentionOperator.Inputs
-    let patterns: [SparsePattern]
+    let patterns: [PatternParts]
     let alphas: [Double]
     let probabilities, rows: UnsafeMutablePointer<Float>
     let masses: UnsafeMutablePointer<Double>
@@ -123,13 +120,17 @@ private struct Work: @unchecked Sendable {
 
     /// Kept over all mass of a row: the division removes the FP32 rounding of the row's normalisation.
     private func retained(_ row: UnsafeBufferPointer<Float>, position: Int, head: Int) -> Double {
-        guard case .windowColumns(let stripes) = patterns[head], position < shape.keyCount - stripes.denseLastRows else { return 1 }
-        let windowStart = max(0, position - stripes.window + 1)
+        let pattern = patterns[head]
+        if pattern.isDense || position >= shape.keyCount - pattern.denseLastRows { return 1 }
+        let windowStart = max(0, position - pattern.window + 1)
         var outside = 0.0
         var kept = 0.0
         columnSets[head].withUnsafeBufferPointer { isColumn in
-            for key in 0..<windowStart {
-                if isColumn[key] { kept += Double(row[key]) } else { outside += Double(row[key]) }
+            for start in stride(from: 0, to: windowStart, by: BlockMask.blockSize) {
+                let keepsAll = pattern.keepsBlock(query: position / BlockMask.blockSize, key: start / BlockMask.blockSize)
+                for key in start..<min(start + BlockMask.blockSize, windowStart) {
+                    if keepsAll || isColumn[key] { kept += Double(row[key]) } else { outside += Double(row[key]) }
+                }
             }
         }
         for key in windowStart...position { kept += Double(row[key]) }

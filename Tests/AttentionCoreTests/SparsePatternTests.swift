@@ -2,32 +2,66 @@ import AttentionCore
 import Testing
 
 @Suite struct SparsePatternTests {
-    /// Shapes with every relation between window, columns, dense rows and a cached prefix.
-    static let cases: [(AttentionShape, SparsePattern)] = {
-        var random = SeededGenerator(seed: 11)
-        return (0..<60).map { _ in
-            let keys = 1 + Int(random.next() % 90)
-            let queries = 1 + Int(random.next() % UInt64(keys))
-            let columns = (0..<keys).filter { _ in random.uniform() < 0.2 }.map(Int32.init)
-            let pattern = WindowColumns(
-                window: 1 + Int(random.next() % 40), columns: columns, denseLastRows: Int(random.next() % 8))
-            return (
-                AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: queries, keyCount: keys, headDimension: 4),
-                .windowColumns(pattern)
-            )
-        }
-    }()
+    @Test(arguments: PatternCase.all) func keepsIsTheDefinition(_ test: PatternCase) {
+        #expect(test.disagreements { test.pattern.keeps(key: $0, position: $1, shape: test.shape) } == 0)
+    }
 
-    @Test(arguments: cases) func keptPairsCountsWhatKeepsAccepts(shape: AttentionShape, pattern: SparsePattern) {
-        var counted = 0
-        for position in shape.firstPosition..<shape.keyCount {
-            for key in 0..<shape.keyCount where pattern.keeps(key: key, position: position, shape: shape) {
-                #expect(key <= position)
-                counted += 1
-            }
+    @Test(arguments: PatternCase.all) func laterKeysAreNeverKept(_ test: PatternCase) {
+        let keyCount = test.shape.keyCount
+        for position in test.shape.firstPosition..<keyCount - 1 {
+            let later = [position + 1, position + 7, keyCount - 1].filter { $0 < keyCount }
+            #expect(!later.contains { test.pattern.keeps(key: $0, position: position, shape: test.shape) })
         }
+    }
+
+    @Test(arguments: PatternCase.all) func keptPairsCountsWhatKeepsAccepts(_ test: PatternCase) {
+        let (pattern, shape) = (test.pattern, test.shape)
+        let counted = test.count { pattern.keeps(key: $0, position: $1, shape: shape) }
         #expect(pattern.keptPairs(shape) == counted)
+        #expect(pattern.parts.keptPairs(shape) == counted)
         #expect(pattern.density(shape) <= 1)
+    }
+
+    @Test(arguments: PatternCase.all) func partsRebuildThePattern(_ test: PatternCase) {
+        let parts = test.pattern.parts
+        let columns = Set(parts.columns)
+        let firstDense = test.shape.keyCount - parts.denseLastRows
+        #expect(
+            test.disagreements { key, position in
+                parts.isDense || position - key < parts.window || columns.contains(Int32(key)) || position >= firstDense
+                    || parts.keepsBlock(query: position / 128, key: key / 128)
+            } == 0)
+        #expect(parts.columns == columns.sorted())
+    }
+
+    @Test(arguments: PatternCase.all) func keyBlocksListWhatKeepsBlockAccepts(_ test: PatternCase) {
+        let parts = test.pattern.parts
+        for queryBlock in 0..<BlockMask.blockCount(tokens: test.shape.keyCount) {
+            let listed = parts.keyBlocks(queryBlock: queryBlock)
+            #expect(listed == (0...Int32(queryBlock)).filter { parts.keepsBlock(query: queryBlock, key: Int($0)) })
+            #expect(listed.last == (parts.hasBlocks ? Int32(queryBlock) : nil))
+            #expect(!parts.keepsBlock(query: queryBlock, key: queryBlock + 1))
+        }
+    }
+
+    @Test func masksHoldRowsOfManyWords() {
+        func keeps(_ queryBlock: Int, _ keyBlock: Int) -> Bool { (queryBlock * 7 + keyBlock * 13) % 5 == 0 }
+        let mask = BlockMask(blocks: 200, keeps: keeps)
+        let lines = ColumnsSlashes(columns: [3, 63, 64, 150], slashes: [1, 127, 128])
+        let parts = SparsePattern.union([.blocks(mask), .columnsSlashes(lines)]).parts
+        for queryBlock in 0..<200 {
+            let kept = (0...queryBlock).filter { $0 == queryBlock || keeps(queryBlock, $0) }
+            #expect((0...queryBlock).filter { mask.keeps(queryBlock: queryBlock, keyBlock: $0) } == kept)
+            let onLines = (0...queryBlock).filter { [3, 63, 64, 150].contains($0) || [1, 127, 128].contains(queryBlock - $0) }
+            #expect(parts.keyBlocks(queryBlock: queryBlock) == Set(kept + onLines).sorted().map(Int32.init))
+        }
+    }
+
+    @Test func blocksStandAtAbsolutePositions() {
+        let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: 2, keyCount: 257, headDimension: 4)
+        let pattern = SparsePattern.columnsSlashes(ColumnsSlashes(columns: [], slashes: []))
+        // Position 255 is the last of block 1, position 256 the first of block 2.
+        #expect(pattern.keptPairs(shape) == 128 + 1)
     }
 
     @Test func denseKeepsAllCausalPairs() {
@@ -50,5 +84,21 @@ import Testing
         #expect(!error.description.contains("\n"))
         #expect(error.description.count < 400)
         #expect(Set(InputError.Code.allCases.map(\.exitCode)).count == InputError.Code.allCases.count)
+    }
+}
+
+extension PatternCase {
+    /// The causal pairs that `accepts` says yes to.
+    fileprivate func count(_ accepts: (_ key: Int, _ position: Int) -> Bool) -> Int {
+        var count = 0
+        for position in shape.firstPosition..<shape.keyCount {
+            for key in 0...position where accepts(key, position) { count += 1 }
+        }
+        return count
+    }
+
+    /// Causal pairs on which `candidate` is not the definition.
+    fileprivate func disagreements(_ candidate: (_ key: Int, _ position: Int) -> Bool) -> Int {
+        count { candidate($0, $1) != keeps($0, $1) }
     }
 }

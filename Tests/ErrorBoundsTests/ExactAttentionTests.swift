@@ -90,6 +90,18 @@ import Testing
         }
     }
 
+    @Test("kept keys of blocks and unions agree with the pattern's own count")
+    func keptPairsOfBlocks() {
+        let head = AdversarialHeads.random(queryCount: 290, keyCount: 310, dimension: 2, seed: 8)
+        let lines = SparsePattern.columnsSlashes(ColumnsSlashes(columns: [1], slashes: [2], denseLastRows: 9))
+        let mask = SparsePattern.blocks(BlockMask(blocks: 3) { $0 == 2 && $1 == 0 })
+        let stripes = SparsePattern.windowColumns(WindowColumns(window: 20, columns: [5, 200]))
+        for pattern in [lines, mask, .union([mask, stripes]), .union([lines, .union([stripes, mask])])] {
+            let rows = ExactAttention(head).rowErrors(keeping: pattern)
+            #expect(rows.reduce(0) { $0 + $1.keptKeys } == pattern.keptPairs(head.shape))
+        }
+    }
+
     @Test("an error thrown by the visitor reaches the caller")
     func visitorThrows() {
         struct Stop: Error {}

@@ -63,6 +63,29 @@ import Testing
         }
     }
 
+    /// Blocks, alone and beside a window and columns that overlap them, with cached keys and dense last rows.
+    @Test func blocksRetainWhatThePatternKeeps() throws {
+        let shape = AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: 330, keyCount: 400, headDimension: 4)
+        let oracle = NaiveAttention(shape: shape, seed: 5, spread: 2)
+        let lines = SparsePattern.columnsSlashes(ColumnsSlashes(columns: [1], slashes: [2], denseLastRows: 3))
+        let mask = SparsePattern.blocks(BlockMask(blocks: 4) { $0 == 3 && $1 == 1 })
+        let stripes = SparsePattern.windowColumns(WindowColumns(window: 30, columns: [0, 140, 290]))
+        let patterns = [lines, mask, .union([stripes, mask]), .union([lines, .dense])]
+        for profile in try profile(oracle, patterns) {
+            let pattern = patterns[profile.head]
+            let masses = (0..<shape.queryCount).map { row in
+                oracle.probabilities(head: profile.head, row: row).enumerated().reduce(0.0) { sum, entry in
+                    pattern.keeps(key: entry.offset, position: shape.firstPosition + row, shape: shape) ? sum + entry.element : sum
+                }
+            }
+            let expected = RetainedMass(rows: masses)
+            #expect(abs(profile.retained.mean - expected.mean) < 1e-6, "head \(profile.head)")
+            #expect(abs(profile.retained.minimum - expected.minimum) < 1e-6, "head \(profile.head)")
+            #expect(profile.density == pattern.density(shape))
+            #expect([(1, 0), (1, 0), (30, 3), (400, 0)][profile.head] == (profile.window, profile.columns))
+        }
+    }
+
     @Test func threadsDoNotChangeTheProfile() throws {
         let shape = AttentionShape(queryHeads: 2, keyValueHeads: 1, queryCount: 200, keyCount: 200, headDimension: 8)
         let oracle = NaiveAttention(shape: shape, seed: 2)
