@@ -36,7 +36,7 @@ public enum SparsePattern: Hashable, Sendable {
 
     /// The exact number of kept pairs of one head; density is this over `shape.causalPairs`.
     ///
-    /// A block mask must cover every key.
+    /// A block mask must cover every key, which `validate` checks.
     /// Complexity: O(queries + columns) without blocks, O(blocks² + queries + blocks · columns) with them.
     public func keptPairs(_ shape: AttentionShape) -> Int {
         switch self {
@@ -49,5 +49,28 @@ public enum SparsePattern: Hashable, Sendable {
     /// Kept pairs over causal pairs of one head.
     public func density(_ shape: AttentionShape) -> Double {
         Double(keptPairs(shape)) / Double(shape.causalPairs)
+    }
+
+    /// Checks that the pattern speaks of the shape's keys: columns are keys, block columns are key blocks, masks cover every key.
+    ///
+    /// - Throws: `InputError` (`usage`) naming `columns of head N` or `blocks of head N`. O(members).
+    public func validate(_ shape: AttentionShape, head: Int) throws(InputError) {
+        let keyBlocks = BlockMask.blockCount(tokens: shape.keyCount)
+        switch self {
+        case .dense: return
+        case .windowColumns(let pattern):
+            guard let last = pattern.columns.last, Int(last) >= shape.keyCount else { return }
+            throw InputError(.usage, field: "columns of head \(head)", value: "\(last)", rule: "must be below the \(shape.keyCount) keys")
+        case .columnsSlashes(let pattern):
+            guard let last = pattern.columns.last, Int(last) >= keyBlocks else { return }
+            throw InputError(.usage, field: "blocks of head \(head)", value: "\(last)", rule: "must be below the \(keyBlocks) key blocks")
+        case .blocks(let mask):
+            guard mask.blocks < keyBlocks else { return }
+            throw InputError(
+                .usage, field: "blocks of head \(head)", value: "\(mask.blocks)", rule: "must cover the \(keyBlocks) key blocks")
+        case .union(let members):
+            precondition(!members.isEmpty, "a union has at least one member")
+            for member in members { try member.validate(shape, head: head) }
+        }
     }
 }

@@ -31,7 +31,8 @@ public struct AttentionPlan: Sendable {
     /// Where each head's gathered columns begin in the workspace, counted in columns; the last entry is the total.
     let columnOffsets: [Int]
 
-    /// - Throws: `InputError` (`usage`) when the number of patterns is not `shape.queryHeads` or a column is not a key.
+    /// - Throws: `InputError` (`usage`) when the number of patterns is not `shape.queryHeads` or a pattern does not fit the
+    ///   keys.
     public init(shape: AttentionShape, patterns: [SparsePattern]) throws(InputError) {
         // Few rows are cut finely, so that every thread gets some.
         try self.init(shape: shape, patterns: patterns, laneBlocks: shape.queryCount >= 2048 ? Self.mostLaneBlocks : 1)
@@ -47,14 +48,9 @@ public struct AttentionPlan: Sendable {
         }
         var offsets = [0]
         for (head, pattern) in patterns.enumerated() {
+            try pattern.validate(shape, head: head)
             var columns = 0
-            if case .windowColumns(let stripes) = pattern {
-                columns = stripes.columns.count
-                if let last = stripes.columns.last, Int(last) >= shape.keyCount {
-                    throw InputError(
-                        .usage, field: "columns of head \(head)", value: "\(last)", rule: "must be below the \(shape.keyCount) keys")
-                }
-            }
+            if case .windowColumns(let stripes) = pattern { columns = stripes.columns.count }
             offsets.append(offsets.last! + columns)
         }
         self.shape = shape

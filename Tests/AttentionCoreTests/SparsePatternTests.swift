@@ -70,6 +70,26 @@ import Testing
         #expect(SparsePattern.dense.density(shape) == 1)
     }
 
+    @Test func validateNamesTheHeadAndTheList() throws {
+        let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: 4, keyCount: 257, headDimension: 4)
+        let good: [SparsePattern] = [
+            .dense, .windowColumns(WindowColumns(window: 1, columns: [256])),
+            .columnsSlashes(ColumnsSlashes(columns: [2], slashes: [0, 9])), .blocks(BlockMask(blocks: 3) { _, _ in false }),
+        ]
+        for pattern in good + [.union(good)] { try pattern.validate(shape, head: 0) }
+        let bad: [(SparsePattern, String)] = [
+            (.windowColumns(WindowColumns(window: 1, columns: [257])), "columns of head 5: 257: must be below the 257 keys"),
+            (.columnsSlashes(ColumnsSlashes(columns: [1, 3], slashes: [])), "blocks of head 5: 3: must be below the 3 key blocks"),
+            (.blocks(BlockMask(blocks: 2) { _, _ in true }), "blocks of head 5: 2: must cover the 3 key blocks"),
+        ]
+        for (pattern, message) in bad {
+            for pattern in [pattern, .union(good + [.union([pattern])])] {
+                let error = #expect(throws: InputError.self) { try pattern.validate(shape, head: 5) }
+                #expect(error?.description == message && error?.code == .usage)
+            }
+        }
+    }
+
     @Test func fractionRefusesPercentages() throws {
         for bad in [0, -0.1, 1.5, 8, .nan, .infinity] {
             #expect(throws: InputError.self) { try Fraction(bad, field: "alpha") }
