@@ -54,4 +54,16 @@ import Testing
         #expect(ends == (1...segments).map { $0 * queryCount / segments })
         for end in ends.dropLast() { #expect(plan.rows.count { (end - 16..<end).contains($0) } == 16) }
     }
+
+    @Test func parametersChooseTheRule() throws {
+        var parameters = SampleAttentionParameters.standard
+        #expect(parameters.samplingPlan(queryCount: 4000) == .strided(queryCount: 4000, ratio: parameters.sampleRatio))
+        parameters.sampling = .tailBlocks
+        #expect(parameters.samplingPlan(queryCount: 4000) == .tailBlocks(queryCount: 4000, ratio: parameters.sampleRatio))
+        parameters.sampling = .random
+        #expect(parameters.samplingPlan(queryCount: 4000) == .random(queryCount: 4000, ratio: parameters.sampleRatio, seed: 1))
+        parameters.samplingSeed = 8
+        #expect(parameters.samplingPlan(queryCount: 4000) == .random(queryCount: 4000, ratio: parameters.sampleRatio, seed: 8))
+        #expect(parameters.samplingPlan(queryCount: 4000, seed: 5) == .random(queryCount: 4000, ratio: parameters.sampleRatio, seed: 5))
+    }
 }
