@@ -70,13 +70,19 @@ public struct SampleAttentionOperator: Sendable {
     }
 
     /// Stages 1 and 2: the columns of each head, nil for dense heads.
+    ///
+    /// Traps when a head asks for column-slash.
     public func select(
         _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, workspace: AttentionWorkspace
     ) -> [StripeSelection?] {
+        // COLUMN-SLASH: block masses of these heads go to `ColumnSlashSelection.fewest`, and its blocks to a pattern.
+        precondition(
+            !parameters.contains { $0.pattern == .columnSlash },
+            "column-slash heads cannot be selected: the kernel does not measure the mass of blocks and diagonals")
         let heads = parameters.indices.filter { parameters[$0].pattern == .stripeWindow }
         let requests = heads.map { head in
             let own = parameters[head]
-            let rows = SamplingPlan.strided(queryCount: inputs.shape.queryCount, ratio: own.sampleRatio).rows
+            let rows = own.samplingPlan(queryCount: inputs.shape.queryCount).rows
             let rule: SampledScores.MassRule =
                 switch own.columnScoring {
                 case .allMass: .all
@@ -98,6 +104,7 @@ public struct SampleAttentionOperator: Sendable {
     public static func pattern(
         _ parameters: SampleAttentionParameters, selection: StripeSelection?, shape: AttentionShape, promptLength: Int
     ) -> SparsePattern {
+        precondition(parameters.pattern != .columnSlash, "a column-slash head has no stripes")
         guard parameters.pattern == .stripeWindow, let selection else { return .dense }
         let denseRows = max(0, parameters.denseLastRows - (promptLength - shape.keyCount))
         return .windowColumns(

@@ -3,7 +3,8 @@ import AttentionCore
 /// How one head of one layer attends during prefill.
 ///
 /// Source: SampleAttention (arXiv 2406.15486): α, the window ratio r_w and the sampling ratio r_row are the paper's
-/// hyperparameters. Sinks, token-count windows and window-aware scoring are this project's.
+/// hyperparameters; α_c, α_s and tail blocks are those of its third version (MLSys 2025; arXiv 2406.15486v3). Sinks,
+/// token-count windows and window-aware scoring are this project's.
 public struct SampleAttentionParameters: Hashable, Sendable {
     /// The family of patterns the head may use.
     public enum Pattern: String, Sendable, CaseIterable, Codable {
@@ -11,6 +12,18 @@ public struct SampleAttentionParameters: Hashable, Sendable {
         case dense
         /// A sliding window and the key columns that selection finds.
         case stripeWindow = "stripe-window"
+        /// Blocks of key columns and diagonals of blocks; see `ColumnSlashSelection`. The window plays no part.
+        case columnSlash = "column-slash"
+    }
+
+    /// Which query rows stage 1 scores; see `SamplingPlan`.
+    public enum Sampling: String, Sendable, CaseIterable, Codable {
+        /// Single rows at equal strides.
+        case stride
+        /// Blocks of rows at the ends of equal segments.
+        case tailBlocks = "tail-blocks"
+        /// Rows drawn at random with `samplingSeed`.
+        case random
     }
 
     /// Which mass of a column counts when columns are chosen.
@@ -38,11 +51,17 @@ public struct SampleAttentionParameters: Hashable, Sendable {
     }
 
     public var pattern: Pattern = .stripeWindow
-    /// The share of the sampled rows' mass that window and columns must hold.
+    /// The share of the sampled rows' mass that window and columns must hold; in column-slash, the columns alone (α_c).
     public var alpha: Fraction
+    /// The share that the slashes of column-slash must hold (α_s); `alpha` when nil.
+    public var alphaSlashes: Fraction?
     public var window: Window
     /// The share of query rows scored in stage 1 (r_row).
     public var sampleRatio: Fraction
+    /// Which rows those are.
+    public var sampling: Sampling = .stride
+    /// For random sampling only: the same seed draws the same rows.
+    public var samplingSeed: UInt64 = Self.standardSamplingSeed
     /// Keys at the start that are always kept; not negative.
     public var sinks = 0
     /// Rows at the prompt's end that see everything.
@@ -53,6 +72,21 @@ public struct SampleAttentionParameters: Hashable, Sendable {
         self.alpha = alpha
         self.window = window
         self.sampleRatio = sampleRatio
+    }
+
+    /// Used where no seed is given.
+    static let standardSamplingSeed: UInt64 = 1
+
+    /// The rows of `queryCount` that stage 1 scores: ⌈sampleRatio · queryCount⌉ of them.
+    ///
+    /// - Parameter seed: for random sampling, in place of `samplingSeed`.
+    /// Complexity: O(rows); O(queryCount) for random sampling.
+    public func samplingPlan(queryCount: Int, seed: UInt64? = nil) -> SamplingPlan {
+        switch sampling {
+        case .stride: .strided(queryCount: queryCount, ratio: sampleRatio)
+        case .tailBlocks: .tailBlocks(queryCount: queryCount, ratio: sampleRatio)
+        case .random: .random(queryCount: queryCount, ratio: sampleRatio, seed: seed ?? samplingSeed)
+        }
     }
 
     /// The paper's settings (α 0.95, r_w 8 %, r_row 5 %) with window-aware column scoring.
@@ -72,49 +106,4 @@ public struct SampleAttentionParameters: Hashable, Sendable {
         parameters.pattern = .dense
         return parameters
     }()
-}
-
-extension SampleAttentionParameters: Codable {
-    private enum CodingKeys: String, CodingKey {
-        case pattern, alpha, windowRatio, windowTokens, sampleRatio, sinks, denseLastRows, columnScoring
-    }
-
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: CodingKeys.self)
-        func count(_ key: CodingKeys, atLeast minimum: Int) throws -> Int {
-            let value = try container.decode(Int.self, forKey: key)
-            guard (minimum...1 << 40).contains(value) else {
-                let field = (container.codingPath + [key]).fieldName
-                throw InputError(.usage, field: field, value: "\(value)", rule: "must be from \(minimum) to \(1 << 40)")
-            }
-            return value
-        }
-        let window: Window =
-            if let ratio = try container.decodeIfPresent(Fraction.self, forKey: .windowRatio) {
-                .ratio(ratio)
-            } else {
-                .tokens(try count(.windowTokens, atLeast: 1))
-            }
-        self.init(
-            alpha: try container.decode(Fraction.self, forKey: .alpha), window: window,
-            sampleRatio: try container.decode(Fraction.self, forKey: .sampleRatio))
-        pattern = try container.decode(Pattern.self, forKey: .pattern)
-        sinks = try count(.sinks, atLeast: 0)
-        denseLastRows = try count(.denseLastRows, atLeast: 0)
-        columnScoring = try container.decode(ColumnScoring.self, forKey: .columnScoring)
-    }
-
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(pattern, forKey: .pattern)
-        try container.encode(alpha, forKey: .alpha)
-        switch window {
-        case .ratio(let ratio): try container.encode(ratio, forKey: .windowRatio)
-        case .tokens(let count): try container.encode(count, forKey: .windowTokens)
-        }
-        try container.encode(sampleRatio, forKey: .sampleRatio)
-        try container.encode(sinks, forKey: .sinks)
-        try container.encode(denseLastRows, forKey: .denseLastRows)
-        try container.encode(columnScoring, forKey: .columnScoring)
-    }
 }

@@ -2,6 +2,9 @@ import AttentionCore
 
 /// Which query rows stage 1 scores.
 public struct SamplingPlan: Hashable, Sendable {
+    /// Rows of one block of `tailBlocks`.
+    public static let tailBlockRows = 16
+
     /// Query indices, ascending.
     public let rows: [Int]
 
@@ -11,6 +14,29 @@ public struct SamplingPlan: Hashable, Sendable {
     public static func strided(queryCount: Int, ratio: Fraction) -> SamplingPlan {
         let count = ratio.ceiling(of: queryCount)
         return SamplingPlan(rows: (0..<count).map { (2 * $0 + 1) * queryCount / (2 * count) })
+    }
+
+    /// ⌈ratio · queryCount⌉ rows in blocks of 16, each at the end of one of as many equal segments of the queries; the last
+    /// block holds what is left. A ratio of 1 takes every row.
+    ///
+    /// S = ⌈rows / 16⌉ segments; segment s ends before row ⌊(s + 1) · queryCount / S⌋.
+    /// Source: SampleAttention v3 (MLSys 2025; arXiv 2406.15486v3), sampling at the tail of each segment.
+    public static func tailBlocks(queryCount: Int, ratio: Fraction) -> SamplingPlan {
+        let count = ratio.ceiling(of: queryCount)
+        let segments = (count + tailBlockRows - 1) / tailBlockRows
+        var rows: [Int] = []
+        for segment in 0..<segments {
+            let end = (segment + 1) * queryCount / segments
+            // At ratios near 1 a segment may be shorter than a block: then there are `end` rows so far and no more.
+            let taken = min((segment + 1) * tailBlockRows, count, end)
+            rows += (end - (taken - rows.count))..<end
+        }
+        return SamplingPlan(rows: rows)
+    }
+
+    /// ⌈ratio · queryCount⌉ distinct rows drawn at random with a seed; a ratio of 1 takes every row.
+    public static func random(queryCount: Int, ratio: Fraction, seed: UInt64) -> SamplingPlan {
+        random(queryCount: queryCount, count: ratio.ceiling(of: queryCount), seed: seed)
     }
 
     /// `count` distinct rows drawn at random with a seed.

@@ -16,26 +16,14 @@ public struct StripeSelection: Sendable, Hashable {
     /// - Parameters:
     ///   - columnMass: [keyCount], from `SampledScores.columnMasses`.
     ///   - rows: the number of sampled rows; each carries a total mass of 1.
-    /// Complexity: O(keyCount log keyCount).
+    /// Complexity: O(keyCount).
     /// Source: SampleAttention (arXiv 2406.15486), score-based key-value filtering.
     public static func fewest(columnMass: [Float], rows: Int, parameters: SampleAttentionParameters) -> StripeSelection {
         let total = Double(rows)
-        let outside = columnMass.reduce(0.0) { $0 + Double($1) }
-        let windowMass = parameters.columnScoring == .windowAware ? max(0, total - outside) : 0
+        let masses = FewestToReach(columnMass, keepingFirst: parameters.sinks)
+        let windowMass = parameters.columnScoring == .windowAware ? max(0, total - masses.total) : 0
         let target = parameters.alpha == .one ? Double.infinity : parameters.alpha.value * total - windowMass
-
-        let sinks = min(max(0, parameters.sinks), columnMass.count)
-        var kept = columnMass.prefix(sinks).reduce(0.0) { $0 + Double($1) }
-        var columns = (0..<Int32(sinks)).map(\.self)
-        if kept < target {
-            let candidates = (sinks..<columnMass.count).filter { columnMass[$0] > 0 }
-                .sorted { (columnMass[$1], $0) < (columnMass[$0], $1) }
-            for column in candidates {
-                columns.append(Int32(column))
-                kept += Double(columnMass[column])
-                if kept >= target { break }
-            }
-        }
-        return StripeSelection(columns: columns.sorted(), sampledMass: rows == 0 ? 1 : min(1, (windowMass + kept) / total))
+        let (columns, kept) = masses.positions(reaching: target)
+        return StripeSelection(columns: columns, sampledMass: rows == 0 ? 1 : min(1, (windowMass + kept) / total))
     }
 }

@@ -66,14 +66,4 @@ import Testing
             #expect(window + heaviest / Double(rows) < alpha, "seed \(seed)")
         }
     }
-
-    @Test func samplingPlansCoverTheQueries() throws {
-        #expect(SamplingPlan.strided(queryCount: 10, ratio: .one).rows == Array(0..<10))
-        #expect(SamplingPlan.strided(queryCount: 100, ratio: try Fraction(0.05)).rows == [10, 30, 50, 70, 90])
-        #expect(SamplingPlan.strided(queryCount: 1, ratio: try Fraction(0.01)).rows == [0])
-        let random = SamplingPlan.random(queryCount: 1000, count: 50, seed: 9)
-        #expect(random.rows.count == 50 && Set(random.rows).count == 50 && random.rows == random.rows.sorted())
-        #expect(random == SamplingPlan.random(queryCount: 1000, count: 50, seed: 9))
-        #expect(random != SamplingPlan.random(queryCount: 1000, count: 50, seed: 10))
-    }
 }

@@ -7,9 +7,16 @@ import Testing
     static func config() throws -> TunedConfig {
         var narrow = SampleAttentionParameters(alpha: try Fraction(0.9), window: .tokens(128), sampleRatio: try Fraction(0.02))
         narrow.sinks = 4
+        var slashes = SampleAttentionParameters.standard
+        slashes.pattern = .columnSlash
+        slashes.alphaSlashes = try Fraction(0.85)
+        slashes.sampling = .random
+        slashes.samplingSeed = .max
+        var tails = SampleAttentionParameters.paper
+        tails.sampling = .tailBlocks
         let measured = TunedConfig.Measurement(meanMass: 0.96, p1Mass: 0.7, minMass: 0.2, density: 0.11)
-        func bucket(_ length: Int, _ parameters: SampleAttentionParameters) -> TunedConfig.Bucket {
-            .init(length: length, layers: [[.init(parameters: parameters, measured: measured)]])
+        func bucket(_ length: Int, _ heads: SampleAttentionParameters...) -> TunedConfig.Bucket {
+            .init(length: length, layers: [heads.map { .init(parameters: $0, measured: measured) }])
         }
         return TunedConfig(
             model: .init(
@@ -17,7 +24,7 @@ import Testing
             provenance: .init(
                 tool: .init(version: "1", commit: "c"), machine: .init(cpu: "x", instructionSet: "scalar", threads: 2), seed: 1,
                 texts: [.init(name: "t", sha256: "d")], lengths: [4096, 16384], date: "2026-01-01T00:00:00Z"),
-            denseBelow: 1000, defaults: .standard, buckets: [bucket(4096, narrow), bucket(16384, .paper)])
+            denseBelow: 1000, defaults: .standard, buckets: [bucket(4096, narrow), bucket(16384, tails, slashes)])
     }
 
     func withFile<Result>(_ data: Data, _ body: (String) throws -> Result) throws -> Result {
@@ -36,13 +43,43 @@ import Testing
         }
     }
 
+    /// Files that were written before these fields existed.
+    @Test func fieldsThatCameLaterMayBeAbsent() throws {
+        let old = """
+            {"alpha": 0.95, "columnScoring": "window-aware", "denseLastRows": 64, "pattern": "stripe-window", "sampleRatio": 0.05,
+             "sinks": 0, "windowRatio": 0.08}
+            """
+        let read = try JSONDecoder().decode(SampleAttentionParameters.self, from: Data(old.utf8))
+        #expect(read == .standard)
+        #expect(read.sampling == .stride && read.samplingSeed == 1 && read.alphaSlashes == nil)
+        let random = old.replacingOccurrences(of: "\"sinks\"", with: "\"sampling\": \"random\", \"sinks\"")
+        #expect(try JSONDecoder().decode(SampleAttentionParameters.self, from: Data(random.utf8)).samplingSeed == 1)
+    }
+
+    /// A seed is written only where it is used, and a share of slashes only where there are slashes.
+    @Test func fieldsWithoutMeaningAreNotWritten() throws {
+        var parameters = SampleAttentionParameters.standard
+        func fields() throws -> Set<String> {
+            let object = try JSONSerialization.jsonObject(with: try JSONEncoder().encode(parameters))
+            return Set(try #require(object as? [String: Any]).keys)
+        }
+        parameters.samplingSeed = 7
+        parameters.alphaSlashes = try Fraction(0.5)
+        #expect(try fields().isDisjoint(with: ["samplingSeed", "alphaSlashes"]))
+        parameters.sampling = .random
+        parameters.pattern = .columnSlash
+        #expect(try fields().isSuperset(of: ["sampling", "samplingSeed", "alphaSlashes"]))
+        parameters.alphaSlashes = nil
+        #expect(try !fields().contains("alphaSlashes"))
+    }
+
     @Test func nearestBucketInRatioApplies() throws {
         let config = try Self.config()
         #expect(config.parameters(layer: 0, promptLength: 999) == [.dense, .dense])
         #expect(config.parameters(layer: 0, promptLength: 1000)[0].window == .tokens(128))
         #expect(config.parameters(layer: 0, promptLength: 8192)[0].window == .tokens(128))
-        #expect(config.parameters(layer: 0, promptLength: 8300)[0] == .paper)
-        #expect(config.parameters(layer: 0, promptLength: 1 << 20)[0] == .paper)
+        #expect(config.parameters(layer: 0, promptLength: 8300)[0].sampling == .tailBlocks)
+        #expect(config.parameters(layer: 0, promptLength: 1 << 20)[1].pattern == .columnSlash)
         // Head 1 has no entry.
         #expect(config.parameters(layer: 0, promptLength: 4096)[1] == .standard)
     }
@@ -54,6 +91,14 @@ import Testing
         ("\"sinks\" : 4", "\"sinks\" : -1", "sinks"), ("\"sinks\" : 4", "\"sinks\" : \"4\"", "sinks"),
         ("\"sinks\" : 4", "\"sinks\" : 4, \"extra\" : 1", "extra"), ("\"schemaVersion\" : 1", "\"schemaVersion\" : 2", "schemaVersion"),
         ("\"pattern\" : \"stripe-window\"", "\"pattern\" : \"spiral\"", "pattern"), ("\"length\" : 16384", "\"length\" : 4096", "length"),
+        ("\"alphaSlashes\" : 0.85", "\"alphaSlashes\" : 1.85", "alphaSlashes"),
+        ("\"alphaSlashes\" : 0.85", "\"alphaSlash\" : 0.85", "alphaSlash"),
+        ("\"sampling\" : \"tail-blocks\"", "\"sampling\" : \"head-blocks\"", "sampling"),
+        ("\"sampling\" : \"random\"", "\"sampling\" : \"stride\"", "samplingSeed"),
+        ("\"samplingSeed\" : 18446744073709551615", "\"samplingSeed\" : -1", "samplingSeed"),
+        ("\"samplingSeed\" : 18446744073709551615", "\"samplingSeed\" : 1.5", "samplingSeed"),
+        ("\"sinks\" : 4", "\"sinks\" : 4, \"alphaSlashes\" : 0.9", "alphaSlashes"),
+        ("\"sinks\" : 4", "\"sinks\" : 4, \"samplingSeed\" : 3", "samplingSeed"),
         ("\"layers\" : 1", "\"layers\" : 0", "model"), ("\"denseBelow\" : 1000", "\"denseBelow\" : -3", "denseBelow"),
     ]) func damagedFilesAreRefused(original: String, replacement: String, field: String) throws {
         let text = String(decoding: try Self.config().encoded(), as: UTF8.self)
@@ -76,11 +121,24 @@ import Testing
         #expect(throws: Never.self) { try config.check(against: config.model, path: "c.json") }
     }
 
-    /// The schema that is checked in names exactly the fields that are written.
-    @Test func schemaNamesEveryField() throws {
+    private func schema() throws -> [String: Any] {
         let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         let file = source.appendingPathComponent("Sources/SampleAttention/tuned-config.schema.json")
-        let schema = try #require(try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
+        return try #require(try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
+    }
+
+    @Test func schemaNamesEveryChoice() throws {
+        let definitions = try #require(try schema()["$defs"] as? [String: [String: Any]])
+        let properties = try #require(definitions["parameters"]?["properties"] as? [String: [String: Any]])
+        typealias Parameters = SampleAttentionParameters
+        #expect(properties["pattern"]?["enum"] as? [String] == Parameters.Pattern.allCases.map(\.rawValue))
+        #expect(properties["sampling"]?["enum"] as? [String] == Parameters.Sampling.allCases.map(\.rawValue))
+        #expect(properties["columnScoring"]?["enum"] as? [String] == Parameters.ColumnScoring.allCases.map(\.rawValue))
+    }
+
+    /// The schema that is checked in names exactly the fields that are written.
+    @Test func schemaNamesEveryField() throws {
+        let schema = try schema()
         let config = try #require(try JSONSerialization.jsonObject(with: try Self.config().encoded()) as? [String: Any])
         try check(config, schema: schema, root: schema, at: "config")
     }

@@ -1,0 +1,84 @@
+/// The fewest masses whose sum reaches a target: the heaviest first, ties to the lower position.
+///
+/// k = min { n : Σ of the n heaviest ≥ target }. A radix descent over the bit patterns, whose order is the order of positive
+/// floats, finds the lightest mass that is still needed; nothing is sorted. Within one bucket all masses share their
+/// exponent, so a bucket's sum is a sum of integers and exact; only sums of buckets round, in double precision.
+///
+/// Complexity: O(masses), three passes to find the threshold and two to collect positions, whatever the masses are.
+/// Source: most-significant-digit radix sorting (Knuth, TAOCP 3, 5.2.5), entering only the bucket that holds the threshold.
+package struct FewestToReach {
+    /// The sum of all masses.
+    package let total: Double
+    private let masses: [Float]
+    /// Positions below this are kept whatever the target is, and count towards it.
+    private let firstKept: Int
+    private let firstMass: Double
+    private let coarse: MassHistogram
+
+    /// Counts the masses. O(masses).
+    ///
+    /// - Parameters:
+    ///   - masses: finite and not negative.
+    ///   - firstKept: how many positions at the start are kept in any case.
+    package init(_ masses: [Float], keepingFirst firstKept: Int = 0) {
+        self.masses = masses
+        self.firstKept = min(max(0, firstKept), masses.count)
+        coarse = MassHistogram(digit: .exponent, prefix: 0, of: masses[self.firstKept...])
+        firstMass = masses[..<self.firstKept].reduce(0) { $0 + Double($1) }
+        total = firstMass + coarse.total
+    }
+
+    /// Positions in ascending order, and their sum. An infinite target, or one above the total, takes every positive mass.
+    package func positions(reaching target: Double) -> (positions: [Int32], mass: Double) {
+        guard firstMass < target, let threshold = threshold(target) else { return ((0..<Int32(firstKept)).map(\.self), firstMass) }
+        return (collect(threshold), threshold.mass)
+    }
+
+    /// The lightest mass that is kept.
+    private struct Threshold {
+        let bits: UInt32
+        /// How many of the masses equal to it are kept.
+        let ties: Int
+        /// The sum of all that is kept.
+        let mass: Double
+    }
+
+    /// Nil when no mass is positive.
+    private func threshold(_ target: Double) -> Threshold? {
+        var histogram = coarse
+        var bits: UInt32 = 0
+        var kept = firstMass
+        for digit in MassHistogram.Digit.allCases {
+            if digit != .exponent { histogram = MassHistogram(digit: digit, prefix: bits, of: masses[firstKept...]) }
+            guard let bucket = histogram.bucket(reaching: target, from: &kept) else { return nil }
+            bits |= UInt32(bucket) << digit.shift
+        }
+        let equal = histogram.significands(bits) / Int(MassHistogram.significand(bits))
+        let value = MassHistogram.value(bits)
+        var ties = 1
+        while ties < equal && kept + Double(ties) * value < target { ties += 1 }
+        return Threshold(bits: bits, ties: ties, mass: kept + Double(ties) * value)
+    }
+
+    private func collect(_ threshold: Threshold) -> [Int32] {
+        masses.withUnsafeBufferPointer { masses in
+            var heavier = 0
+            for position in firstKept..<masses.count where MassHistogram.key(masses[position]) > threshold.bits { heavier &+= 1 }
+            return Array(unsafeUninitializedCapacity: firstKept + heavier + threshold.ties) { positions, count in
+                for position in 0..<firstKept { positions[position] = Int32(position) }
+                count = firstKept
+                var ties = threshold.ties
+                for position in firstKept..<masses.count {
+                    let key = MassHistogram.key(masses[position])
+                    guard key >= threshold.bits else { continue }
+                    if key == threshold.bits {
+                        guard ties > 0 else { continue }
+                        ties -= 1
+                    }
+                    positions[count] = Int32(position)
+                    count += 1
+                }
+            }
+        }
+    }
+}

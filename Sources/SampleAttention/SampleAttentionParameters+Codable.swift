@@ -1,0 +1,75 @@
+import AttentionCore
+
+extension SampleAttentionParameters: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case pattern, alpha, alphaSlashes, windowRatio, windowTokens, sampleRatio, sampling, samplingSeed, sinks, denseLastRows
+        case columnScoring
+    }
+
+    private typealias Fields = KeyedDecodingContainer<CodingKeys>
+
+    /// Reads the fields of a config file; `alphaSlashes`, `sampling` and `samplingSeed` may be absent.
+    ///
+    /// - Throws: `InputError` (`usage`) or `DecodingError` that names the field: missing, out of range, or without meaning
+    ///   beside the others.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            alpha: try fields.decode(Fraction.self, forKey: .alpha), window: try Self.window(fields),
+            sampleRatio: try fields.decode(Fraction.self, forKey: .sampleRatio))
+        pattern = try fields.decode(Pattern.self, forKey: .pattern)
+        alphaSlashes = try fields.decodeIfPresent(Fraction.self, forKey: .alphaSlashes)
+        try Self.require(alphaSlashes == nil || pattern == .columnSlash, fields, .alphaSlashes, "needs the pattern column-slash")
+        sampling = try fields.decodeIfPresent(Sampling.self, forKey: .sampling) ?? .stride
+        samplingSeed = try Self.seed(fields, sampling: sampling) ?? Self.standardSamplingSeed
+        sinks = try Self.count(fields, .sinks, atLeast: 0)
+        denseLastRows = try Self.count(fields, .denseLastRows, atLeast: 0)
+        columnScoring = try fields.decode(ColumnScoring.self, forKey: .columnScoring)
+    }
+
+    /// Writes every field that has a meaning beside the others.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(pattern, forKey: .pattern)
+        try container.encode(alpha, forKey: .alpha)
+        if pattern == .columnSlash { try container.encodeIfPresent(alphaSlashes, forKey: .alphaSlashes) }
+        switch window {
+        case .ratio(let ratio): try container.encode(ratio, forKey: .windowRatio)
+        case .tokens(let count): try container.encode(count, forKey: .windowTokens)
+        }
+        try container.encode(sampleRatio, forKey: .sampleRatio)
+        try container.encode(sampling, forKey: .sampling)
+        if sampling == .random { try container.encode(samplingSeed, forKey: .samplingSeed) }
+        try container.encode(sinks, forKey: .sinks)
+        try container.encode(denseLastRows, forKey: .denseLastRows)
+        try container.encode(columnScoring, forKey: .columnScoring)
+    }
+
+    private static func window(_ fields: Fields) throws -> Window {
+        if let ratio = try fields.decodeIfPresent(Fraction.self, forKey: .windowRatio) { return .ratio(ratio) }
+        return .tokens(try count(fields, .windowTokens, atLeast: 1))
+    }
+
+    private static func seed(_ fields: Fields, sampling: Sampling) throws -> UInt64? {
+        guard fields.contains(.samplingSeed) else { return nil }
+        try require(sampling == .random, fields, .samplingSeed, "needs the sampling random")
+        // Foundation's own error for a number that does not fit names no field.
+        let seed = try? fields.decode(UInt64.self, forKey: .samplingSeed)
+        try require(seed != nil, fields, .samplingSeed, "must be a whole number from 0 to \(UInt64.max)")
+        return seed
+    }
+
+    private static func count(_ fields: Fields, _ key: CodingKeys, atLeast minimum: Int) throws -> Int {
+        let value = try fields.decode(Int.self, forKey: key)
+        try require(
+            (minimum...1 << 40).contains(value), fields, key, value: "\(value)", "must be from \(minimum) to \(1 << 40)")
+        return value
+    }
+
+    private static func require(
+        _ condition: Bool, _ fields: Fields, _ key: CodingKeys, value: String? = nil, _ rule: String
+    ) throws {
+        guard !condition else { return }
+        throw InputError(.usage, field: (fields.codingPath + [key]).fieldName, value: value, rule: rule)
+    }
+}

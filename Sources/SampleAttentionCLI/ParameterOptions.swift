@@ -1,0 +1,85 @@
+import ArgumentParser
+import AttentionCore
+import SampleAttention
+
+/// The parameters of SampleAttention, where a command takes one set for all heads.
+struct ParameterOptions: ParsableArguments {
+    @Option(help: "Pattern of every head: stripe-window, column-slash or dense.")
+    var headPattern: String?
+
+    @Option(help: "Share of the sampled mass to keep, in (0, 1]; with column-slash, the columns' share.")
+    var alpha: Double?
+
+    @Option(help: "Share that the slashes of column-slash keep, in (0, 1] (default: alpha).")
+    var alphaSlashes: Double?
+
+    @Option(help: "Window as a share of the prompt, in (0, 1].")
+    var windowRatio: Double?
+
+    @Option(help: "Window as a number of tokens, instead of a ratio.")
+    var windowTokens: Int?
+
+    @Option(help: "Share of the query rows scored for the selection, in (0, 1].")
+    var sampleRatio: Double?
+
+    @Option(help: "Which rows are scored: stride, tail-blocks or random.")
+    var sampling: String?
+
+    @Option(help: "First keys that are always kept.")
+    var sinks: Int?
+
+    @Option(help: "Rows at the prompt's end that see everything.")
+    var denseLastRows: Int?
+
+    @Option(help: "Which mass chooses columns: window-aware or all-mass (the paper's rule).")
+    var columnScoring: String?
+
+    /// True when any of them was given.
+    var areGiven: Bool {
+        [alpha, alphaSlashes, windowRatio, sampleRatio].contains { $0 != nil }
+            || [windowTokens, sinks, denseLastRows].contains { $0 != nil }
+            || [headPattern, sampling, columnScoring].contains { $0 != nil }
+    }
+
+    /// The standard parameters with what was given in their place.
+    func parameters() throws(InputError) -> SampleAttentionParameters {
+        var parameters = SampleAttentionParameters.standard
+        if let alpha { parameters.alpha = try Fraction(alpha, field: "alpha") }
+        if let windowRatio { parameters.window = .ratio(try Fraction(windowRatio, field: "window-ratio")) }
+        if let windowTokens { parameters.window = .tokens(try Self.count(windowTokens, "window-tokens", atLeast: 1)) }
+        if let sampleRatio { parameters.sampleRatio = try Fraction(sampleRatio, field: "sample-ratio") }
+        if let sinks { parameters.sinks = try Self.count(sinks, "sinks", atLeast: 0) }
+        if let denseLastRows { parameters.denseLastRows = try Self.count(denseLastRows, "dense-last-rows", atLeast: 0) }
+        if let headPattern { parameters.pattern = try Self.choice(headPattern, "head-pattern") }
+        if let sampling { parameters.sampling = try Self.choice(sampling, "sampling") }
+        if let columnScoring { parameters.columnScoring = try Self.choice(columnScoring, "column-scoring") }
+        if let alphaSlashes { parameters.alphaSlashes = try Fraction(alphaSlashes, field: "alpha-slashes") }
+        if let alphaSlashes, parameters.pattern != .columnSlash {
+            throw InputError(.usage, field: "alpha-slashes", value: "\(alphaSlashes)", rule: "needs --head-pattern column-slash")
+        }
+        if windowRatio != nil, windowTokens != nil {
+            throw InputError(.usage, field: "window-tokens", rule: "give a window as a ratio or as tokens, not both")
+        }
+        return parameters
+    }
+
+    /// - Parameter maximum: far above any use, and low enough that sizes made from counts stay inside 64 bits.
+    static func count(_ value: Int, _ field: String, atLeast minimum: Int, atMost maximum: Int = 1 << 30) throws(InputError) -> Int {
+        guard (minimum...maximum).contains(value) else {
+            throw InputError(.usage, field: field, value: "\(value)", rule: "must be from \(minimum) to \(maximum)")
+        }
+        return value
+    }
+
+    private static func choice<Value: RawRepresentable<String> & CaseIterable>(
+        _ text: String, _ field: String
+    ) throws(InputError) -> Value {
+        guard let value = Value(rawValue: text) else {
+            let names = Value.allCases.map(\.rawValue)
+            throw InputError(
+                .usage, field: field, value: text,
+                rule: "must be \(names.dropLast().joined(separator: ", ")) or \(names.last ?? "")")
+        }
+        return value
+    }
+}
