@@ -6,7 +6,7 @@ extension [Int32] {
     }
 
     /// The number of entries below `index`. O(log count).
-    func count(below index: Int) -> Int {
+    package func count(below index: Int) -> Int {
         var low = 0
         var high = count
         while low < high {

@@ -8,14 +8,22 @@ import CAttentionKernels
 /// is the special case of a window as long as the keys.
 public struct AttentionKernel: Sendable {
     public let instructionSet: InstructionSet
+    /// The format queries, keys, values and probabilities are multiplied in.
+    public let precision: Precision
     public let pool: WorkerPool
-    let functions: SAKernelTable
+    let table: KernelTable
+
+    var functions: SAKernelTable { table.functions }
+    /// The tile kernels of `precision`.
+    let tiles: SATileKernelTable
 
     /// - Throws: `InputError` (`unsupported`) when this machine lacks `instructionSet`.
-    public init(instructionSet: InstructionSet = .best, pool: WorkerPool) throws(InputError) {
+    public init(instructionSet: InstructionSet = .best, precision: Precision = .fp32, pool: WorkerPool) throws(InputError) {
         self.instructionSet = instructionSet
+        self.precision = precision
         self.pool = pool
-        functions = try instructionSet.kernels().functions
+        table = try instructionSet.kernels()
+        tiles = table.tiles(precision)
     }
 
     /// log2(e)/√d: scores are kept in base-2 units.
@@ -38,13 +46,13 @@ public struct AttentionKernel: Sendable {
         precondition(
             [query, key, value, output.readOnly].allSatisfy { $0.dimension == shape.headDimension },
             "every tensor must have the plan's head dimension")
-        workspace.prepare(for: plan, threads: pool.threads)
+        workspace.prepare(for: plan, precision: precision, threads: pool.threads)
         gatherColumns(plan, key: key, value: value, workspace: workspace)
         let lse = SendablePointer(logSumExp)
         pool.run(plan.blocks.count) { worker, index in
             let block = plan.blocks[index]
             let run = RowBlockRun(
-                kernels: functions, plan: plan, block: block, query: query, key: key, value: value, workspace: workspace,
+                kernel: self, plan: plan, block: block, query: query, key: key, value: value, workspace: workspace,
                 scratch: workspace.blockScratch(worker: worker))
             let lseRow = lse.pointer.map { $0 + block.head * shape.queryCount + block.firstRow }
             let out = output.row(head: block.head, token: block.firstRow)
@@ -52,27 +60,22 @@ public struct AttentionKernel: Sendable {
         }
     }
 
-    /// Copies each head's columns next to each other, so that the tiles read them like any other keys.
+    /// Copies columns next to each other in the form the tiles want: once for all heads that share a list of them.
     private func gatherColumns(_ plan: AttentionPlan, key: HeadTensor, value: HeadTensor, workspace: AttentionWorkspace) {
         let dimension = plan.shape.headDimension
-        let chunk = 256
-        var pieces: [(head: Int, columns: Range<Int>)] = []
-        for (head, pattern) in plan.patterns.enumerated() {
-            guard case .windowColumns(let stripes) = pattern else { continue }
-            for start in stride(from: 0, to: stripes.columns.count, by: chunk) {
-                pieces.append((head, start..<min(start + chunk, stripes.columns.count)))
-            }
-        }
-        let work = pieces
-        pool.run(work.count) { _, index in
-            let (head, range) = work[index]
-            guard case .windowColumns(let stripes) = plan.patterns[head] else { return }
-            let keyValueHead = plan.shape.keyValueHead(of: head)
-            for column in range {
-                let token = Int(stripes.columns[column])
-                let target = (plan.columnOffsets[head] + column) * dimension
-                (workspace.gatheredKeys.base + target).update(from: key.row(head: keyValueHead, token: token), count: dimension)
-                (workspace.gatheredValues.base + target).update(from: value.row(head: keyValueHead, token: token), count: dimension)
+        pool.run(plan.gathers.count) { _, index in
+            let gather = plan.gathers[index]
+            let offset = plan.columnOffsets[gather.head] + gather.columns.lowerBound
+            let own = plan.shape.keyValueHead(of: gather.head)
+            plan.parts[gather.head].columns.withUnsafeBufferPointer { columns in
+                let first = columns.baseAddress! + gather.columns.lowerBound
+                let count = Int32(gather.columns.count)
+                tiles.pack_keys(
+                    key.row(head: own, token: 0), key.tokenStride, first, count, Int32(dimension),
+                    workspace.gatheredKeys.base + offset * precision.steps(dimension))
+                tiles.pack_values(
+                    value.row(head: own, token: 0), value.tokenStride, first, count, Int32(dimension),
+                    workspace.gatheredValues.base + precision.steps(offset) * dimension)
             }
         }
     }

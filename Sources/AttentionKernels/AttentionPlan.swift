@@ -13,26 +13,38 @@ public struct AttentionPlan: Sendable {
     /// Lane blocks, at most, that share each tile of keys and values while it is in the cache.
     package static let mostLaneBlocks = 4
 
-    /// Consecutive query rows of one head that share their pattern's kind; at most `mostLaneBlocks` lane blocks.
+    /// Below this many rows a block wastes more lanes than it fills, and rows are done one by one (decoding).
+    static let fewestLanes = 5
+
+    /// Consecutive query rows of one head that see keys by the same rule; at most `mostLaneBlocks` lane blocks.
     struct RowBlock: Sendable {
         let head: Int
         let firstRow: Int
         let rows: Int
-        /// Positions each row sees back from itself; `keyCount` for dense rows.
-        let window: Int
-        /// Columns of the head's gathered list that any row of the block may see.
-        let columns: Int
+        let isDense: Bool
         /// Keys touched, the unit of the balance.
         let cost: Int
+
+        var isDoneByRows: Bool { rows < AttentionPlan.fewestLanes }
     }
 
+    /// A piece of one list of columns, to be copied together.
+    struct Gather: Sendable {
+        let head: Int
+        let columns: Range<Int>
+    }
+
+    /// Each head's pattern as the parts a kernel runs.
+    let parts: [PatternParts]
     /// Longest first.
     let blocks: [RowBlock]
-    /// Where each head's gathered columns begin in the workspace, counted in columns; the last entry is the total.
+    let gathers: [Gather]
+    /// Where each head's gathered columns begin in the workspace, counted in columns; even, so that BF16 values pair up.
     let columnOffsets: [Int]
+    /// Columns the workspace has to hold.
+    let gatheredColumns: Int
 
-    /// - Throws: `InputError` (`usage`) when the number of patterns is not `shape.queryHeads` or a pattern does not fit the
-    ///   keys.
+    /// - Throws: `InputError` (`usage`) when the number of patterns is not `shape.queryHeads` or a pattern does not fit the keys.
     public init(shape: AttentionShape, patterns: [SparsePattern]) throws(InputError) {
         // Few rows are cut finely, so that every thread gets some.
         try self.init(shape: shape, patterns: patterns, laneBlocks: shape.queryCount >= 2048 ? Self.mostLaneBlocks : 1)
@@ -46,20 +58,17 @@ public struct AttentionPlan: Sendable {
                 .usage, field: "patterns", value: "\(patterns.count)", rule: "there must be one for each of \(shape.queryHeads) query heads"
             )
         }
-        var offsets = [0]
-        for (head, pattern) in patterns.enumerated() {
-            try pattern.validate(shape, head: head)
-            var columns = 0
-            if case .windowColumns(let stripes) = pattern { columns = stripes.columns.count }
-            offsets.append(offsets.last! + columns)
-        }
+        for (head, pattern) in patterns.enumerated() { try pattern.validate(shape, head: head) }
+        let parts = patterns.map(\.parts)
         self.shape = shape
         self.patterns = patterns
-        columnOffsets = offsets
-        keptPairs = patterns.map { $0.keptPairs(shape) }
-        blocks = patterns.indices
-            .flatMap { Self.rowBlocks(head: $0, pattern: patterns[$0], shape: shape, size: laneBlocks * KernelTable.lanes) }
+        self.parts = parts
+        keptPairs = parts.map { $0.keptPairs(shape) }
+        blocks = parts.indices
+            .flatMap { Self.rowBlocks(head: $0, parts: parts[$0], shape: shape, laneBlocks: laneBlocks) }
             .sorted { ($1.cost, $0.head, $0.firstRow) < ($0.cost, $1.head, $1.firstRow) }
+        let tiled = Set(blocks.filter { !$0.isDoneByRows && !$0.isDense }.map(\.head))
+        (columnOffsets, gathers, gatheredColumns) = Self.gathers(parts, of: tiled, shape: shape)
     }
 
     /// Kept pairs of all heads over their causal pairs.
@@ -67,35 +76,81 @@ public struct AttentionPlan: Sendable {
         Double(keptPairs.reduce(0, +)) / (Double(shape.causalPairs) * Double(shape.queryHeads))
     }
 
-    /// Blocks never mix sparse and dense rows.
-    private static func rowBlocks(head: Int, pattern: SparsePattern, shape: AttentionShape, size: Int) -> [RowBlock] {
-        switch pattern {
-        case .dense:
-            return split(0..<shape.queryCount, size).map { rows in
-                denseBlock(head: head, rows: rows, shape: shape)
-            }
-        case .windowColumns(let stripes):
-            let firstDense = max(0, min(shape.queryCount, shape.queryCount - stripes.denseLastRows))
-            let sparse = split(0..<firstDense, size).map { rows in
-                let first = shape.firstPosition + rows.lowerBound
-                let last = shape.firstPosition + rows.upperBound - 1
-                let columns = stripes.columnCount(below: last - stripes.window + 1)
-                let keys = last + 1 - max(0, first - stripes.window + 1) + columns
-                return RowBlock(
-                    head: head, firstRow: rows.lowerBound, rows: rows.count, window: stripes.window, columns: columns, cost: keys)
-            }
-            return sparse + split(firstDense..<shape.queryCount, size).map { denseBlock(head: head, rows: $0, shape: shape) }
-        case .columnsSlashes, .blocks, .union: preconditionFailure("the kernel runs dense and window-columns patterns only")
+    /// Sparse and dense rows never mix in a block. With key blocks in the pattern, all rows of a row block stand in one query
+    /// block of the mask.
+    private static func rowBlocks(head: Int, parts: PatternParts, shape: AttentionShape, laneBlocks: Int) -> [RowBlock] {
+        let size = laneBlocks * KernelTable.lanes
+        let denseRows = parts.isDense ? shape.queryCount : min(shape.queryCount, parts.denseLastRows)
+        let firstDense = shape.queryCount - denseRows
+        let sparse =
+            parts.hasBlocks
+            ? aligned(0..<firstDense, firstPosition: shape.firstPosition, size: min(size, BlockMask.blockSize))
+            : split(0..<firstDense, size)
+        return sparse.map { rows in
+            RowBlock(
+                head: head, firstRow: rows.lowerBound, rows: rows.count, isDense: false,
+                cost: keysTouched(parts, positions: shape.firstPosition + rows.lowerBound..<shape.firstPosition + rows.upperBound))
         }
+            + split(firstDense..<shape.queryCount, size).map { rows in
+                RowBlock(
+                    head: head, firstRow: rows.lowerBound, rows: rows.count, isDense: true, cost: shape.firstPosition + rows.upperBound)
+            }
     }
 
-    private static func denseBlock(head: Int, rows: Range<Int>, shape: AttentionShape) -> RowBlock {
-        RowBlock(
-            head: head, firstRow: rows.lowerBound, rows: rows.count, window: shape.keyCount, columns: 0,
-            cost: shape.firstPosition + rows.upperBound)
+    private static func keysTouched(_ parts: PatternParts, positions: Range<Int>) -> Int {
+        let windowStart = max(0, positions.lowerBound - parts.window + 1)
+        var keys = positions.upperBound - windowStart + parts.columns.count(below: positions.upperBound - parts.window)
+        if parts.hasBlocks {
+            keys += BlockMask.blockSize * parts.keyBlocks(queryBlock: positions.lowerBound / BlockMask.blockSize).count
+        }
+        return keys
     }
 
     private static func split(_ rows: Range<Int>, _ size: Int) -> [Range<Int>] {
         stride(from: rows.lowerBound, to: rows.upperBound, by: size).map { $0..<min($0 + size, rows.upperBound) }
+    }
+
+    /// Cuts where positions are multiples of `size`, a divisor of the mask's block size.
+    private static func aligned(_ rows: Range<Int>, firstPosition: Int, size: Int) -> [Range<Int>] {
+        var result: [Range<Int>] = []
+        var row = rows.lowerBound
+        while row < rows.upperBound {
+            let end = min(rows.upperBound, row + size - (firstPosition + row) % size)
+            result.append(row..<end)
+            row = end
+        }
+        return result
+    }
+
+    /// Heads of one key-value head with equal columns share a copy.
+    private static func gathers(
+        _ parts: [PatternParts], of heads: Set<Int>, shape: AttentionShape
+    ) -> (offsets: [Int], gathers: [Gather], total: Int) {
+        struct Source: Hashable {
+            let keyValueHead: Int
+            let columns: [Int32]
+        }
+        let chunk = 256
+        var known: [Source: Int] = [:]
+        var offsets: [Int] = []
+        var gathers: [Gather] = []
+        var total = 0
+        for (head, part) in parts.enumerated() {
+            guard heads.contains(head), !part.columns.isEmpty else {
+                offsets.append(0)
+                continue
+            }
+            let source = Source(keyValueHead: shape.keyValueHead(of: head), columns: part.columns)
+            if let offset = known[source] {
+                offsets.append(offset)
+                continue
+            }
+            known[source] = total
+            offsets.append(total)
+            let count = part.columns.count
+            gathers += stride(from: 0, to: count, by: chunk).map { Gather(head: head, columns: $0..<min($0 + chunk, count)) }
+            total += (count + 1) / 2 * 2
+        }
+        return (offsets, gathers, total)
     }
 }

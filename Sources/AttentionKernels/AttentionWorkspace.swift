@@ -1,36 +1,43 @@
 import AttentionCore
 
-/// Memory that `AttentionKernel.run` works in. Grows on `prepare`; one run at a time.
+/// Memory that a kernel works in. Grows as needed; one run at a time.
 ///
-/// Size: O(threads · (lanes · dimension + tile + keys) + gathered columns · dimension) floats; never keys × keys.
+/// Size in 32-bit elements: O(threads · (lanes · d + tile + keys) + gathered columns · d), half of the operands' in BF16; never
+/// keys × keys. Selection adds its own (see `SampledScores`).
 public final class AttentionWorkspace: @unchecked Sendable {
     private(set) var scratch: AlignedBuffer<Float>
     private(set) var laneBounds: AlignedBuffer<UInt8>
     private(set) var gatheredKeys: AlignedBuffer<Float>
     private(set) var gatheredValues: AlignedBuffer<Float>
-    private var layout = BlockScratch.Layout(dimension: 1, keys: 1)
+    private(set) var strips: AlignedBuffer<Float>
+    private var layout = BlockScratch.Layout(dimension: 1, keys: 1, precision: .fp32)
 
     public init() {
         scratch = AlignedBuffer(count: 0)
         laneBounds = AlignedBuffer(count: 0)
         gatheredKeys = AlignedBuffer(count: 0)
         gatheredValues = AlignedBuffer(count: 0)
+        strips = AlignedBuffer(count: 0)
     }
 
     /// Makes room for a run of `plan` on `threads` workers. Keeps what is already large enough.
-    func prepare(for plan: AttentionPlan, threads: Int) {
-        prepareScratch(dimension: plan.shape.headDimension, keys: plan.shape.keyCount, threads: threads)
-        let floats = plan.columnOffsets.last! * plan.shape.headDimension
-        if gatheredKeys.count < floats {
-            gatheredKeys = AlignedBuffer(count: floats)
-            gatheredValues = AlignedBuffer(count: floats)
-        }
+    func prepare(for plan: AttentionPlan, precision: Precision, threads: Int) {
+        let dimension = plan.shape.headDimension
+        prepareScratch(dimension: dimension, keys: plan.shape.keyCount, precision: precision, threads: threads)
+        let keys = plan.gatheredColumns * precision.steps(dimension)
+        let values = precision.steps(plan.gatheredColumns) * dimension
+        if gatheredKeys.count < keys { gatheredKeys = AlignedBuffer(count: keys) }
+        if gatheredValues.count < values { gatheredValues = AlignedBuffer(count: values) }
     }
 
-    func prepareScratch(dimension: Int, keys: Int, threads: Int) {
-        layout = BlockScratch.Layout(dimension: dimension, keys: keys)
+    func prepareScratch(dimension: Int, keys: Int, precision: Precision, threads: Int) {
+        layout = BlockScratch.Layout(dimension: dimension, keys: keys, precision: precision)
         if scratch.count < layout.floats * threads { scratch = AlignedBuffer(count: layout.floats * threads) }
         if laneBounds.count < layout.bytes * threads { laneBounds = AlignedBuffer(count: layout.bytes * threads) }
+    }
+
+    func prepareStrips(count: Int) {
+        if strips.count < count { strips = AlignedBuffer(count: count) }
     }
 
     func blockScratch(worker: Int) -> BlockScratch {
@@ -38,30 +45,36 @@ public final class AttentionWorkspace: @unchecked Sendable {
     }
 }
 
-/// One worker's slice of the workspace, cut into the arrays a row block needs.
+/// One worker's slice of the workspace, cut into the arrays a row block needs. Elements are those of `CAttentionKernels.h`.
 struct BlockScratch {
     struct Layout {
         let dimension: Int
         let keys: Int
+        let precision: Precision
+
         var floats: Int {
             let lanes = KernelTable.lanes
             let blocks = AttentionPlan.mostLaneBlocks
-            let used = (2 * blocks + 1) * lanes * dimension + lanes * KernelTable.tileKeys + (2 * blocks + 1) * lanes + keys
-            return (used + 15) / 16 * 16
+            let used = (2 * blocks + 1) * lanes * dimension + lanes * KernelTable.tileKeys + 2 * KernelTable.tileKeys * dimension
+            return (used + (2 * blocks + 2) * lanes + keys + 15) / 16 * 16
         }
         var bytes: Int { 2 * KernelTable.tileKeys }
     }
 
-    /// [lane block][dimension][lane], scaled queries.
+    /// [lane block][step][lane], scaled queries.
     let queries: UnsafeMutablePointer<Float>
     /// [lane][dimension], rows gathered before packing.
     let rows: UnsafeMutablePointer<Float>
     /// [lane block][dimension][lane], the output accumulator.
     let output: UnsafeMutablePointer<Float>
-    /// [key of tile][lane].
-    let scores: UnsafeMutablePointer<Float>
-    /// [lane block][lane] each, `rescale` [lane].
-    let maximum, sum, rescale: UnsafeMutablePointer<Float>
+    /// [step][lane], the probabilities of a tile.
+    let probabilities: UnsafeMutablePointer<Float>
+    /// A tile of keys [key][step] and values [step][dimension], packed.
+    let tileKeys, tileValues: UnsafeMutablePointer<Float>
+    /// [lane block][lane] each.
+    let shift, sum: UnsafeMutablePointer<Float>
+    /// [lane] each.
+    let added, weights: UnsafeMutablePointer<Float>
     /// [key], for single rows.
     let rowScores: UnsafeMutablePointer<Float>
     /// [key of tile] each: a key is kept by lanes `first ..< end`.
@@ -78,19 +91,24 @@ struct BlockScratch {
         queries = take(blocks * lanes * layout.dimension)
         rows = take(lanes * layout.dimension)
         output = take(blocks * lanes * layout.dimension)
-        scores = take(lanes * KernelTable.tileKeys)
-        maximum = take(blocks * lanes)
+        probabilities = take(lanes * KernelTable.tileKeys)
+        tileKeys = take(KernelTable.tileKeys * layout.dimension)
+        tileValues = take(KernelTable.tileKeys * layout.dimension)
+        shift = take(blocks * lanes)
         sum = take(blocks * lanes)
-        rescale = take(lanes)
+        added = take(lanes)
+        weights = take(lanes)
         rowScores = take(layout.keys)
         firstLane = bytes
         endLane = bytes + KernelTable.tileKeys
     }
 
-    /// Ready for new rows: nothing seen yet.
-    func reset(dimension: Int, laneBlocks: Int = 1) {
-        maximum.update(repeating: -.infinity, count: laneBlocks * KernelTable.lanes)
-        sum.update(repeating: 0, count: laneBlocks * KernelTable.lanes)
-        output.update(repeating: 0, count: laneBlocks * KernelTable.lanes * dimension)
+    /// Ready for `rows` new rows: nothing seen yet. Lanes without a row hold queries of zeros and a settled shift.
+    func reset(dimension: Int, rows: Int) {
+        let lanes = (rows + KernelTable.lanes - 1) / KernelTable.lanes * KernelTable.lanes
+        shift.update(repeating: -.infinity, count: rows)
+        (shift + rows).update(repeating: 0, count: lanes - rows)
+        sum.update(repeating: 0, count: lanes)
+        output.update(repeating: 0, count: lanes * dimension)
     }
 }

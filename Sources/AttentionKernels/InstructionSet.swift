@@ -4,6 +4,8 @@ import CAttentionKernels
 /// The SIMD instruction set the kernels run on.
 public enum InstructionSet: String, CaseIterable, Sendable, Codable {
     case scalar, avx2, avx512
+    /// AVX-512 with BF16 products in hardware; FP32 as `avx512`.
+    case avx512bf16
 
     /// The fastest set this machine and this build have.
     public static let best: InstructionSet = allCases.last { $0.isAvailable } ?? .scalar
@@ -24,13 +26,34 @@ public enum InstructionSet: String, CaseIterable, Sendable, Codable {
         case .scalar: SA_SCALAR
         case .avx2: SA_AVX2
         case .avx512: SA_AVX512
+        case .avx512bf16: SA_AVX512BF16
         }
     }
+}
+
+/// The number format of the operands of matrix products; every sum is FP32 in both.
+public enum Precision: String, CaseIterable, Sendable, Codable {
+    /// Operands as they are.
+    case fp32
+    /// Operands rounded to BF16 (8 bits of mantissa, relative error up to 2⁻⁹) as they are packed. Runs everywhere, and fast
+    /// where the instruction set has BF16 products.
+    case bf16
+
+    /// 32-bit elements that `count` neighbours of a product's inner axis fill.
+    func steps(_ count: Int) -> Int { self == .bf16 ? (count + 1) / 2 : count }
 }
 
 /// The microkernels of one instruction set (function pointers; see `CAttentionKernels.h` for each contract).
 package struct KernelTable: @unchecked Sendable {
     package let functions: SAKernelTable
+
+    /// The kernels whose operands have the given precision.
+    package func tiles(_ precision: Precision) -> SATileKernelTable {
+        switch precision {
+        case .fp32: functions.fp32
+        case .bf16: functions.bf16
+        }
+    }
 
     /// Query rows a block holds, one a SIMD lane.
     package static let lanes = Int(SA_LANES)

@@ -1,15 +1,10 @@
 import AttentionCore
 import CAttentionKernels
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 /// Exact softmax of chosen query rows over all their causal keys: stage 1 of SampleAttention, and the measuring
-/// instrument of profiles. Never stores more than a tile (column mass) or one row block (probability rows).
+/// instrument of profiles. Each score is computed once; what outlives a block of `lanesPerBlock` rows is its sums.
 ///
+/// Memory: a strip of `lanesPerBlock` × keys probabilities for each thread (2 bytes each in BF16, 4 in FP32), and the sums.
 /// Source: SampleAttention (arXiv 2406.15486), query-guided attention sampling.
 public struct SampledScores: Sendable {
     let kernel: AttentionKernel
@@ -22,160 +17,119 @@ public struct SampledScores: Sendable {
         case all
         /// Only from rows that do not already see the column in their window of this many positions.
         case outsideWindow(Int)
-    }
 
-    /// The mass each key receives from the sampled rows: `mass_j = Σ_{i ∈ rows} P_ij`, P = softmax over all causal keys.
-    /// The total over all keys, window included, is `rows.count`.
-    ///
-    /// Shapes: query and key hold one head each; `rows` are query indices, ascending. Returns [keyCount] floats.
-    /// Complexity: 4 · rows · keys · d operations (scores twice), O(keyCount) memory. Runs on the calling thread with
-    /// `worker`'s scratch; the workspace must have been prepared with `prepare`.
-    func columnMass(
-        query: HeadTensor, key: HeadTensor, rows: ArraySlice<Int>, rule: MassRule, into mass: UnsafeMutablePointer<Float>,
-        scratch: BlockScratch
-    ) {
-        let lanes = KernelTable.lanes
-        for start in stride(from: rows.startIndex, to: rows.endIndex, by: lanes) {
-            let block = SampledBlock(
-                kernels: kernel.functions, query: query, key: key, rows: rows[start..<min(start + lanes, rows.endIndex)],
-                scratch: scratch)
-            block.pack()
-            block.logSums()
-            block.addColumnMass(rule: rule, into: mass)
+        /// A key counts in rows this far after it.
+        var lag: Int {
+            switch self {
+            case .all: 0
+            case .outsideWindow(let window): window
+            }
         }
     }
 
-    /// Column masses of many heads at once, in parallel: the result for entry e is `results[e]`.
+    /// Rows of one block of `probabilities`.
+    public static var lanesPerBlock: Int { KernelTable.lanes }
+
+    /// The mass each key receives from sampled rows: `mass_j = Σ_{i ∈ rows} P_ij`, P = softmax over all causal keys; of many
+    /// heads at once, in parallel: the result for entry e is `results[e]`. The total over all keys, window included, is
+    /// `rows.count`. The same whatever the number of threads.
     ///
-    /// Shapes: query [queryHeads][queryCount][d], key [keyValueHeads][keyCount][d].
+    /// Shapes: query [queryHeads][queryCount][d], key [keyValueHeads][keyCount][d]; `rows` are query indices, ascending. Each
+    /// result is [keyCount].
+    /// Complexity: 2 · rows · keys · d operations a head.
     public func columnMasses(
         query: HeadTensor, key: HeadTensor, shape: AttentionShape, requests: [(head: Int, rows: [Int], rule: MassRule)],
         workspace: AttentionWorkspace
     ) -> [[Float]] {
-        workspace.prepareScratch(dimension: shape.headDimension, keys: shape.keyCount, threads: kernel.pool.threads)
-        let masses = AlignedBuffer<Float>(count: requests.count * shape.keyCount)
-        let base = SendablePointer(masses.base)
-        kernel.pool.run(requests.count) { worker, index in
-            let request = requests[index]
-            columnMass(
-                query: query.head(request.head), key: key.head(shape.keyValueHead(of: request.head)), rows: request.rows[...],
-                rule: request.rule, into: base.pointer! + index * shape.keyCount, scratch: workspace.blockScratch(worker: worker))
+        let keys = shape.keyCount
+        return sums(
+            query: query, key: key, shape: shape, requests: requests.map { ($0.head, $0.rows) }, width: keys, workspace: workspace
+        ) { block, index, strip, sums in
+            block.scoreAll(into: strip)
+            block.addColumnMass(strip: strip, lag: requests[index].rule.lag, into: sums)
         }
-        return requests.indices.map { Array(masses.elements[$0 * shape.keyCount..<($0 + 1) * shape.keyCount]) }
     }
 
-    /// Probabilities of up to `lanesPerBlock` rows over all their causal keys, for measurements.
+    /// The mass that 128-token blocks of keys, and diagonals of such blocks, receive from sampled rows.
+    public struct BlockMasses: Sendable, Hashable {
+        /// [key block]: Σ over sampled rows i and keys j of the block of P_ij.
+        public let columns: [Float]
+        /// [offset o]: the same over the pairs with ⌊i / 128⌋ − ⌊j / 128⌋ = o, i counted in positions.
+        public let slashes: [Float]
+    }
+
+    /// Sums of sampled rows' probabilities by key block and by block diagonal, from one pass over the scores.
+    ///
+    /// Shapes: as `columnMasses`. Complexity: 2 · rows · keys · d operations a head.
+    /// Source: SampleAttention (MLSys 2025), column and slash reduction of the sampled rows.
+    public func blockMasses(
+        query: HeadTensor, key: HeadTensor, shape: AttentionShape, requests: [(head: Int, rows: [Int])], workspace: AttentionWorkspace
+    ) -> [BlockMasses] {
+        let blocks = (shape.keyCount + KernelTable.tileKeys - 1) / KernelTable.tileKeys
+        return sums(query: query, key: key, shape: shape, requests: requests, width: 2 * blocks, workspace: workspace) {
+            block, _, strip, sums in
+            block.scoreAll(into: strip)
+            block.addBlockMass(strip: strip, columns: sums, slashes: sums + blocks)
+        }.map { BlockMasses(columns: Array($0[..<blocks]), slashes: Array($0[blocks...])) }
+    }
+
+    /// Runs `body` on every block of sampled rows, and adds up what it leaves in its `width` sums.
+    ///
+    /// A request's blocks are dealt to at most `slots` tasks, each with sums of its own that are added in order: long heads
+    /// leave no thread idle, and the result does not depend on which thread did what.
+    private func sums(
+        query: HeadTensor, key: HeadTensor, shape: AttentionShape, requests: [(head: Int, rows: [Int])], width: Int,
+        workspace: AttentionWorkspace,
+        body: @Sendable (_ block: SampledBlock, _ request: Int, _ strip: SampledStrip, _ sums: UnsafeMutablePointer<Float>) -> Void
+    ) -> [[Float]] {
+        let slots = 4
+        let lanes = KernelTable.lanes
+        let pool = kernel.pool
+        let layout = SampledStrip.Layout(keys: shape.keyCount, precision: kernel.precision)
+        workspace.prepareScratch(
+            dimension: shape.headDimension, keys: shape.keyCount, precision: kernel.precision, threads: pool.threads)
+        workspace.prepareStrips(count: layout.floats * pool.threads)
+        let all = AlignedBuffer<Float>(count: requests.count * slots * width)
+        let base = SendablePointer(all.base)
+        pool.run(requests.count * slots) { worker, task in
+            let (index, slot) = task.quotientAndRemainder(dividingBy: slots)
+            let (head, rows) = requests[index]
+            let strip = SampledStrip(layout: layout, base: workspace.strips.base + worker * layout.floats)
+            for start in stride(from: slot * lanes, to: rows.count, by: slots * lanes) {
+                let block = SampledBlock(
+                    kernel: kernel, query: query.head(head), key: key.head(shape.keyValueHead(of: head)),
+                    rows: rows[start..<min(start + lanes, rows.count)], precision: kernel.precision,
+                    scratch: workspace.blockScratch(worker: worker))
+                body(block, index, strip, base.pointer! + task * width)
+            }
+        }
+        return requests.indices.map { index in
+            [Float](unsafeUninitializedCapacity: width) { result, count in
+                result.initialize(repeating: 0)
+                for slot in 0..<slots {
+                    let own = all.base + (index * slots + slot) * width
+                    for i in 0..<width { result[i] += own[i] }
+                }
+                count = width
+            }
+        }
+    }
+
+    /// Probabilities of up to `lanesPerBlock` rows over all their causal keys, in FP32 whatever the kernel's precision: for
+    /// measurements.
     ///
     /// Shapes: `into` [keys][lanesPerBlock], where keys = the last row's position + 1; keys after a row's position are 0.
     public func probabilities(
         query: HeadTensor, key: HeadTensor, rows: ArraySlice<Int>, into probabilities: UnsafeMutablePointer<Float>,
         worker: Int, workspace: AttentionWorkspace
     ) {
-        let block = SampledBlock(
-            kernels: kernel.functions, query: query, key: key, rows: rows, scratch: workspace.blockScratch(worker: worker))
-        block.pack()
-        block.storeProbabilities(into: probabilities)
+        SampledBlock(
+            kernel: kernel, query: query, key: key, rows: rows, precision: .fp32, scratch: workspace.blockScratch(worker: worker)
+        ).storeProbabilities(into: probabilities)
     }
-
-    /// Rows of one block of `probabilities`.
-    public static var lanesPerBlock: Int { KernelTable.lanes }
 
     /// Makes room for `probabilities` on every worker of the kernel's pool.
     public func prepare(_ workspace: AttentionWorkspace, dimension: Int, keys: Int) {
-        workspace.prepareScratch(dimension: dimension, keys: keys, threads: kernel.pool.threads)
-    }
-}
-
-/// Up to one lane block of sampled rows of one head.
-private struct SampledBlock {
-    let kernels: SAKernelTable
-    let query, key: HeadTensor
-    let rows: ArraySlice<Int>
-    let scratch: BlockScratch
-
-    private var dimension: Int { query.dimension }
-    /// Position of lane 0's row; queries are the last positions of the keys.
-    private func position(_ lane: Int) -> Int { key.tokens - query.tokens + rows[rows.startIndex + lane] }
-    private var keyEnd: Int { position(rows.count - 1) + 1 }
-
-    func pack() {
-        for (lane, row) in rows.enumerated() {
-            (scratch.rows + lane * dimension).update(from: query.row(head: 0, token: row), count: dimension)
-        }
-        kernels.pack_queries(
-            scratch.rows, dimension, Int32(rows.count), Int32(dimension), AttentionKernel.scoreScale(dimension), scratch.queries)
-    }
-
-    /// The first lane whose position is at least `position`; positions ascend with lanes.
-    private func firstLane(atLeast position: Int) -> Int {
-        var lane = 0
-        while lane < rows.count && self.position(lane) < position { lane += 1 }
-        return lane < rows.count ? lane : KernelTable.lanes
-    }
-
-    /// Fills the lane bounds of a tile; false when every key is kept by every lane.
-    private func bound(_ tile: Range<Int>, lag: Int) -> Bool {
-        guard tile.upperBound - 1 + lag > position(0) else { return false }
-        for index in 0..<tile.count {
-            scratch.firstLane[index] = UInt8(firstLane(atLeast: tile.lowerBound + index + lag))
-            scratch.endLane[index] = UInt8(rows.count)
-        }
-        return true
-    }
-
-    private func forEachTile(to end: Int, _ body: (Range<Int>) -> Void) {
-        for start in stride(from: 0, to: end, by: KernelTable.tileKeys) { body(start..<min(start + KernelTable.tileKeys, end)) }
-    }
-
-    private func computeScores(_ tile: Range<Int>, into scores: UnsafeMutablePointer<Float>) {
-        kernels.scores(
-            scratch.queries, Int32(dimension), key.row(head: 0, token: tile.lowerBound), key.tokenStride, Int32(tile.count), scores)
-    }
-
-    /// Leaves log2 Σ 2^score of each lane in `scratch.maximum`.
-    func logSums() {
-        scratch.reset(dimension: 0)
-        forEachTile(to: keyEnd) { tile in
-            let masked = bound(tile, lag: 0)
-            computeScores(tile, into: scratch.scores)
-            kernels.softmax_tile(
-                scratch.scores, Int32(tile.count), masked ? scratch.firstLane : nil, masked ? scratch.endLane : nil, scratch.maximum,
-                scratch.sum, scratch.rescale)
-        }
-        finishLogSums()
-    }
-
-    private func finishLogSums() {
-        for lane in 0..<KernelTable.lanes {
-            // Lanes without a row must add nothing: 2^(score − ∞) = 0.
-            scratch.maximum[lane] = lane < rows.count ? scratch.maximum[lane] + log2f(scratch.sum[lane]) : .infinity
-        }
-    }
-
-    func addColumnMass(rule: SampledScores.MassRule, into mass: UnsafeMutablePointer<Float>) {
-        let lag =
-            switch rule {
-            case .all: 0
-            case .outsideWindow(let window): window
-            }
-        forEachTile(to: max(0, keyEnd - lag)) { tile in
-            let masked = bound(tile, lag: lag)
-            computeScores(tile, into: scratch.scores)
-            kernels.probabilities(
-                scratch.scores, Int32(tile.count), masked ? scratch.firstLane : nil, masked ? scratch.endLane : nil, scratch.maximum)
-            kernels.sum_lanes(scratch.scores, Int32(tile.count), mass + tile.lowerBound)
-        }
-    }
-
-    func storeProbabilities(into probabilities: UnsafeMutablePointer<Float>) {
-        let lanes = KernelTable.lanes
-        logSums()
-        forEachTile(to: keyEnd) { tile in
-            let masked = bound(tile, lag: 0)
-            let target = probabilities + tile.lowerBound * lanes
-            computeScores(tile, into: target)
-            kernels.probabilities(
-                target, Int32(tile.count), masked ? scratch.firstLane : nil, masked ? scratch.endLane : nil, scratch.maximum)
-        }
+        workspace.prepareScratch(dimension: dimension, keys: keys, precision: .fp32, threads: kernel.pool.threads)
     }
 }

@@ -2,8 +2,12 @@
 
 extern const SAKernelTable sa_kernel_table__scalar;
 #if defined(__x86_64__)
-extern const SAKernelTable sa_kernel_table__avx2;
-extern const SAKernelTable sa_kernel_table__avx512;
+extern const SAKernelTable sa_kernel_table__avx2, sa_kernel_table__avx512, sa_kernel_table__avx512bf16;
+
+static int has_avx512(void) {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl");
+}
 #endif
 
 const SAKernelTable *sa_kernels(SAInstructionSet instruction_set) {
@@ -14,10 +18,9 @@ const SAKernelTable *sa_kernels(SAInstructionSet instruction_set) {
         case SA_AVX2:
             return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &sa_kernel_table__avx2 : NULL;
         case SA_AVX512:
-            return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
-                       ? &sa_kernel_table__avx512
-                       : NULL;
+            return has_avx512() ? &sa_kernel_table__avx512 : NULL;
+        case SA_AVX512BF16:
+            return has_avx512() && __builtin_cpu_supports("avx512bf16") ? &sa_kernel_table__avx512bf16 : NULL;
 #endif
         default:
             return NULL;

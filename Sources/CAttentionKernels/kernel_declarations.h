@@ -1,13 +1,27 @@
-/* Declares sa_<name>__<SA_SUFFIX> for every kernel in the list. Include after defining SA_SUFFIX. */
+/* Declares every kernel of the lists for SA_SUFFIX: sa_<name>__<suffix>, and sa_<name>_<precision>__<suffix> for tile
+ * kernels. Include after defining SA_SUFFIX. */
 #include "CAttentionKernels.h"
 
 #define SA_JOIN_(name, suffix) sa_##name##__##suffix
 #define SA_JOIN(name, suffix) SA_JOIN_(name, suffix)
 #define SA_NAME(name) SA_JOIN(name, SA_SUFFIX)
+#define SA_TILE_JOIN_(name, precision) name##_##precision
+#define SA_TILE_JOIN(name, precision) SA_TILE_JOIN_(name, precision)
+#define SA_FP32_NAME(name) SA_NAME(SA_TILE_JOIN(name, fp32))
+#define SA_BF16_NAME(name) SA_NAME(SA_TILE_JOIN(name, bf16))
 
 #define SA_DECLARE(name, result, parameters) static result SA_NAME(name) parameters;
+#define SA_DECLARE_TILE(name, result, parameters)                                                                          \
+    static result SA_FP32_NAME(name) parameters;                                                                           \
+    static result SA_BF16_NAME(name) parameters;
 SA_KERNEL_LIST(SA_DECLARE)
+SA_TILE_KERNEL_LIST(SA_DECLARE_TILE)
 #undef SA_DECLARE
+#undef SA_DECLARE_TILE
 
 #define SA_ENTRY(name, result, parameters) .name = SA_NAME(name),
-#define SA_DEFINE_TABLE(symbol) const SAKernelTable symbol = {SA_KERNEL_LIST(SA_ENTRY)};
+#define SA_FP32_ENTRY(name, result, parameters) .name = SA_FP32_NAME(name),
+#define SA_BF16_ENTRY(name, result, parameters) .name = SA_BF16_NAME(name),
+#define SA_DEFINE_TABLE(symbol)                                                                                            \
+    const SAKernelTable symbol = {                                                                                         \
+        SA_KERNEL_LIST(SA_ENTRY).fp32 = {SA_TILE_KERNEL_LIST(SA_FP32_ENTRY)}, .bf16 = {SA_TILE_KERNEL_LIST(SA_BF16_ENTRY)}};

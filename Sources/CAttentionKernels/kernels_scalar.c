@@ -1,5 +1,6 @@
 /* The readable reference: one loop an operation, no tricks. Every other instruction set is checked against it. */
 #include <math.h>
+#include <string.h>
 
 #define SA_SUFFIX scalar
 #include "kernel_declarations.h"
@@ -8,10 +9,17 @@ static inline int kept(const uint8_t *first, const uint8_t *end, int key, int la
     return first == NULL || (lane >= first[key] && lane < end[key]);
 }
 
-static void sa_pack_queries__scalar(const float *q, ptrdiff_t q_stride, int rows, int dimension, float scale, float *qt) {
-    for (int t = 0; t < dimension; t++)
-        for (int lane = 0; lane < SA_LANES; lane++) qt[t * SA_LANES + lane] = lane < rows ? q[lane * q_stride + t] * scale : 0;
-}
+#define SA_PAIRS 0
+#define SA_TILE_NAME(name) SA_FP32_NAME(name)
+#include "tile_kernels_scalar.h"
+#undef SA_PAIRS
+#undef SA_TILE_NAME
+
+#define SA_PAIRS 1
+#define SA_TILE_NAME(name) SA_BF16_NAME(name)
+#include "tile_kernels_scalar.h"
+#undef SA_PAIRS
+#undef SA_TILE_NAME
 
 static void sa_scores__scalar(const float *qt, int dimension, const float *k, ptrdiff_t k_stride, int keys, float *s) {
     for (int key = 0; key < keys; key++)
@@ -19,36 +27,6 @@ static void sa_scores__scalar(const float *qt, int dimension, const float *k, pt
             float sum = 0;
             for (int t = 0; t < dimension; t++) sum += k[key * k_stride + t] * qt[t * SA_LANES + lane];
             s[key * SA_LANES + lane] = sum;
-        }
-}
-
-static void sa_softmax_tile__scalar(
-    float *s, int keys, const uint8_t *first, const uint8_t *end, float *maximum, float *sum, float *rescale) {
-    for (int lane = 0; lane < SA_LANES; lane++) {
-        float highest = maximum[lane];
-        for (int key = 0; key < keys; key++)
-            if (kept(first, end, key, lane) && s[key * SA_LANES + lane] > highest) highest = s[key * SA_LANES + lane];
-        /* A lane that has seen no key yet keeps maximum -inf; 0 stands in so that no inf - inf appears. */
-        float shift = highest == -INFINITY ? 0 : highest;
-        rescale[lane] = exp2f(maximum[lane] - shift);
-        float added = 0;
-        for (int key = 0; key < keys; key++) {
-            float p = kept(first, end, key, lane) ? exp2f(s[key * SA_LANES + lane] - shift) : 0;
-            s[key * SA_LANES + lane] = p;
-            added += p;
-        }
-        sum[lane] = sum[lane] * rescale[lane] + added;
-        maximum[lane] = highest;
-    }
-}
-
-static void sa_accumulate__scalar(
-    const float *p, int keys, const float *v, ptrdiff_t v_stride, int dimension, const float *rescale, float *ot) {
-    for (int t = 0; t < dimension; t++)
-        for (int lane = 0; lane < SA_LANES; lane++) {
-            float sum = ot[t * SA_LANES + lane] * rescale[lane];
-            for (int key = 0; key < keys; key++) sum += v[key * v_stride + t] * p[key * SA_LANES + lane];
-            ot[t * SA_LANES + lane] = sum;
         }
 }
 
@@ -65,11 +43,6 @@ static void sa_probabilities__scalar(
             float *x = &s[key * SA_LANES + lane];
             *x = kept(first, end, key, lane) ? exp2f(*x - log_sum[lane]) : 0;
         }
-}
-
-static void sa_sum_lanes__scalar(const float *p, int keys, float *mass) {
-    for (int key = 0; key < keys; key++)
-        for (int lane = 0; lane < SA_LANES; lane++) mass[key] += p[key * SA_LANES + lane];
 }
 
 static float sa_row_scores__scalar(
@@ -116,6 +89,12 @@ static void sa_rotate_halves__scalar(float *x, const float *cosine, const float 
 
 static void sa_swiglu__scalar(float *gate, const float *up, int count) {
     for (int i = 0; i < count; i++) gate[i] = gate[i] / (1 + expf(-gate[i])) * up[i];
+}
+
+static float sa_read_sum__scalar(const float *x, ptrdiff_t count) {
+    float sum = 0;
+    for (ptrdiff_t i = 0; i < count; i++) sum += x[i];
+    return sum;
 }
 
 SA_DEFINE_TABLE(sa_kernel_table__scalar)

@@ -1,167 +1,49 @@
-/* The kernels over vectors of SA_VECTOR_BYTES, written with compiler vector types: one source for every width.
- * Include after kernel_declarations.h with SA_VECTOR_BYTES, SA_PANEL_VECTORS and SA_PANEL_ROWS defined. */
-#include <string.h>
+/* Every kernel for one vector width. Include with SA_SUFFIX, SA_VECTOR_BYTES, SA_PANEL_VECTORS and SA_PANEL_ROWS defined,
+ * and SA_HAS_BF16_PRODUCTS where the instruction set has vdpbf16ps. */
+#ifndef SA_HAS_BF16_PRODUCTS
+#define SA_HAS_BF16_PRODUCTS 0
+#endif
+#include "kernel_declarations.h"
+#include "vectors.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#define WIDTH ((int)(SA_VECTOR_BYTES / sizeof(float)))
-#define LANE_VECTORS (SA_LANES / WIDTH)
-#define PANEL_LANES (SA_PANEL_VECTORS * WIDTH)
+#define SA_PAIRS 0
+#define SA_TILE_NAME(name) SA_FP32_NAME(name)
+#include "tile_kernels.h"
+#undef SA_PAIRS
+#undef SA_TILE_NAME
 
-typedef float vfloat __attribute__((vector_size(SA_VECTOR_BYTES)));
-typedef int32_t vint __attribute__((vector_size(SA_VECTOR_BYTES)));
+#define SA_PAIRS 1
+#define SA_TILE_NAME(name) SA_BF16_NAME(name)
+#include "tile_kernels.h"
+#undef SA_PAIRS
+#undef SA_TILE_NAME
 
-INLINE vfloat load(const float *x) {
-    vfloat v;
-    memcpy(&v, x, sizeof v);
-    return v;
-}
-
-INLINE void store(float *x, vfloat v) { memcpy(x, &v, sizeof v); }
-
-INLINE vfloat splat(float x) { return (vfloat){} + x; }
-
-INLINE vfloat larger(vfloat a, vfloat b) { return __builtin_elementwise_max(a, b); }
-
-INLINE vfloat choose(vint mask, vfloat yes, vfloat no) { return (vfloat)((mask & (vint)yes) | (~mask & (vint)no)); }
-
-INLINE float horizontal_sum(vfloat v) {
-    float sum = 0;
-    for (int i = 0; i < WIDTH; i++) sum += v[i];
-    return sum;
-}
-
-/* 2^x for x <= 0 (any x <= 127 works); below -126.5 exactly 0. x = n + f with f in [-0.5, 0.5]; 2^f by the degree-6
- * polynomial of least relative error (1.9e-9, found by Remez), 2^n by placing n in the exponent field.
- * Error: at most 1 ulp against a correctly rounded exp2, measured in the tests. */
-INLINE vfloat exp2_vector(vfloat x) {
-    x = larger(x, splat(-127.0f));
-    vfloat n = __builtin_elementwise_roundeven(x);
-    vfloat f = x - n;
-    vfloat p = splat(0.000153458121587f);
-    p = p * f + splat(0.00133999312095f);
-    p = p * f + splat(0.00961848895652f);
-    p = p * f + splat(0.05550328777f);
-    p = p * f + splat(0.240226468906f);
-    p = p * f + splat(0.693147205737f);
-    p = p * f + splat(1.0f);
-    vint exponent = (__builtin_convertvector(n, vint) + 127) << 23;
-    return p * (vfloat)exponent;
-}
-
-/* Asks for rows of `width` floats ahead of their use: rows of a head stand a stride apart, which the hardware's own
- * prefetcher follows poorly once keys and values outgrow the caches. Reaching past the end is harmless. */
-INLINE void prefetch_rows(const float *a, ptrdiff_t row_stride, int rows, int width) {
-    for (int r = 0; r < rows; r++)
-        for (int t = 0; t < width; t += 16) __builtin_prefetch(a + r * row_stride + t, 0, 2);
-}
-
-/* c[r][lane] = c * start[lane] (or 0) + sum over step of a[r * row_stride + step * step_stride] * b[step][lane], for
- * SA_PANEL_ROWS or fewer rows r and one panel of lanes: the register-blocked heart of scores and accumulate. When `ahead`
- * is not 0, a's rows are contiguous in step, and those that many rows further on are prefetched. */
-INLINE void panel(
-    int ahead, int rows, int steps, const float *a, ptrdiff_t row_stride, ptrdiff_t step_stride, const float *b,
-    const float *start, float *c) {
-    vfloat sum[SA_PANEL_ROWS][SA_PANEL_VECTORS];
-    for (int r = 0; r < rows; r++)
-        for (int j = 0; j < SA_PANEL_VECTORS; j++)
-            sum[r][j] = start ? load(c + r * SA_LANES + j * WIDTH) * load(start + j * WIDTH) : splat(0);
-    if (ahead) prefetch_rows(a + ahead * row_stride, row_stride, rows, steps);
-    for (int step = 0; step < steps; step++, a += step_stride, b += SA_LANES) {
-        vfloat lanes[SA_PANEL_VECTORS];
-        for (int j = 0; j < SA_PANEL_VECTORS; j++) lanes[j] = load(b + j * WIDTH);
-        for (int r = 0; r < rows; r++) {
-            vfloat scalar = splat(a[r * row_stride]);
-            for (int j = 0; j < SA_PANEL_VECTORS; j++) sum[r][j] = scalar * lanes[j] + sum[r][j];
+/* Columns past `dimension` of a partial block are computed and dropped. */
+static void SA_NAME(finish_output)(
+    const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride) {
+    for (int lane = 0; lane < rows; lane += WIDTH) {
+        vfloat inverse = 1.0f / load(sum + lane);
+        int t = 0;
+        for (; t + WIDTH <= dimension; t += WIDTH) {
+            vfloat m[WIDTH];
+            for (int i = 0; i < WIDTH; i++) m[i] = load(ot + (t + i) * SA_LANES + lane) * inverse;
+            transpose(m);
+            for (int i = 0; i < WIDTH && lane + i < rows; i++) store(out + (lane + i) * stride + t, m[i]);
+        }
+        for (; t < dimension; t++) {
+            vfloat m = load(ot + t * SA_LANES + lane) * inverse;
+            for (int i = 0; i < WIDTH && lane + i < rows; i++) out[(lane + i) * stride + t] = m[i];
         }
     }
-    for (int r = 0; r < rows; r++)
-        for (int j = 0; j < SA_PANEL_VECTORS; j++) store(c + r * SA_LANES + j * WIDTH, sum[r][j]);
-}
-
-/* All rows and lanes by panels (see `panel`); a switch gives each remainder its own fully unrolled copy. */
-INLINE void outer_products(
-    int ahead, int rows, int steps, const float *a, ptrdiff_t row_stride, ptrdiff_t step_stride, const float *b,
-    const float *start, float *c) {
-    for (int lane = 0; lane < SA_LANES; lane += PANEL_LANES) {
-        const float *lane_start = start ? start + lane : 0;
-        int reach = lane == 0 ? ahead : 0;
-        int r = 0;
-        for (; r + SA_PANEL_ROWS <= rows; r += SA_PANEL_ROWS)
-            panel(
-                reach, SA_PANEL_ROWS, steps, a + r * row_stride, row_stride, step_stride, b + lane, lane_start,
-                c + r * SA_LANES + lane);
-#define REMAINDER(count)                                                                                                   \
-    case count:                                                                                                            \
-        panel(reach, count, steps, a + r * row_stride, row_stride, step_stride, b + lane, lane_start, c + r * SA_LANES + lane); \
-        break;
-        switch (rows - r) {
-            REMAINDER(1) REMAINDER(2) REMAINDER(3) REMAINDER(4) REMAINDER(5)
-        }
-#undef REMAINDER
-    }
-}
-
-static void SA_NAME(pack_queries)(const float *q, ptrdiff_t q_stride, int rows, int dimension, float scale, float *qt) {
-    for (int t = 0; t < dimension; t++)
-        for (int lane = 0; lane < SA_LANES; lane++) qt[t * SA_LANES + lane] = lane < rows ? q[lane * q_stride + t] * scale : 0;
 }
 
 static void SA_NAME(scores)(const float *qt, int dimension, const float *k, ptrdiff_t k_stride, int keys, float *s) {
-    outer_products(2 * SA_PANEL_ROWS, keys, dimension, k, k_stride, 1, qt, 0, s);
-}
-
-static void SA_NAME(accumulate)(
-    const float *p, int keys, const float *v, ptrdiff_t v_stride, int dimension, const float *rescale, float *ot) {
-    prefetch_rows(v, v_stride, keys, dimension);
-    outer_products(0, dimension, keys, v, 1, v_stride, p, rescale, ot);
-}
-
-/* All ones in the lanes first <= lane < end of the vector that begins at lane `offset`. */
-INLINE vint lane_mask(int offset, int first, int end) {
-    vint lane;
-    for (int i = 0; i < WIDTH; i++) lane[i] = i;
-    lane += offset;
-    return (lane >= first) & (lane < end);
-}
-
-static void SA_NAME(softmax_tile)(
-    float *s, int keys, const uint8_t *first, const uint8_t *end, float *maximum, float *sum, float *rescale) {
-    if (first) {
-        vfloat lowest = splat(-__builtin_inff());
-        for (int key = 0; key < keys; key++)
-            for (int j = 0; j < LANE_VECTORS; j++) {
-                float *x = s + key * SA_LANES + j * WIDTH;
-                store(x, choose(lane_mask(j * WIDTH, first[key], end[key]), load(x), lowest));
-            }
-    }
-    vfloat highest[LANE_VECTORS], added[LANE_VECTORS], shift[LANE_VECTORS];
-    for (int j = 0; j < LANE_VECTORS; j++) highest[j] = load(maximum + j * WIDTH);
-    for (int key = 0; key < keys; key++)
-        for (int j = 0; j < LANE_VECTORS; j++) highest[j] = larger(highest[j], load(s + key * SA_LANES + j * WIDTH));
-    for (int j = 0; j < LANE_VECTORS; j++) {
-        /* A lane that has seen no key yet keeps maximum -inf; a finite stand-in avoids inf - inf. */
-        shift[j] = larger(highest[j], splat(-3e38f));
-        vfloat factor = exp2_vector(load(maximum + j * WIDTH) - shift[j]);
-        store(rescale + j * WIDTH, factor);
-        store(maximum + j * WIDTH, highest[j]);
-        added[j] = load(sum + j * WIDTH) * factor;
-    }
-    for (int key = 0; key < keys; key++)
-        for (int j = 0; j < LANE_VECTORS; j++) {
-            float *x = s + key * SA_LANES + j * WIDTH;
-            vfloat p = exp2_vector(load(x) - shift[j]);
-            store(x, p);
-            added[j] += p;
+    for (int lane = 0; lane < SA_LANES; lane += PANEL_LANES)
+        for (int key = 0; key < keys; key += SA_PANEL_ROWS) {
+#define RAW_PANEL(rows) SA_FP32_NAME(raw_panel)(rows, dimension, k + key * k_stride, k_stride, qt + lane, s + key * SA_LANES + lane)
+            FOR_PANEL_ROWS(keys - key, RAW_PANEL)
+#undef RAW_PANEL
         }
-    for (int j = 0; j < LANE_VECTORS; j++) store(sum + j * WIDTH, added[j]);
-}
-
-static void SA_NAME(finish_output)(
-    const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride) {
-    for (int lane = 0; lane < rows; lane++) {
-        float inverse = 1 / sum[lane];
-        for (int t = 0; t < dimension; t++) out[lane * stride + t] = ot[t * SA_LANES + lane] * inverse;
-    }
 }
 
 static void SA_NAME(probabilities)(float *s, int keys, const uint8_t *first, const uint8_t *end, const float *log_sum) {
@@ -172,14 +54,6 @@ static void SA_NAME(probabilities)(float *s, int keys, const uint8_t *first, con
             if (first) p = choose(lane_mask(j * WIDTH, first[key], end[key]), p, splat(0));
             store(x, p);
         }
-}
-
-static void SA_NAME(sum_lanes)(const float *p, int keys, float *mass) {
-    for (int key = 0; key < keys; key++) {
-        vfloat sum = load(p + key * SA_LANES);
-        for (int j = 1; j < LANE_VECTORS; j++) sum += load(p + key * SA_LANES + j * WIDTH);
-        mass[key] += horizontal_sum(sum);
-    }
 }
 
 static float SA_NAME(row_scores)(
@@ -278,4 +152,16 @@ static void SA_NAME(swiglu)(float *gate, const float *up, int count) {
         store(g, swiglu_vector(load(g), load(u)));
         memcpy(gate + i, g, (size_t)(count - i) * sizeof(float));
     }
+}
+
+static float SA_NAME(read_sum)(const float *x, ptrdiff_t count) {
+    vfloat sum[8];
+    for (int j = 0; j < 8; j++) sum[j] = splat(0);
+    ptrdiff_t i = 0;
+    for (; i + 8 * WIDTH <= count; i += 8 * WIDTH)
+        for (int j = 0; j < 8; j++) sum[j] += load(x + i + j * WIDTH);
+    for (int j = 1; j < 8; j++) sum[0] += sum[j];
+    float total = horizontal_sum(sum[0]);
+    for (; i < count; i++) total += x[i];
+    return total;
 }

@@ -51,6 +51,16 @@ public struct NaiveAttention {
         }
     }
 
+    /// The largest Σ_t |q_t k_t| / √d of a row over its causal keys: what rounding errors of its scores are relative to.
+    public func scoreMagnitude(head: Int, row: Int) -> Double {
+        let d = shape.headDimension
+        let q = (row * shape.queryHeads + head) * d
+        return (0...shape.firstPosition + row).reduce(0.0) { most, token in
+            let k = (token * shape.keyValueHeads + shape.keyValueHead(of: head)) * d
+            return max(most, (0..<d).reduce(0.0) { $0 + abs(Double(query[q + $1]) * Double(key[k + $1])) })
+        } / Double(d).squareRoot()
+    }
+
     /// Softmax of one row over all its causal keys.
     public func probabilities(head: Int, row: Int) -> [Double] {
         let s = scores(head: head, row: row)

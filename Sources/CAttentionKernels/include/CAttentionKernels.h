@@ -4,38 +4,74 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Queries are processed in blocks of SA_LANES rows, one row a SIMD lane: a tile of scores is stored [key][lane], the
- * output accumulator [dimension][lane]. Softmax then runs down the keys without any horizontal step, and keys and values
- * are read in place as broadcasts, so nothing but the query block is ever transposed. */
+/* Queries are processed in blocks of SA_LANES rows, one row a SIMD lane: a tile of scores is [key][lane], the output
+ * accumulator [dimension][lane]. Softmax then runs down the keys without any horizontal step, and keys and values enter
+ * the products as broadcasts, so nothing but the query block is ever transposed. */
 #define SA_LANES 64
 
-/* Keys whose scores are held at once: SA_TILE_KEYS x SA_LANES floats. */
+/* Keys whose probabilities are held at once. */
 #define SA_TILE_KEYS 128
 
 /* Axes: lane = query row of the block, key = row of K or V, dimension = element of a head's vector.
- * All strides count floats. Scores are in base-2 units: (q . k) * scale * log2(e). */
+ * Scores are in base-2 units: (q . k) * scale * log2(e).
+ *
+ * Tile kernels exist once for each precision of their products; sums are FP32 in both. Their operands are made of 32-bit
+ * elements, and strides count these: one float, or, in BF16, two neighbours along the axis the product sums over
+ * ("step"): [key][dimension / 2][2] for keys, [key / 2][dimension][2] for values. An odd end is filled with zeros. */
+typedef enum SAPrecision { SA_FP32 = 0, SA_BF16 = 1 } SAPrecision;
 
-/* Every kernel: X(name, return type, parameters). One list makes the declarations and the table. */
+/* Keys and values of one tile. Lane l keeps key j when first[j] <= l < end[j]; first == NULL keeps all. */
+typedef struct SATile {
+    const void *keys;
+    ptrdiff_t key_stride;
+    const void *values;
+    ptrdiff_t value_stride;
+    int count;
+    const uint8_t *first, *end;
+} SATile;
+
+/* The running state of a block of queries. With p = 2^(score - shift[lane]) over all keys seen: sum[lane] = sum of p,
+ * output[dimension][lane] = sum of p * value. shift is -infinity until a lane has seen a key; it is the largest score of
+ * some tile, and moves only when a sum would leave the range where FP32 keeps its precision. */
+typedef struct SALaneBlock {
+    const void *queries;
+    float *output, *shift, *sum;
+} SALaneBlock;
+
+/* Every tile kernel: X(name, return type, parameters). */
+#define SA_TILE_KERNEL_LIST(X)                                                                                             \
+    /* out[step][lane] = q[lane][step] * scale; lanes >= rows are zero. */                                                \
+    X(pack_queries, void, (const float *q, ptrdiff_t q_stride, int rows, int dimension, float scale, void *out))          \
+    /* out[key][step] = k[index[key]][step]; index == NULL takes the rows as they stand. */                               \
+    X(pack_keys, void, (const float *k, ptrdiff_t k_stride, const int32_t *index, int count, int dimension, void *out))   \
+    /* out[step][dimension] = v[index[step]][dimension]; index as above. */                                               \
+    X(pack_values, void, (const float *v, ptrdiff_t v_stride, const int32_t *index, int count, int dimension, void *out)) \
+    /* Adds a tile to a lane block. p is scratch for SA_TILE_KEYS x SA_LANES elements. */                                 \
+    X(attend, void, (const SATile *tile, const SALaneBlock *block, int dimension, void *p))                               \
+    /* The same without values (block->output may be NULL): leaves p[step][lane] relative to the shift that stands in the \
+     * block afterwards, zero where masked, and each lane's sum over the tile in added. */                                \
+    X(score, void, (const SATile *tile, const SALaneBlock *block, int dimension, void *p, float *added))                  \
+    /* mass[key] += sum over kept lanes of weight[lane] * p[key][lane]; first and end as in SATile. */                    \
+    X(column_mass, void, (const void *p, int keys, const uint8_t *first, const uint8_t *end, const float *weight,         \
+                          float *mass))                                                                                   \
+    /* out[output / SA_LANES][step][output % SA_LANES] = w[output][step], zero past the last output. */                   \
+    X(pack_weights, void, (const float *w, int outputs, int inputs, void *out))                                           \
+    /* y[row][output] (+)= sum over step of x[row][step] * w[output][step], w packed, x as pack_keys leaves it. */        \
+    X(multiply, void, (const void *x, ptrdiff_t x_stride, int rows, const void *w, int inputs, int outputs, float *y,     \
+                       ptrdiff_t y_stride, int adding))                                                                   \
+    /* Independent multiply-adds in registers, nothing else; returns how many operations that was. */                     \
+    X(peak, double, (long iterations))
+
+/* Every other kernel, all FP32. */
 #define SA_KERNEL_LIST(X)                                                                                                  \
-    /* qt[dimension][lane] = q[lane][dimension] * scale; lanes >= rows are zero. */                                       \
-    X(pack_queries, void, (const float *q, ptrdiff_t q_stride, int rows, int dimension, float scale, float *qt))          \
-    /* s[key][lane] = sum over dimension of k[key][dimension] * qt[dimension][lane]. */                                   \
-    X(scores, void, (const float *qt, int dimension, const float *k, ptrdiff_t k_stride, int keys, float *s))             \
-    /* Online softmax of one tile: s becomes 2^(s - maximum). Lane l keeps key j when first[j] <= l < end[j]; first ==    \
-     * NULL keeps all. maximum and sum are the running state; rescale[lane] = 2^(old maximum - new maximum). */          \
-    X(softmax_tile, void, (float *s, int keys, const uint8_t *first, const uint8_t *end, float *maximum, float *sum,      \
-                           float *rescale))                                                                               \
-    /* ot[dimension][lane] = ot * rescale[lane] + sum over key of v[key][dimension] * p[key][lane]. */                    \
-    X(accumulate, void, (const float *p, int keys, const float *v, ptrdiff_t v_stride, int dimension,                     \
-                         const float *rescale, float *ot))                                                                \
     /* out[lane][dimension] = ot[dimension][lane] / sum[lane], for lanes < rows. */                                       \
     X(finish_output, void, (const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride))    \
-    /* s becomes the probabilities 2^(s - log_sum[lane]), zero where masked as in softmax_tile. */                        \
+    /* s[key][lane] = sum over dimension of k[key][dimension] * qt[dimension][lane]. */                                   \
+    X(scores, void, (const float *qt, int dimension, const float *k, ptrdiff_t k_stride, int keys, float *s))             \
+    /* s becomes the probabilities 2^(s - log_sum[lane]), zero where masked as in SATile. */                              \
     X(probabilities, void, (float *s, int keys, const uint8_t *first, const uint8_t *end, const float *log_sum))          \
-    /* mass[key] += sum over lanes of p[key][lane]. */                                                                    \
-    X(sum_lanes, void, (const float *p, int keys, float *mass))                                                           \
     /* s[key] = scale * q . k[key], for one query; returns the largest. */                                                \
-    X(row_scores, float, (const float *q, float scale, int dimension, const float *k, ptrdiff_t k_stride, int keys,        \
+    X(row_scores, float, (const float *q, float scale, int dimension, const float *k, ptrdiff_t k_stride, int keys,       \
                          float *s))                                                                                       \
     /* out[dimension] = sum over key of p[key] * v[key][dimension], for one query. */                                     \
     X(row_accumulate, void, (const float *p, int keys, const float *v, ptrdiff_t v_stride, int dimension, float *out))    \
@@ -46,15 +82,23 @@
     /* Rotates the pairs (x[i], x[i + half]) by the angle whose cosine and sine are given: rotary position embedding. */  \
     X(rotate_halves, void, (float *x, const float *cosine, const float *sine, int half))                                  \
     /* gate = gate * sigmoid(gate) * up. */                                                                               \
-    X(swiglu, void, (float *gate, const float *up, int count))
+    X(swiglu, void, (float *gate, const float *up, int count))                                                            \
+    /* The sum of x, read once: measures how fast memory delivers. */                                                     \
+    X(read_sum, float, (const float *x, ptrdiff_t count))
+
+#define SA_FIELD(name, result, parameters) result(*name) parameters;
+typedef struct SATileKernelTable {
+    SA_TILE_KERNEL_LIST(SA_FIELD)
+} SATileKernelTable;
 
 typedef struct SAKernelTable {
-#define SA_FIELD(name, result, parameters) result(*name) parameters;
     SA_KERNEL_LIST(SA_FIELD)
-#undef SA_FIELD
+    SATileKernelTable fp32, bf16;
 } SAKernelTable;
+#undef SA_FIELD
 
-typedef enum SAInstructionSet { SA_SCALAR = 0, SA_AVX2 = 1, SA_AVX512 = 2 } SAInstructionSet;
+/* SA_AVX512BF16 is SA_AVX512 with the BF16 products in hardware (vdpbf16ps); the others widen to FP32 for them. */
+typedef enum SAInstructionSet { SA_SCALAR = 0, SA_AVX2 = 1, SA_AVX512 = 2, SA_AVX512BF16 = 3 } SAInstructionSet;
 
 /* The kernels for an instruction set, or NULL when this machine or this build lacks it. */
 const SAKernelTable *sa_kernels(SAInstructionSet instruction_set);

@@ -1,15 +1,15 @@
 import AttentionCore
 
 /// A pattern with its own definition, written from tables and without the library's lists, bit sets or searches.
-struct PatternCase: Sendable, CustomStringConvertible {
-    let description: String
-    let shape: AttentionShape
-    let pattern: SparsePattern
+public struct PatternCase: Sendable, CustomStringConvertible {
+    public let description: String
+    public let shape: AttentionShape
+    public let pattern: SparsePattern
     /// For keys up to the position; causality is the reader's.
-    let keeps: @Sendable (_ key: Int, _ position: Int) -> Bool
+    public let keeps: @Sendable (_ key: Int, _ position: Int) -> Bool
 
     /// Every kind in turn, in shapes of up to about 700 keys, with and without cached keys before the queries.
-    static let all: [PatternCase] = (0..<84).map { seed in
+    public static let all: [PatternCase] = (0..<84).map { seed in
         var random = SeededGenerator(seed: UInt64(seed))
         // Half of the cases end at, just before or just after the end of a block.
         let atEdge = 128 * random.below(6) + [-1, 0, 1][random.below(3)]

@@ -1,0 +1,67 @@
+import AttentionCore
+import CAttentionKernels
+
+/// A weight matrix W [outputs][inputs] in the order and precision the kernels multiply with.
+///
+/// Memory: 4 bytes a weight in FP32, 2 in BF16, outputs rounded up to 64.
+public final class PackedMatrix: Sendable {
+    public let outputs: Int
+    public let inputs: Int
+    public let precision: Precision
+    /// [outputs / 64][step of inputs][64].
+    private let storage: AlignedBuffer<Float>
+
+    /// Outputs of one block; parts of a product begin at multiples of it.
+    public static var blockOutputs: Int { KernelTable.lanes }
+
+    /// - Parameter weights: [outputs][inputs]; only read here.
+    public init(_ weights: UnsafePointer<Float>, outputs: Int, inputs: Int, kernel: AttentionKernel) {
+        self.outputs = outputs
+        self.inputs = inputs
+        precision = kernel.precision
+        let blocks = (outputs + Self.blockOutputs - 1) / Self.blockOutputs
+        storage = AlignedBuffer(count: blocks * Self.blockOutputs * precision.steps(inputs))
+        kernel.tiles.pack_weights(weights, Int32(outputs), Int32(inputs), storage.base)
+    }
+
+    fileprivate func block(ofOutput output: Int) -> UnsafePointer<Float> {
+        precondition(output % Self.blockOutputs == 0, "products begin at a block of outputs")
+        return UnsafePointer(storage.base + output * precision.steps(inputs))
+    }
+}
+
+/// Rows X [rows][inputs] in the kernel's precision.
+public struct PackedRows {
+    public let rows: Int
+    public let inputs: Int
+    fileprivate let base: UnsafePointer<Float>
+    fileprivate let stride: Int
+}
+
+extension AttentionKernel {
+    /// 32-bit elements of room that `packed` needs.
+    public func packedElements(rows: Int, inputs: Int) -> Int { precision == .fp32 ? 0 : rows * precision.steps(inputs) }
+
+    /// Rows ready for `multiply`: in place in FP32, rounded into `room` in BF16; valid while both stand.
+    public func packed(
+        _ x: UnsafePointer<Float>, rows: Int, inputs: Int, room: UnsafeMutablePointer<Float>
+    ) -> PackedRows {
+        if precision == .fp32 { return PackedRows(rows: rows, inputs: inputs, base: x, stride: inputs) }
+        tiles.pack_keys(x, inputs, nil, Int32(rows), Int32(inputs), room)
+        return PackedRows(rows: rows, inputs: inputs, base: UnsafePointer(room), stride: precision.steps(inputs))
+    }
+
+    /// Y = X · Wᵀ, or Y += X · Wᵀ, for some outputs of W. Runs on the calling thread; sums are FP32.
+    ///
+    /// Shapes: y [rows][...] with `stride` floats between rows, its first column is the first of `outputs` (all when nil).
+    public func multiply(
+        _ x: PackedRows, _ matrix: PackedMatrix, outputs: Range<Int>? = nil, into y: UnsafeMutablePointer<Float>, stride: Int,
+        adding: Bool = false
+    ) {
+        precondition(matrix.precision == precision && matrix.inputs == x.inputs, "rows and matrix must match the kernel")
+        let outputs = outputs ?? 0..<matrix.outputs
+        tiles.multiply(
+            x.base, x.stride, Int32(x.rows), matrix.block(ofOutput: outputs.lowerBound), Int32(x.inputs), Int32(outputs.count), y, stride,
+            adding ? 1 : 0)
+    }
+}

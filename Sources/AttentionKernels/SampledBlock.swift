@@ -1,0 +1,182 @@
+import AttentionCore
+import CAttentionKernels
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// What one block of sampled rows leaves behind tile by tile, until its softmax is known.
+struct SampledStrip {
+    struct Layout {
+        let keys: Int
+        let precision: Precision
+
+        var tiles: Int { (keys + KernelTable.tileKeys - 1) / KernelTable.tileKeys }
+        var tileElements: Int { precision.steps(KernelTable.tileKeys) * KernelTable.lanes }
+        var floats: Int { tiles * (tileElements + 2 * KernelTable.lanes) }
+    }
+
+    /// [tile][step][lane]: probabilities relative to the tile's shift.
+    let probabilities: UnsafeMutablePointer<Float>
+    /// [tile][lane]: the shift, and the sum of the tile's probabilities.
+    let shifts, sums: UnsafeMutablePointer<Float>
+    private let tileElements: Int
+
+    init(layout: Layout, base: UnsafeMutablePointer<Float>) {
+        tileElements = layout.tileElements
+        probabilities = base
+        shifts = base + layout.tiles * tileElements
+        sums = shifts + layout.tiles * KernelTable.lanes
+    }
+
+    func probabilities(tile: Int) -> UnsafeMutablePointer<Float> { probabilities + tile * tileElements }
+    func shift(tile: Int) -> UnsafeMutablePointer<Float> { shifts + tile * KernelTable.lanes }
+    func sum(tile: Int) -> UnsafeMutablePointer<Float> { sums + tile * KernelTable.lanes }
+}
+
+/// Up to one lane block of sampled rows of one head.
+struct SampledBlock {
+    private let kernel: AttentionKernel
+    private let tiles: SATileKernelTable
+    private let precision: Precision
+    private let key: HeadTensor
+    private let scratch: BlockScratch
+    private let dimension: Int
+    /// Positions of the rows, ascending, one a lane.
+    private let positions: [Int]
+
+    private var keyEnd: Int { positions.last! + 1 }
+
+    /// - Parameters:
+    ///   - query, key: one head each; queries are the last positions of the keys.
+    ///   - rows: query indices, ascending.
+    init(kernel: AttentionKernel, query: HeadTensor, key: HeadTensor, rows: ArraySlice<Int>, precision: Precision, scratch: BlockScratch) {
+        self.kernel = kernel
+        self.precision = precision
+        self.key = key
+        self.scratch = scratch
+        tiles = kernel.table.tiles(precision)
+        dimension = query.dimension
+        positions = rows.map { key.tokens - query.tokens + $0 }
+        for (lane, row) in rows.enumerated() {
+            (scratch.rows + lane * dimension).update(from: query.row(head: 0, token: row), count: dimension)
+        }
+        tiles.pack_queries(
+            scratch.rows, dimension, Int32(rows.count), Int32(dimension), AttentionKernel.scoreScale(dimension), scratch.queries)
+        scratch.reset(dimension: 0, rows: rows.count)
+    }
+
+    /// Fills a strip, then turns its shifts into what a tile's probabilities must still be multiplied with:
+    /// `2^(shift − LSE)`, 0 in lanes without a row.
+    func scoreAll(into strip: SampledStrip) {
+        forEachTile(to: keyEnd) { index, tile in
+            score(tile, probabilities: strip.probabilities(tile: index), sum: strip.sum(tile: index))
+            strip.shift(tile: index).update(from: scratch.shift, count: KernelTable.lanes)
+        }
+        let tiles = (keyEnd + KernelTable.tileKeys - 1) / KernelTable.tileKeys
+        for index in (0..<tiles).reversed() { weigh(strip, tile: index, of: tiles) }
+    }
+
+    private func score(_ range: Range<Int>, probabilities: UnsafeMutablePointer<Float>, sum: UnsafeMutablePointer<Float>) {
+        let isMasked = bound(range, lag: 0)
+        var tile = keyTile(range)
+        tile.first = isMasked ? UnsafePointer(scratch.firstLane) : nil
+        tile.end = isMasked ? UnsafePointer(scratch.endLane) : nil
+        var state = SALaneBlock(queries: scratch.queries, output: nil, shift: scratch.shift, sum: scratch.sum)
+        tiles.score(&tile, &state, Int32(dimension), probabilities, sum)
+    }
+
+    private func keyTile(_ range: Range<Int>) -> SATile {
+        let keys = key.row(head: 0, token: range.lowerBound)
+        let count = Int32(range.count)
+        if precision == .fp32 {
+            return SATile(keys: keys, key_stride: key.tokenStride, values: nil, value_stride: 0, count: count, first: nil, end: nil)
+        }
+        tiles.pack_keys(keys, key.tokenStride, nil, count, Int32(dimension), scratch.tileKeys)
+        return SATile(
+            keys: scratch.tileKeys, key_stride: precision.steps(dimension), values: nil, value_stride: 0, count: count, first: nil,
+            end: nil)
+    }
+
+    /// From the last tile to the first: shifts seldom move, so a tile's weights are mostly those of the one after it.
+    private func weigh(_ strip: SampledStrip, tile: Int, of tiles: Int) {
+        let lanes = KernelTable.lanes
+        let shift = strip.shift(tile: tile)
+        if tile == tiles - 1 {
+            // `weights` keeps the shift that the next tile had, `added` its weights.
+            scratch.weights.update(from: shift, count: lanes)
+            for lane in 0..<lanes { scratch.added[lane] = weight(lane, shift: shift[lane]) }
+        } else {
+            for lane in 0..<lanes where shift[lane] != scratch.weights[lane] {
+                scratch.weights[lane] = shift[lane]
+                scratch.added[lane] = weight(lane, shift: shift[lane])
+            }
+        }
+        shift.update(from: scratch.added, count: lanes)
+    }
+
+    private func weight(_ lane: Int, shift: Float) -> Float {
+        lane < positions.count ? exp2f(shift - scratch.shift[lane]) / scratch.sum[lane] : 0
+    }
+
+    /// Adds what each key receives to `mass` [key], counting a key only in rows at least `lag` positions after it.
+    func addColumnMass(strip: SampledStrip, lag: Int, into mass: UnsafeMutablePointer<Float>) {
+        forEachTile(to: max(0, keyEnd - lag)) { index, tile in
+            let isMasked = lag > 0 && bound(tile, lag: lag)
+            tiles.column_mass(
+                strip.probabilities(tile: index), Int32(tile.count), isMasked ? scratch.firstLane : nil, isMasked ? scratch.endLane : nil,
+                strip.shift(tile: index), mass + tile.lowerBound)
+        }
+    }
+
+    /// Adds what each tile of keys receives to `columns` [tile] and to `slashes` [query block − tile].
+    func addBlockMass(strip: SampledStrip, columns: UnsafeMutablePointer<Float>, slashes: UnsafeMutablePointer<Float>) {
+        forEachTile(to: keyEnd) { index, _ in
+            let sum = strip.sum(tile: index)
+            let weight = strip.shift(tile: index)
+            for (lane, position) in positions.enumerated() where position >= index * KernelTable.tileKeys {
+                let mass = sum[lane] * weight[lane]
+                columns[index] += mass
+                slashes[position / KernelTable.tileKeys - index] += mass
+            }
+        }
+    }
+
+    func storeProbabilities(into probabilities: UnsafeMutablePointer<Float>) {
+        precondition(precision == .fp32, "measurements are in FP32")
+        let lanes = KernelTable.lanes
+        forEachTile(to: keyEnd) { _, tile in score(tile, probabilities: scratch.probabilities, sum: scratch.added) }
+        for lane in 0..<lanes {
+            // Lanes without a row must show nothing: 2^(score − ∞) = 0.
+            scratch.weights[lane] = lane < positions.count ? scratch.shift[lane] + log2f(scratch.sum[lane]) : .infinity
+        }
+        forEachTile(to: keyEnd) { _, tile in
+            let isMasked = bound(tile, lag: 0)
+            let target = probabilities + tile.lowerBound * lanes
+            kernel.functions.scores(
+                scratch.queries, Int32(dimension), key.row(head: 0, token: tile.lowerBound), key.tokenStride, Int32(tile.count), target)
+            kernel.functions.probabilities(
+                target, Int32(tile.count), isMasked ? scratch.firstLane : nil, isMasked ? scratch.endLane : nil, scratch.weights)
+        }
+    }
+
+    private func forEachTile(to end: Int, _ body: (_ index: Int, _ tile: Range<Int>) -> Void) {
+        for (index, start) in stride(from: 0, to: end, by: KernelTable.tileKeys).enumerated() {
+            body(index, start..<min(start + KernelTable.tileKeys, end))
+        }
+    }
+
+    /// Fills the lane bounds of a tile, whose keys count in rows from `lag` positions on; false when all rows count all of it.
+    private func bound(_ tile: Range<Int>, lag: Int) -> Bool {
+        guard tile.upperBound - 1 + lag > positions[0] else { return false }
+        var lane = 0
+        for (index, key) in tile.enumerated() {
+            while lane < positions.count && positions[lane] < key + lag { lane += 1 }
+            scratch.firstLane[index] = UInt8(lane < positions.count ? lane : KernelTable.lanes)
+            scratch.endLane[index] = UInt8(positions.count)
+        }
+        return true
+    }
+}

@@ -1,0 +1,14 @@
+/* AVX-512 with the BF16 dot product (vdpbf16ps: two products a lane): panels as for AVX-512. */
+#if defined(__x86_64__)
+#include <immintrin.h>
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx2,fma"))), apply_to = function)
+#define SA_SUFFIX avx512bf16
+#define SA_VECTOR_BYTES 64
+#define SA_PANEL_VECTORS 4
+#define SA_PANEL_ROWS 6
+#define SA_HAS_BF16_PRODUCTS 1
+#include "vector_kernels.h"
+SA_DEFINE_TABLE(sa_kernel_table__avx512bf16)
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,407 @@
+/* The tile kernels of one precision. Include with SA_PAIRS (0: an element is a float, 1: two BF16) and SA_TILE_NAME. */
+
+/* Steps that `count` values fill. */
+#define STEPS(count) (SA_PAIRS ? ((count) + 1) / 2 : (count))
+
+/* Two neighbouring rows of a tile, or one in FP32: the element at (step, lane vector). */
+#define ROWS_A_STEP (SA_PAIRS ? 2 : 1)
+
+INLINE vfloat SA_TILE_NAME(element)(vfloat even, vfloat odd) { return SA_PAIRS ? pair_bf16(even, odd) : even; }
+
+INLINE vfloat SA_TILE_NAME(power)(vfloat x) { return SA_PAIRS ? exp2_coarse(x) : exp2_vector(x); }
+
+/* WIDTH rows of WIDTH x ROWS_A_STEP values at x, transposed into steps. */
+static void SA_TILE_NAME(pack_queries)(
+    const float *q, ptrdiff_t q_stride, int rows, int dimension, float scale, void *out) {
+    float *qt = out;
+    for (int lane = 0; lane < SA_LANES; lane += WIDTH)
+        for (int t = 0; t < dimension; t += WIDTH) {
+            int width = dimension - t < WIDTH ? dimension - t : WIDTH;
+            vfloat m[WIDTH];
+            for (int i = 0; i < WIDTH; i++) {
+                m[i] = splat(0);
+                if (lane + i >= rows) continue;
+                const float *x = q + (lane + i) * q_stride + t;
+                if (width == WIDTH) m[i] = load(x) * scale;
+                else for (int j = 0; j < width; j++) m[i][j] = x[j] * scale;
+            }
+            transpose(m);
+            for (int i = 0; i < width; i += ROWS_A_STEP)
+                store(qt + STEPS(t + i) * SA_LANES + lane, SA_TILE_NAME(element)(m[i], m[i + ROWS_A_STEP - 1]));
+        }
+}
+
+/* Neighbouring values of a row become elements. */
+INLINE void SA_TILE_NAME(pack_row)(const float *x, int count, float *out) {
+#if SA_PAIRS
+    int t = 0;
+    for (; t + 2 * WIDTH <= count; t += 2 * WIDTH) {
+        vfloat a = load(x + t), b = load(x + t + WIDTH);
+#if SA_HAS_BF16_PRODUCTS
+        store(out + t / 2, (vfloat)_mm512_cvtne2ps_pbh((__m512)b, (__m512)a));
+#else
+        vint low = round_bf16(a) >> 16 & 0xFFFF, high = round_bf16(b) >> 16 & 0xFFFF;
+        uint16_t *halves = (uint16_t *)(out + t / 2);
+        for (int i = 0; i < WIDTH; i++) halves[i] = (uint16_t)low[i], halves[WIDTH + i] = (uint16_t)high[i];
+#endif
+    }
+    for (; t < count; t += 2) {
+        vfloat pair = pair_bf16(splat(x[t]), splat(t + 1 < count ? x[t + 1] : 0));
+        out[t / 2] = pair[0];
+    }
+#else
+    memcpy(out, x, (size_t)count * sizeof(float));
+#endif
+}
+
+/* Asks for the row that is packed some rows later: of this tile, or, when rows stand in order, of the next, which is then on
+ * its way while this one is worked on. */
+INLINE void SA_TILE_NAME(prefetch_ahead)(
+    const float *x, ptrdiff_t stride, const int32_t *index, int row, int count, int dimension) {
+    int ahead = index ? row + 8 : row + count;
+    if (index && ahead >= count) return;
+    prefetch_rows(x + (index ? index[ahead] : ahead) * stride, stride, 1, dimension);
+}
+
+static void SA_TILE_NAME(pack_keys)(
+    const float *k, ptrdiff_t k_stride, const int32_t *index, int count, int dimension, void *out) {
+    for (int key = 0; key < count; key++) {
+        SA_TILE_NAME(prefetch_ahead)(k, k_stride, index, key, count, dimension);
+        SA_TILE_NAME(pack_row)(
+            k + (index ? index[key] : key) * k_stride, dimension, (float *)out + (ptrdiff_t)key * STEPS(dimension));
+    }
+}
+
+static void SA_TILE_NAME(pack_values)(
+    const float *v, ptrdiff_t v_stride, const int32_t *index, int count, int dimension, void *out) {
+    for (int key = 0; key < count; key += ROWS_A_STEP) {
+        const float *even = v + (index ? index[key] : key) * v_stride;
+        float *row = (float *)out + (ptrdiff_t)STEPS(key) * dimension;
+        for (int r = 0; r < ROWS_A_STEP; r++) SA_TILE_NAME(prefetch_ahead)(v, v_stride, index, key + r, count, dimension);
+#if SA_PAIRS
+        int has_odd = key + 1 < count;
+        const float *odd = has_odd ? v + (index ? index[key + 1] : key + 1) * v_stride : even;
+        int t = 0;
+        for (; t + WIDTH <= dimension; t += WIDTH)
+            store(row + t, pair_bf16(load(even + t), has_odd ? load(odd + t) : splat(0)));
+        for (; t < dimension; t++) row[t] = pair_bf16(splat(even[t]), splat(has_odd ? odd[t] : 0))[0];
+#else
+        memcpy(row, even, (size_t)dimension * sizeof(float));
+#endif
+    }
+}
+
+/* Raw scores of `rows` keys and a panel of lanes, stored as floats [key][lane]. */
+INLINE void SA_TILE_NAME(raw_panel)(
+    int rows, int steps, const float *keys, ptrdiff_t key_stride, const float *qt, float *s) {
+    vfloat sum[SA_PANEL_ROWS][SA_PANEL_VECTORS];
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++) sum[r][j] = splat(0);
+    products(SA_PAIRS, rows, SA_PANEL_VECTORS, steps, keys, key_stride, 1, qt, sum);
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++) store(s + r * SA_LANES + j * WIDTH, sum[r][j]);
+}
+
+/* The same turned into 2^(score - shift) before it leaves the registers; `added` collects the lanes' sums. With `mask`
+ * set, lanes outside [first, end) of each key become 0. */
+INLINE void SA_TILE_NAME(power_panel)(
+    int mask, int rows, int vectors, int steps, const SATile *tile, int key, const float *qt, const float *shift, int lane,
+    float *p, float *added) {
+    vfloat sum[SA_PANEL_ROWS][SA_PANEL_VECTORS];
+    UNROLLED for (int j = 0; j < vectors; j++) {
+        vfloat start = -load(shift + lane + j * WIDTH);
+        UNROLLED for (int r = 0; r < rows; r++) sum[r][j] = start;
+    }
+    const float *keys = (const float *)tile->keys + key * tile->key_stride;
+    if (!SA_PAIRS && lane == 0) prefetch_rows(keys + 2 * SA_PANEL_ROWS * tile->key_stride, tile->key_stride, rows, steps);
+    products(SA_PAIRS, rows, vectors, steps, keys, tile->key_stride, 1, qt + lane, sum);
+    UNROLLED for (int j = 0; j < vectors; j++) {
+        int at = lane + j * WIDTH;
+        vfloat total = load(added + at);
+        UNROLLED for (int r = 0; r < rows; r++) {
+            vfloat e = SA_TILE_NAME(power)(sum[r][j]);
+            if (mask) e = choose(lane_mask(at, tile->first[key + r], tile->end[key + r]), e, splat(0));
+            total += e;
+            sum[r][j] = e;
+        }
+        store(added + at, total);
+        UNROLLED for (int r = 0; r < rows; r += ROWS_A_STEP) {
+            vfloat odd = r + ROWS_A_STEP - 1 < rows ? sum[r + ROWS_A_STEP - 1][j] : splat(0);
+            store(p + STEPS(key + r) * SA_LANES + at, SA_TILE_NAME(element)(sum[r][j], odd));
+        }
+    }
+}
+
+/* The steps of a tile that each lane vector sees anything of: outside them p is 0 and the products skip it. */
+typedef struct {
+    int is_whole;
+    int first[LANE_VECTORS], end[LANE_VECTORS];
+} SA_TILE_NAME(Seen);
+
+/* The lanes that any of `rows` keys is kept by; all of them when is_whole. */
+typedef struct {
+    int first, end, is_whole;
+} SA_TILE_NAME(Lanes);
+
+INLINE SA_TILE_NAME(Lanes) SA_TILE_NAME(lanes_of)(const SATile *tile, int key, int rows) {
+    SA_TILE_NAME(Lanes) lanes = {SA_LANES, 0, 1};
+    for (int r = 0; r < rows; r++) {
+        int first = tile->first[key + r], end = tile->end[key + r];
+        lanes.is_whole &= first == 0 && end == SA_LANES;
+        if (first >= end) continue;
+        if (first < lanes.first) lanes.first = first;
+        if (end > lanes.end) lanes.end = end;
+    }
+    return lanes;
+}
+
+/* A panel of keys under a mask: lane vectors that see none of them are only zeroed. */
+static void SA_TILE_NAME(masked_panel)(
+    const SATile *tile, int key, int rows, int steps, const SALaneBlock *block, SA_TILE_NAME(Lanes) lanes, float *p, float *added,
+    SA_TILE_NAME(Seen) *seen) {
+    for (int j = 0; j < LANE_VECTORS; j++) {
+        int at = j * WIDTH;
+        if (at + WIDTH <= lanes.first || at >= lanes.end) {
+            for (int r = 0; r < rows; r += ROWS_A_STEP) store(p + STEPS(key + r) * SA_LANES + at, splat(0));
+            continue;
+        }
+        if (STEPS(key) < seen->first[j]) seen->first[j] = STEPS(key);
+        seen->end[j] = STEPS(key + rows);
+#define MASKED_PANEL(count)                                                                                                \
+    SA_TILE_NAME(power_panel)(1, count, 1, steps, tile, key, block->queries, block->shift, at, p, added)
+        FOR_PANEL_ROWS(rows, MASKED_PANEL)
+#undef MASKED_PANEL
+    }
+}
+
+/* Probabilities of a tile relative to the shift that stands, panel by panel in registers. */
+INLINE void SA_TILE_NAME(quick_powers)(
+    const SATile *tile, const SALaneBlock *block, int dimension, float *p, float *added, SA_TILE_NAME(Seen) *seen) {
+    int steps = STEPS(dimension);
+    for (int key = 0; key < tile->count; key += SA_PANEL_ROWS) {
+        int rows = tile->count - key < SA_PANEL_ROWS ? tile->count - key : SA_PANEL_ROWS;
+        if (tile->first) {
+            SA_TILE_NAME(Lanes) lanes = SA_TILE_NAME(lanes_of)(tile, key, rows);
+            if (!lanes.is_whole) {
+                SA_TILE_NAME(masked_panel)(tile, key, rows, steps, block, lanes, p, added, seen);
+                continue;
+            }
+            for (int j = 0; j < LANE_VECTORS; j++) {
+                if (STEPS(key) < seen->first[j]) seen->first[j] = STEPS(key);
+                seen->end[j] = STEPS(key + rows);
+            }
+        }
+        for (int lane = 0; lane < SA_LANES; lane += PANEL_LANES) {
+#define POWER_PANEL(count)                                                                                                 \
+    SA_TILE_NAME(power_panel)(                                                                                             \
+        0, count, SA_PANEL_VECTORS, steps, tile, key, block->queries, block->shift, lane, p, added)
+            FOR_PANEL_ROWS(rows, POWER_PANEL)
+#undef POWER_PANEL
+        }
+    }
+}
+
+/* The general case: raw scores first, then the shift moves to their largest and what was summed before is rescaled. */
+static void SA_TILE_NAME(shifting_powers)(
+    const SATile *tile, const SALaneBlock *block, int dimension, float *p, float *added) {
+    int steps = STEPS(dimension);
+    for (int lane = 0; lane < SA_LANES; lane += PANEL_LANES)
+        for (int key = 0; key < tile->count; key += SA_PANEL_ROWS) {
+#define RAW_PANEL(rows)                                                                                                    \
+    SA_TILE_NAME(raw_panel)(                                                                                               \
+        rows, steps, (const float *)tile->keys + key * tile->key_stride, tile->key_stride, (const float *)block->queries + lane, \
+        p + key * SA_LANES + lane)
+            FOR_PANEL_ROWS(tile->count - key, RAW_PANEL)
+#undef RAW_PANEL
+        }
+    for (int at = 0; at < SA_LANES; at += WIDTH) {
+        vfloat lowest = splat(-__builtin_inff()), before = load(block->shift + at), highest = before;
+        for (int key = 0; key < tile->count; key++) {
+            float *x = p + key * SA_LANES + at;
+            vfloat s = load(x);
+            if (tile->first) store(x, s = choose(lane_mask(at, tile->first[key], tile->end[key]), s, lowest));
+            highest = larger(highest, s);
+        }
+        /* A lane that has seen no key yet keeps -infinity; a finite stand-in avoids infinity - infinity. */
+        vfloat shift = larger(highest, splat(-3e38f));
+        vfloat rescale = exp2_vector(larger(before - shift, splat(-1000.0f)));
+        store(block->shift + at, highest);
+        store(block->sum + at, load(block->sum + at) * rescale);
+        if (block->output)
+            for (int t = 0; t < dimension; t++) {
+                float *x = block->output + t * SA_LANES + at;
+                store(x, load(x) * rescale);
+            }
+        vfloat total = splat(0);
+        for (int key = 0; key < tile->count; key += ROWS_A_STEP) {
+            vfloat e[2];
+            for (int r = 0; r < ROWS_A_STEP; r++) {
+                e[r] = key + r < tile->count
+                           ? exp2_vector(larger(load(p + (key + r) * SA_LANES + at) - shift, splat(-1000.0f)))
+                           : splat(0);
+                total += e[r];
+            }
+            store(p + STEPS(key) * SA_LANES + at, SA_TILE_NAME(element)(e[0], e[ROWS_A_STEP - 1]));
+        }
+        store(added + at, total);
+    }
+}
+
+/* Sums beyond this (or not a number) mean that a score stands far above the shift. FP32 would still hold 2^127. */
+#define LARGEST_ADDED 0x1p32f
+
+/* p and the sums of a tile, the shift moved if it has to be; says which steps the lanes see. */
+INLINE void SA_TILE_NAME(powers)(
+    const SATile *tile, const SALaneBlock *block, int dimension, float *p, float *added, SA_TILE_NAME(Seen) *seen) {
+    int begun = 1;
+    for (int lane = 0; lane < SA_LANES; lane++) {
+        begun &= block->shift[lane] > -__builtin_inff();
+        added[lane] = 0;
+    }
+    seen->is_whole = !tile->first;
+    for (int j = 0; j < LANE_VECTORS; j++) seen->first[j] = seen->is_whole ? 0 : STEPS(tile->count), seen->end[j] = seen->is_whole ? STEPS(tile->count) : 0;
+    if (begun) {
+        SA_TILE_NAME(quick_powers)(tile, block, dimension, p, added, seen);
+        for (int lane = 0; lane < SA_LANES; lane++) begun &= added[lane] <= LARGEST_ADDED;
+    }
+    if (!begun) {
+        SA_TILE_NAME(shifting_powers)(tile, block, dimension, p, added);
+        for (int j = 0; j < LANE_VECTORS; j++) seen->first[j] = 0, seen->end[j] = STEPS(tile->count);
+        seen->is_whole = 1;
+    }
+    for (int lane = 0; lane < SA_LANES; lane++) block->sum[lane] += added[lane];
+}
+
+/* ot[dimension][lane] += values * p for `rows` dimensions and some lane vectors over the steps first ..< end. */
+INLINE void SA_TILE_NAME(value_panel)(
+    int rows, int vectors, int first, int end, const float *values, ptrdiff_t value_stride, const float *p, float *ot) {
+    vfloat sum[SA_PANEL_ROWS][SA_PANEL_VECTORS];
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int j = 0; j < vectors; j++) sum[r][j] = load(ot + r * SA_LANES + j * WIDTH);
+    products(SA_PAIRS, rows, vectors, end - first, values + first * value_stride, 1, value_stride, p + first * SA_LANES, sum);
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int j = 0; j < vectors; j++) store(ot + r * SA_LANES + j * WIDTH, sum[r][j]);
+}
+
+INLINE void SA_TILE_NAME(accumulate)(
+    const SATile *tile, const float *p, const SA_TILE_NAME(Seen) *seen, int dimension, float *ot) {
+    const float *values = tile->values;
+    int steps = STEPS(tile->count), whole = 1;
+    for (int j = 0; j < LANE_VECTORS; j++) whole &= seen->first[j] == 0 && seen->end[j] == steps;
+    if (!SA_PAIRS) prefetch_rows(values, tile->value_stride, steps, dimension);
+    for (int t = 0; t < dimension; t += SA_PANEL_ROWS) {
+        if (whole) {
+            for (int lane = 0; lane < SA_LANES; lane += PANEL_LANES) {
+#define VALUE_PANEL(rows)                                                                                                  \
+    SA_TILE_NAME(value_panel)(                                                                                             \
+        rows, SA_PANEL_VECTORS, 0, steps, values + t, tile->value_stride, p + lane, ot + t * SA_LANES + lane)
+                FOR_PANEL_ROWS(dimension - t, VALUE_PANEL)
+#undef VALUE_PANEL
+            }
+        } else {
+            for (int j = 0; j < LANE_VECTORS; j++) {
+                if (seen->first[j] >= seen->end[j]) continue;
+#define VALUE_PANEL(rows)                                                                                                  \
+    SA_TILE_NAME(value_panel)(                                                                                             \
+        rows, 1, seen->first[j], seen->end[j], values + t, tile->value_stride, p + j * WIDTH, ot + t * SA_LANES + j * WIDTH)
+                FOR_PANEL_ROWS(dimension - t, VALUE_PANEL)
+#undef VALUE_PANEL
+            }
+        }
+    }
+}
+
+static void SA_TILE_NAME(attend)(const SATile *tile, const SALaneBlock *block, int dimension, void *p) {
+    float added[SA_LANES];
+    SA_TILE_NAME(Seen) seen;
+    SA_TILE_NAME(powers)(tile, block, dimension, p, added, &seen);
+    SA_TILE_NAME(accumulate)(tile, p, &seen, dimension, block->output);
+}
+
+static void SA_TILE_NAME(score)(const SATile *tile, const SALaneBlock *block, int dimension, void *p, float *added) {
+    SA_TILE_NAME(Seen) seen;
+    SA_TILE_NAME(powers)(tile, block, dimension, p, added, &seen);
+}
+
+static void SA_TILE_NAME(column_mass)(
+    const void *p, int keys, const uint8_t *first, const uint8_t *end, const float *weight, float *mass) {
+    for (int key = 0; key < keys; key++) {
+        vfloat sum = splat(0);
+        for (int j = 0; j < LANE_VECTORS; j++) {
+            vfloat x = load((const float *)p + (SA_PAIRS ? key / 2 : key) * SA_LANES + j * WIDTH);
+            if (SA_PAIRS) x = key % 2 ? high_bf16(x) : low_bf16(x);
+            if (first) x = choose(lane_mask(j * WIDTH, first[key], end[key]), x, splat(0));
+            sum = x * load(weight + j * WIDTH) + sum;
+        }
+        mass[key] += horizontal_sum(sum);
+    }
+}
+
+static void SA_TILE_NAME(pack_weights)(const float *w, int outputs, int inputs, void *out) {
+    for (int first = 0; first < outputs; first += SA_LANES) {
+        int rows = outputs - first < SA_LANES ? outputs - first : SA_LANES;
+        SA_TILE_NAME(pack_queries)(
+            w + (ptrdiff_t)first * inputs, inputs, rows, inputs, 1, (float *)out + (ptrdiff_t)first * STEPS(inputs));
+    }
+}
+
+/* Steps of packed weights that stay in the first-level cache while all rows pass over them. */
+#define WEIGHT_STEPS 64
+
+INLINE void SA_TILE_NAME(weight_panel)(
+    int rows, int steps, const float *x, ptrdiff_t x_stride, const float *w, int width, float *y, ptrdiff_t y_stride, int adding) {
+    vfloat sum[SA_PANEL_ROWS][SA_PANEL_VECTORS];
+    float edge[SA_PANEL_ROWS * PANEL_LANES];
+    int is_edge = width < PANEL_LANES;
+    if (is_edge && adding)
+        UNROLLED for (int r = 0; r < rows; r++) memcpy(edge + r * PANEL_LANES, y + r * y_stride, (size_t)width * sizeof(float));
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++)
+            sum[r][j] = !adding ? splat(0) : load((is_edge ? edge + r * PANEL_LANES : y + r * y_stride) + j * WIDTH);
+    products(SA_PAIRS, rows, SA_PANEL_VECTORS, steps, x, x_stride, 1, w, sum);
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++)
+            store((is_edge ? edge + r * PANEL_LANES : y + r * y_stride) + j * WIDTH, sum[r][j]);
+    if (is_edge)
+        UNROLLED for (int r = 0; r < rows; r++) memcpy(y + r * y_stride, edge + r * PANEL_LANES, (size_t)width * sizeof(float));
+}
+
+static void SA_TILE_NAME(multiply)(
+    const void *x, ptrdiff_t x_stride, int rows, const void *w, int inputs, int outputs, float *y, ptrdiff_t y_stride, int adding) {
+    int all = STEPS(inputs);
+    for (int output = 0; output < outputs; output += PANEL_LANES) {
+        const float *block = (const float *)w + (ptrdiff_t)(output / SA_LANES * SA_LANES) * all + output % SA_LANES;
+        int width = outputs - output < PANEL_LANES ? outputs - output : PANEL_LANES;
+        for (int step = 0; step < all; step += WEIGHT_STEPS) {
+            int steps = all - step < WEIGHT_STEPS ? all - step : WEIGHT_STEPS;
+            for (int row = 0; row < rows; row += SA_PANEL_ROWS) {
+#define WEIGHT_PANEL(count)                                                                                                \
+    SA_TILE_NAME(weight_panel)(                                                                                            \
+        count, steps, (const float *)x + row * x_stride + step, x_stride, block + (ptrdiff_t)step * SA_LANES, width,       \
+        y + row * y_stride + output, y_stride, adding || step > 0)
+                FOR_PANEL_ROWS(rows - row, WEIGHT_PANEL)
+#undef WEIGHT_PANEL
+            }
+        }
+    }
+}
+
+static double SA_TILE_NAME(peak)(long iterations) {
+    vfloat sum[SA_PANEL_ROWS][SA_PANEL_VECTORS], factor = splat(0), addend = splat(0);
+    UNROLLED for (int r = 0; r < SA_PANEL_ROWS; r++)
+        UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++) sum[r][j] = splat(1);
+    /* The compiler may not know the factors, nor drop the sums. */
+    __asm__ volatile("" : "+v"(factor), "+v"(addend));
+    for (long i = 0; i < iterations; i++)
+        UNROLLED for (int r = 0; r < SA_PANEL_ROWS; r++)
+            UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++) {
+                sum[r][j] = multiply_add(SA_PAIRS, factor, addend, sum[r][j]);
+                __asm__ volatile("" : "+v"(sum[r][j]));
+            }
+    return (double)iterations * SA_PANEL_ROWS * SA_PANEL_VECTORS * WIDTH * 2 * ROWS_A_STEP;
+}
+
+#undef STEPS
+#undef ROWS_A_STEP
+#undef LARGEST_ADDED
+#undef WEIGHT_STEPS

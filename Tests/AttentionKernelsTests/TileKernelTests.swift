@@ -1,0 +1,175 @@
+import AttentionCore
+import AttentionKernels
+import CAttentionKernels
+import Testing
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Each vector instruction set's tile kernels against the scalar ones, in both precisions, around every block size.
+@Suite struct TileKernelTests {
+    struct Variant: Sendable, CustomTestStringConvertible {
+        let set: UInt32
+        let precision: Precision
+        var testDescription: String { "instruction set \(set), \(precision.rawValue)" }
+
+        var vector: SATileKernelTable { table(sa_kernels(SAInstructionSet(set))!.pointee) }
+        var scalar: SATileKernelTable { table(sa_kernels(SA_SCALAR)!.pointee) }
+        private func table(_ kernels: SAKernelTable) -> SATileKernelTable { precision == .fp32 ? kernels.fp32 : kernels.bf16 }
+
+        /// Elements that `count` neighbours fill.
+        func steps(_ count: Int) -> Int { precision == .bf16 ? (count + 1) / 2 : count }
+        /// What one rounding of an operand may differ by where two instruction sets round a tie or a last bit differently.
+        var operandUlp: Float { precision == .bf16 ? 0x1p-8 : 0x1p-22 }
+
+        /// Elements as values: [step][line], steps split into their two halves in BF16.
+        func values(_ elements: [Float], lines: Int) -> [Float] {
+            if precision == .fp32 { return elements }
+            return stride(from: 0, to: elements.count, by: lines).flatMap { start in
+                let row = elements[start..<start + lines]
+                return row.map { Float(bitPattern: $0.bitPattern << 16) } + row.map { Float(bitPattern: $0.bitPattern & 0xFFFF_0000) }
+            }
+        }
+    }
+
+    static let variants = MicrokernelTests.vectorSets.flatMap { set in
+        Precision.allCases.map { Variant(set: set, precision: $0) }
+    }
+
+    func both(_ variant: Variant, _ body: (SATileKernelTable) -> [Float]) -> (vector: [Float], scalar: [Float]) {
+        (body(variant.vector), body(variant.scalar))
+    }
+
+    @Test(arguments: variants, MicrokernelTests.sizes) func packing(variant: Variant, size: Int) {
+        let d = size, stride = d + 3, rows = 1 + size % 64
+        let x = MicrokernelTests.random(70 * stride, 1)
+        let index = (0..<rows).map { Int32((37 * $0) % 70) }
+        let packed = both(variant) { kernels in
+            var queries = [Float](repeating: .nan, count: variant.steps(d) * 64)
+            var keys = [Float](repeating: .nan, count: rows * variant.steps(d)), chosen = keys
+            var values = [Float](repeating: .nan, count: variant.steps(rows) * d), chosenValues = values
+            kernels.pack_queries(x, stride, Int32(rows), Int32(d), 0.37, &queries)
+            kernels.pack_keys(x, stride, nil, Int32(rows), Int32(d), &keys)
+            kernels.pack_keys(x, stride, index, Int32(rows), Int32(d), &chosen)
+            kernels.pack_values(x, stride, nil, Int32(rows), Int32(d), &values)
+            kernels.pack_values(x, stride, index, Int32(rows), Int32(d), &chosenValues)
+            return variant.values(queries + keys + chosen + values + chosenValues, lines: 1)
+        }
+        // Both round to nearest, ties to even.
+        #expect(packed.vector == packed.scalar)
+    }
+
+    /// A lane block after several tiles: its output, sums and shifts brought to one shift for comparison.
+    private func attend(
+        _ variant: Variant, _ kernels: SATileKernelTable, d: Int, keys: Int, tiles: Int, isMasked: Bool, spread: Float
+    ) -> [Float] {
+        let q = MicrokernelTests.random(64 * d, 1), (first, end) = MicrokernelTests.bounds(keys, 5)
+        var packedQueries = [Float](repeating: 0, count: variant.steps(d) * 64)
+        kernels.pack_queries(q, d, 64, Int32(d), spread / Float(d).squareRoot(), &packedQueries)
+        var output = [Float](repeating: 0, count: d * 64), sum = [Float](repeating: 0, count: 64)
+        var shift = [Float](repeating: -.infinity, count: 64)
+        var scratch = [Float](repeating: .nan, count: 128 * 64)
+        for tile in 0..<tiles {
+            // Later tiles hold larger scores, so that the shift has to move.
+            let k = MicrokernelTests.random(keys * d, UInt64(10 + tile), scale: Float(1 + 3 * tile))
+            let v = MicrokernelTests.random(keys * d, UInt64(20 + tile))
+            var packedKeys = [Float](repeating: 0, count: keys * variant.steps(d))
+            var packedValues = [Float](repeating: 0, count: variant.steps(keys) * d)
+            kernels.pack_keys(k, d, nil, Int32(keys), Int32(d), &packedKeys)
+            kernels.pack_values(v, d, nil, Int32(keys), Int32(d), &packedValues)
+            packedKeys.withUnsafeBytes { keyBytes in
+                packedValues.withUnsafeBytes { valueBytes in
+                    packedQueries.withUnsafeBytes { queryBytes in
+                        first.withUnsafeBufferPointer { first in
+                            end.withUnsafeBufferPointer { end in
+                                output.withUnsafeMutableBufferPointer { output in
+                                    shift.withUnsafeMutableBufferPointer { shift in
+                                        sum.withUnsafeMutableBufferPointer { sum in
+                                            var tile = SATile(
+                                                keys: keyBytes.baseAddress, key_stride: variant.steps(d), values: valueBytes.baseAddress,
+                                                value_stride: d, count: Int32(keys), first: isMasked ? first.baseAddress : nil,
+                                                end: isMasked ? end.baseAddress : nil)
+                                            var block = SALaneBlock(
+                                                queries: queryBytes.baseAddress, output: output.baseAddress, shift: shift.baseAddress,
+                                                sum: sum.baseAddress)
+                                            kernels.attend(&tile, &block, Int32(d), &scratch)
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let seen = sum.map { $0 > 0 ? $0 : 1 }
+        let outputs = output.indices.map { output[$0] / seen[$0 % 64] }
+        let logSums = (0..<64).map { sum[$0] > 0 ? shift[$0] + log2(sum[$0]) : -1 }
+        return outputs + logSums
+    }
+
+    @Test(arguments: variants, [1, 7, 16, 64, 129]) func attend(variant: Variant, d: Int) {
+        for (keys, tiles) in [(1, 1), (6, 2), (64, 3), (127, 2), (128, 2)] {
+            for isMasked in [false, true] {
+                let results = both(variant) { attend(variant, $0, d: d, keys: keys, tiles: tiles, isMasked: isMasked, spread: 2) }
+                let limit = variant.operandUlp * Float(variant.precision == .bf16 ? 2 : keys + 2 * d)
+                #expect(MicrokernelTests.difference(results.vector, results.scalar) < limit, "\(keys) keys, masked \(isMasked)")
+                #expect(results.vector.allSatisfy { $0.isFinite })
+            }
+        }
+    }
+
+    /// Scores that rise by hundreds from tile to tile force the shift to move in the middle of a run.
+    @Test(arguments: variants) func risingScoresMoveTheShift(variant: Variant) {
+        for isMasked in [false, true] {
+            let results = both(variant) { attend(variant, $0, d: 16, keys: 33, tiles: 6, isMasked: isMasked, spread: 30) }
+            #expect(results.vector.allSatisfy { $0.isFinite })
+            // Scores of several hundred carry that many times the rounding of their operands.
+            let limit = variant.operandUlp * (variant.precision == .bf16 ? 8 : 4096)
+            #expect(MicrokernelTests.difference(results.vector, results.scalar, floor: 10) < limit)
+        }
+    }
+
+    @Test(arguments: variants, [1, 2, 77, 128]) func columnMass(variant: Variant, keys: Int) {
+        let p = MicrokernelTests.random(keys * 64, 3).map { abs($0) }, weight = MicrokernelTests.random(64, 4).map { abs($0) }
+        let (first, end) = MicrokernelTests.bounds(keys, 9)
+        var elements = [Float](repeating: 0, count: variant.steps(keys) * 64)
+        variant.scalar.pack_values(p, 64, nil, Int32(keys), 64, &elements)
+        for isMasked in [false, true] {
+            let masses = both(variant) { kernels in
+                var mass = (0..<keys).map(Float.init)
+                kernels.column_mass(elements, Int32(keys), isMasked ? first : nil, isMasked ? end : nil, weight, &mass)
+                return mass
+            }
+            #expect(MicrokernelTests.difference(masses.vector, masses.scalar) < 1e-5)
+        }
+    }
+
+    @Test(arguments: variants, [1, 6, 13, 96]) func multiply(variant: Variant, rows: Int) {
+        for (inputs, outputs) in [(1, 1), (7, 63), (64, 64), (130, 65), (33, 200)] {
+            let x = MicrokernelTests.random(rows * inputs, 1), w = MicrokernelTests.random(outputs * inputs, 2)
+            let stride = outputs + 5
+            for isAdding in [Int32(0), 1] {
+                let products = both(variant) { kernels in
+                    let blocks = (outputs + 63) / 64 * 64
+                    var packedRows = [Float](repeating: 0, count: rows * variant.steps(inputs))
+                    var packedWeights = [Float](repeating: .nan, count: blocks * variant.steps(inputs))
+                    kernels.pack_keys(x, inputs, nil, Int32(rows), Int32(inputs), &packedRows)
+                    kernels.pack_weights(w, Int32(outputs), Int32(inputs), &packedWeights)
+                    var y = MicrokernelTests.random(rows * stride, 3)
+                    kernels.multiply(
+                        packedRows, variant.steps(inputs), Int32(rows), packedWeights, Int32(inputs), Int32(outputs), &y, stride, isAdding)
+                    return y
+                }
+                // Columns past the outputs are not touched; the operands are the same, so only sums differ.
+                #expect(MicrokernelTests.difference(products.vector, products.scalar) < 0x1p-22 * Float(inputs + 8))
+            }
+        }
+    }
+
+    @Test(arguments: variants) func peakCountsItsOperations(variant: Variant) {
+        #expect(variant.vector.peak(3) == 3 * variant.vector.peak(1))
+        #expect(variant.scalar.peak(1) > 0)
+    }
+}
