@@ -68,7 +68,7 @@ let package = Package(
 
         // Models and what is asked of them.
         library("ModelFormats", ["AttentionCore", crypto]),
-        library("LanguageModels", ["AttentionCore", "AttentionKernels", "SampleAttention", "ModelFormats", "LinearAlgebra"]),
+        library("LanguageModels", ["AttentionCore", "AttentionKernels", "SampleAttention", "ModelFormats"]),
         library(
             "Evaluation",
             ["AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LanguageModels", "ModelFormats", "LinearAlgebra"]),

@@ -1,6 +1,5 @@
 import AttentionCore
 import AttentionKernels
-import LinearAlgebra
 import ModelFormats
 import SampleAttention
 
@@ -29,8 +28,6 @@ public final class LanguageModel: Sendable {
     /// - Throws: `InputError` naming file, field, value and rule for anything missing, broken or not supported.
     public static func load(directory path: String, kernel: AttentionKernel) throws(InputError) -> LanguageModel {
         try ModelDirectory.check(path)
-        // The pool has the threads; products that start their own would fight it.
-        MatrixProduct.configureForWorkerPools()
         // An unknown family is the first thing to say; its other fields may mean anything.
         let configurationPath = ModelDirectory.configurationPath(in: path)
         let type = try ModelConfiguration.modelType(ofFile: configurationPath)
@@ -50,7 +47,7 @@ public final class LanguageModel: Sendable {
         self.kernel = kernel
         tokenizer = try directory.tokenizer()
         decoder = LlamaDecoder(
-            configuration: configuration, weights: try LlamaWeights(directory.weights, configuration: configuration),
+            configuration: configuration, weights: try LlamaWeights(directory.weights, configuration: configuration, kernel: kernel),
             attention: SampleAttentionOperator(kernel: kernel))
     }
 
@@ -102,6 +99,8 @@ public final class LanguageModel: Sendable {
         /// Selection and kernel, all layers.
         public let attentionSeconds: Double
         public let selectionSeconds: Double
+        /// Matrix products outside attention: projections and MLP.
+        public let productSeconds: Double
         /// Kept over causal pairs, all layers and heads.
         public let density: Double
         /// One list of layer reports a chunk.
@@ -154,17 +153,17 @@ public final class LanguageModel: Sendable {
         let promptLength = cache.count + tokens.count
         let hidden = AlignedBuffer<Float>(count: step * configuration.hiddenSize)
         let workspace = AttentionWorkspace()
-        var chunks: [[SampleAttentionOperator.Report]] = []
+        var passes: [LlamaDecoder.Pass] = []
         for first in stride(from: 0, to: tokens.count, by: step) {
             let part = tokens[first..<min(first + step, tokens.count)]
-            chunks.append(
+            passes.append(
                 try decoder.forward(
                     part, cache: cache, promptLength: promptLength, policy: policy, workspace: workspace, hidden: hidden.base,
                     observer: &observer))
             try checkFinite(hidden.elements.prefix(part.count * configuration.hiddenSize), firstToken: first)
             try body(UnsafePointer(hidden.base), part.count, part.endIndex == tokens.count)
         }
-        return Self.report(chunks, tokens: tokens.count, seconds: (ContinuousClock.now - start).seconds)
+        return Self.report(passes, tokens: tokens.count, seconds: (ContinuousClock.now - start).seconds)
     }
 
     private func checkRoom(_ tokens: [Int32], cache: KeyValueCache) throws(InputError) {
@@ -189,13 +188,14 @@ public final class LanguageModel: Sendable {
             value: "\(hidden[index])", rule: "must be finite: the weights are too large for FP32")
     }
 
-    private static func report(_ chunks: [[SampleAttentionOperator.Report]], tokens: Int, seconds: Double) -> PrefillReport {
-        let layers = chunks.flatMap(\.self)
+    private static func report(_ passes: [LlamaDecoder.Pass], tokens: Int, seconds: Double) -> PrefillReport {
+        let layers = passes.flatMap(\.layers)
         let kept = layers.reduce(0) { $0 + $1.keptPairs.reduce(0, +) }
         let causal = layers.reduce(0) { $0 + $1.causalPairs * $1.keptPairs.count }
         let selection = layers.reduce(0) { $0 + $1.selectionSeconds }
         return PrefillReport(
             tokens: tokens, seconds: seconds, attentionSeconds: layers.reduce(selection) { $0 + $1.kernelSeconds },
-            selectionSeconds: selection, density: Double(kept) / Double(causal), chunks: chunks)
+            selectionSeconds: selection, productSeconds: passes.reduce(0) { $0 + $1.productSeconds },
+            density: Double(kept) / Double(causal), chunks: passes.map(\.layers))
     }
 }

@@ -1,10 +1,10 @@
 import AttentionCore
 import AttentionKernels
-import LinearAlgebra
 import ModelFormats
 import SampleAttention
 
-/// The Llama forward pass: RMSNorm, rotary embedding, grouped-query attention, SwiGLU, residuals, all in FP32.
+/// The Llama forward pass: RMSNorm, rotary embedding, grouped-query attention, SwiGLU, residuals. Matrix products take
+/// operands in the kernel's precision; everything else is FP32.
 ///
 /// Everything but attention works on tiles of rows spread over the pool, so memory beside the cache is
 /// O(tokens · (hidden + 2 · heads · d)) plus a few tiles.
@@ -15,8 +15,10 @@ struct LlamaDecoder: Sendable {
     let attention: SampleAttentionOperator
     private let rows: RowKernels
 
-    private var pool: WorkerPool { attention.kernel.pool }
-    private static let tileRows = 128
+    private var kernel: AttentionKernel { attention.kernel }
+    private var pool: WorkerPool { kernel.pool }
+    /// A multiple of the six rows of a panel; a tile's activations stay in the second-level cache.
+    private static let tileRows = 96
 
     init(configuration: ModelConfiguration, weights: LlamaWeights, attention: SampleAttentionOperator) {
         self.configuration = configuration
@@ -29,25 +31,41 @@ struct LlamaDecoder: Sendable {
     private struct Activations: ~Copyable {
         let queries, attended, tiles: AlignedBuffer<Float>
         let tileFloats: Int
+        /// Seconds in matrix products, one entry a worker.
+        let productSeconds: AlignedBuffer<Double>
 
-        init(_ c: ModelConfiguration, tokens: Int, threads: Int) {
+        init(_ c: ModelConfiguration, tokens: Int, kernel: AttentionKernel) {
             queries = AlignedBuffer(count: tokens * c.queryHeads * c.headDimension)
             attended = AlignedBuffer(count: tokens * c.queryHeads * c.headDimension)
-            tileFloats = LlamaDecoder.tileRows * (c.hiddenSize + 2 * max(c.intermediateSize, c.keyValueHeads * c.headDimension))
-            tiles = AlignedBuffer(count: tileFloats * threads)
+            let widest = max(c.hiddenSize, c.intermediateSize, c.queryHeads * c.headDimension)
+            tileFloats =
+                LlamaDecoder.tileRows * (c.hiddenSize + 2 * max(c.intermediateSize, c.keyValueHeads * c.headDimension))
+                + kernel.packedElements(rows: LlamaDecoder.tileRows, inputs: widest)
+            tiles = AlignedBuffer(count: tileFloats * kernel.pool.threads)
+            productSeconds = AlignedBuffer(count: kernel.pool.threads)
         }
+
+        /// The share of a layer's wall time that products took, when all workers are busy.
+        var meanProductSeconds: Double { productSeconds.elements.reduce(0, +) / Double(productSeconds.count) }
+    }
+
+    /// What one forward pass did.
+    struct Pass {
+        var layers: [SampleAttentionOperator.Report] = []
+        /// In the matrix products outside attention.
+        var productSeconds = 0.0
     }
 
     /// Appends `tokens` to the cache and leaves their final, normed hidden states in `hidden` [tokens][hidden].
     func forward(
         _ tokens: ArraySlice<Int32>, cache: KeyValueCache, promptLength: Int, policy: AttentionPolicy, workspace: AttentionWorkspace,
         hidden: UnsafeMutablePointer<Float>, observer: inout some ForwardObserver
-    ) throws -> [SampleAttentionOperator.Report] {
+    ) throws -> Pass {
         let c = configuration
         let count = tokens.count
-        let activations = Activations(c, tokens: count, threads: pool.threads)
+        let activations = Activations(c, tokens: count, kernel: kernel)
         embed(tokens, into: hidden)
-        var reports: [SampleAttentionOperator.Report] = []
+        var pass = Pass()
         for layer in 0..<c.layerCount {
             try observer.reached(depth: layer, hidden: UnsafeBufferPointer(start: hidden, count: count * c.hiddenSize))
             project(layer, count: count, hidden: hidden, activations: activations, cache: cache)
@@ -60,14 +78,15 @@ struct LlamaDecoder: Sendable {
                 inputs, parameters: policy.parameters(layer: layer, queryHeads: c.queryHeads, promptLength: promptLength),
                 promptLength: promptLength, output: output,
                 workspace: workspace)
-            reports.append(report)
+            pass.layers.append(report)
             try observer.attended(layer: layer, inputs: inputs, output: output.readOnly)
             feedForward(layer, count: count, hidden: hidden, activations: activations)
         }
         cache.count += count
         normalize(count: count, hidden: hidden)
         try observer.reached(depth: c.layerCount, hidden: UnsafeBufferPointer(start: hidden, count: count * c.hiddenSize))
-        return reports
+        pass.productSeconds = activations.meanProductSeconds
+        return pass
     }
 
     /// Next-token scores of rows of `hidden`: [rows][vocabulary].
@@ -76,22 +95,31 @@ struct LlamaDecoder: Sendable {
         let source = Shared(UnsafeMutablePointer(mutating: hidden))
         let size = configuration.hiddenSize
         let vocabulary = configuration.vocabularySize
+        let roomElements = kernel.packedElements(rows: Self.tileRows, inputs: size)
+        let rooms = AlignedBuffer<Float>(count: roomElements * pool.threads)
+        let room = Shared(rooms.base)
         // Few rows: split the vocabulary, so that one position's logits use every thread too.
-        let columns = count >= Self.tileRows ? vocabulary : 1024
+        let columns = count >= Self.tileRows ? vocabulary : 16 * PackedMatrix.blockOutputs
         let columnTiles = (vocabulary + columns - 1) / columns
-        pool.run(((count + Self.tileRows - 1) / Self.tileRows) * columnTiles) { _, index in
+        pool.run(((count + Self.tileRows - 1) / Self.tileRows) * columnTiles) { worker, index in
             let row = index / columnTiles * Self.tileRows
             let column = index % columnTiles * columns
-            MatrixProduct.multiply(
-                rows: min(Self.tileRows, count - row), columns: min(columns, vocabulary - column), inner: size,
-                a: source.base + row * size, aStride: size, b: weights.head.row(column), bStride: size, transposedB: true,
-                into: target.base + row * vocabulary + column, cStride: vocabulary)
+            let input = kernel.packed(
+                source.base + row * size, rows: min(Self.tileRows, count - row), inputs: size, room: room.base + worker * roomElements)
+            kernel.multiply(
+                input, weights.head, outputs: column..<min(column + columns, vocabulary), into: target.base + row * vocabulary + column,
+                stride: vocabulary)
         }
     }
 
     private func embed(_ tokens: ArraySlice<Int32>, into hidden: UnsafeMutablePointer<Float>) {
-        for (index, token) in tokens.enumerated() {
-            (hidden + index * configuration.hiddenSize).update(from: weights.embedding.row(Int(token)), count: configuration.hiddenSize)
+        let size = configuration.hiddenSize
+        let target = Shared(hidden)
+        forEachTile(tokens.count) { _, row, rows in
+            for index in row..<row + rows {
+                let token = Int(tokens[tokens.startIndex + index])
+                (target.base + index * size).update(from: weights.embedding.row(token), count: size)
+            }
         }
     }
 
@@ -102,13 +130,45 @@ struct LlamaDecoder: Sendable {
         }
     }
 
-    /// output[row] (+)= weight · input[row].
-    private func apply(
-        _ weight: Weights, to input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>, adding: Bool = false
-    ) {
-        MatrixProduct.multiply(
-            rows: rows, columns: weight.outputs, inner: weight.inputs, a: input, aStride: weight.inputs, b: weight.base,
-            bStride: weight.inputs, transposedB: true, into: output, cStride: weight.outputs, scaleC: adding ? 1 : 0)
+    /// One worker's part of a pass over tiles: where it works, and how long its products took.
+    private struct Tile {
+        let kernel: AttentionKernel
+        let base: UnsafeMutablePointer<Float>
+        let packedRoom: UnsafeMutablePointer<Float>
+        let seconds: UnsafeMutablePointer<Double>
+
+        /// output[row] (+)= matrix · input[row] for each matrix and its output; the input is packed once.
+        func apply(
+            _ matrices: [(matrix: PackedMatrix, output: UnsafeMutablePointer<Float>)], to input: UnsafePointer<Float>, rows: Int,
+            adding: Bool = false
+        ) {
+            let start = ContinuousClock.now
+            let packed = kernel.packed(input, rows: rows, inputs: matrices[0].matrix.inputs, room: packedRoom)
+            for (matrix, output) in matrices {
+                kernel.multiply(packed, matrix, into: output, stride: matrix.outputs, adding: adding)
+            }
+            seconds.pointee += (ContinuousClock.now - start).seconds
+        }
+    }
+
+    /// Room for the tiles of every worker.
+    private struct Tiles: @unchecked Sendable {
+        let base: UnsafeMutablePointer<Float>
+        let floats, packedElements: Int
+        let seconds: UnsafeMutablePointer<Double>
+
+        init(_ activations: borrowing Activations, _ c: ModelConfiguration) {
+            base = activations.tiles.base
+            floats = activations.tileFloats
+            packedElements =
+                floats - LlamaDecoder.tileRows * (c.hiddenSize + 2 * max(c.intermediateSize, c.keyValueHeads * c.headDimension))
+            seconds = activations.productSeconds.base
+        }
+
+        func tile(_ worker: Int, _ kernel: AttentionKernel) -> Tile {
+            let own = base + worker * floats
+            return Tile(kernel: kernel, base: own, packedRoom: own + floats - packedElements, seconds: seconds + worker)
+        }
     }
 
     private func norm(_ weight: Weights, _ input: UnsafePointer<Float>, rows count: Int, into output: UnsafeMutablePointer<Float>) {
@@ -129,17 +189,15 @@ struct LlamaDecoder: Sendable {
         let first = cache.count
         let source = Shared(hidden)
         let queries = Shared(activations.queries.base)
-        let tiles = Shared(activations.tiles.base)
-        let tileFloats = activations.tileFloats
+        let tiles = Tiles(activations, c)
         forEachTile(count) { worker, row, rows in
-            let normed = tiles.base + worker * tileFloats
+            let tile = tiles.tile(worker, kernel)
+            let normed = tile.base
             let query = queries.base + row * own.query.outputs
             let key = normed + Self.tileRows * c.hiddenSize
             let value = key + Self.tileRows * own.key.outputs
             norm(own.inputNorm, source.base + row * c.hiddenSize, rows: rows, into: normed)
-            apply(own.query, to: normed, rows: rows, into: query)
-            apply(own.key, to: normed, rows: rows, into: key)
-            apply(own.value, to: normed, rows: rows, into: value)
+            tile.apply([(own.query, query), (own.key, key), (own.value, value)], to: normed, rows: rows)
             for index in 0..<rows {
                 rotate(query + index * own.query.outputs, heads: c.queryHeads, position: first + row + index, cache.rotary)
                 rotate(key + index * own.key.outputs, heads: c.keyValueHeads, position: first + row + index, cache.rotary)
@@ -162,19 +220,18 @@ struct LlamaDecoder: Sendable {
         let own = weights.layers[layer]
         let stream = Shared(hidden)
         let attended = Shared(activations.attended.base)
-        let tiles = Shared(activations.tiles.base)
-        let tileFloats = activations.tileFloats
+        let tiles = Tiles(activations, c)
         forEachTile(count) { worker, row, rows in
-            let normed = tiles.base + worker * tileFloats
+            let tile = tiles.tile(worker, kernel)
+            let normed = tile.base
             let gate = normed + Self.tileRows * c.hiddenSize
             let up = gate + Self.tileRows * c.intermediateSize
             let residual = stream.base + row * c.hiddenSize
-            apply(own.output, to: attended.base + row * own.output.inputs, rows: rows, into: residual, adding: true)
+            tile.apply([(own.output, residual)], to: attended.base + row * own.output.inputs, rows: rows, adding: true)
             norm(own.postAttentionNorm, residual, rows: rows, into: normed)
-            apply(own.gate, to: normed, rows: rows, into: gate)
-            apply(own.up, to: normed, rows: rows, into: up)
+            tile.apply([(own.gate, gate), (own.up, up)], to: normed, rows: rows)
             self.rows.swiGLU(gate: gate, up: up, count: rows * c.intermediateSize)
-            apply(own.down, to: gate, rows: rows, into: residual, adding: true)
+            tile.apply([(own.down, residual)], to: gate, rows: rows, adding: true)
         }
     }
 

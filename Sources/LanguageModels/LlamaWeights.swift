@@ -1,7 +1,8 @@
 import AttentionCore
+import AttentionKernels
 import ModelFormats
 
-/// A weight matrix [outputs][inputs] or vector, converted to FP32.
+/// A table [outputs][inputs] of rows to look up, or a vector, in FP32.
 final class Weights: Sendable {
     let outputs: Int
     let inputs: Int
@@ -19,43 +20,51 @@ final class Weights: Sendable {
 
     var base: UnsafePointer<Float> { UnsafePointer(storage.base) }
     func row(_ index: Int) -> UnsafePointer<Float> { base + index * inputs }
+
+    func packed(_ kernel: AttentionKernel) -> PackedMatrix {
+        PackedMatrix(base, outputs: outputs, inputs: inputs, kernel: kernel)
+    }
 }
 
-/// The tensors of a Llama-family decoder, by their Hugging Face names.
+/// The tensors of a Llama-family decoder, by their Hugging Face names; matrices packed for the kernel that multiplies them.
 struct LlamaWeights: Sendable {
     struct Layer: Sendable {
-        let inputNorm, query, key, value, output, postAttentionNorm, gate, up, down: Weights
+        let inputNorm, postAttentionNorm: Weights
+        let query, key, value, output, gate, up, down: PackedMatrix
     }
 
     let embedding: Weights
     let layers: [Layer]
     let finalNorm: Weights
-    /// The embedding itself when they are tied.
-    let head: Weights
+    /// The embedding's own values when they are tied.
+    let head: PackedMatrix
 
-    init(_ archive: SafetensorsArchive, configuration c: ModelConfiguration) throws(InputError) {
+    init(_ archive: SafetensorsArchive, configuration c: ModelConfiguration, kernel: AttentionKernel) throws(InputError) {
         let queries = c.queryHeads * c.headDimension
         let keyValues = c.keyValueHeads * c.headDimension
         embedding = try Weights(archive, "model.embed_tokens.weight", [c.vocabularySize, c.hiddenSize])
         var layers: [Layer] = []
         for index in 0..<c.layerCount {
-            func load(_ name: String, _ shape: [Int]) throws(InputError) -> Weights {
-                try Weights(archive, "model.layers.\(index).\(name).weight", shape)
+            func vector(_ name: String) throws(InputError) -> Weights {
+                try Weights(archive, "model.layers.\(index).\(name).weight", [c.hiddenSize])
+            }
+            func matrix(_ name: String, _ shape: [Int]) throws(InputError) -> PackedMatrix {
+                try Weights(archive, "model.layers.\(index).\(name).weight", shape).packed(kernel)
             }
             layers.append(
                 Layer(
-                    inputNorm: try load("input_layernorm", [c.hiddenSize]),
-                    query: try load("self_attn.q_proj", [queries, c.hiddenSize]),
-                    key: try load("self_attn.k_proj", [keyValues, c.hiddenSize]),
-                    value: try load("self_attn.v_proj", [keyValues, c.hiddenSize]),
-                    output: try load("self_attn.o_proj", [c.hiddenSize, queries]),
-                    postAttentionNorm: try load("post_attention_layernorm", [c.hiddenSize]),
-                    gate: try load("mlp.gate_proj", [c.intermediateSize, c.hiddenSize]),
-                    up: try load("mlp.up_proj", [c.intermediateSize, c.hiddenSize]),
-                    down: try load("mlp.down_proj", [c.hiddenSize, c.intermediateSize])))
+                    inputNorm: try vector("input_layernorm"), postAttentionNorm: try vector("post_attention_layernorm"),
+                    query: try matrix("self_attn.q_proj", [queries, c.hiddenSize]),
+                    key: try matrix("self_attn.k_proj", [keyValues, c.hiddenSize]),
+                    value: try matrix("self_attn.v_proj", [keyValues, c.hiddenSize]),
+                    output: try matrix("self_attn.o_proj", [c.hiddenSize, queries]),
+                    gate: try matrix("mlp.gate_proj", [c.intermediateSize, c.hiddenSize]),
+                    up: try matrix("mlp.up_proj", [c.intermediateSize, c.hiddenSize]),
+                    down: try matrix("mlp.down_proj", [c.hiddenSize, c.intermediateSize])))
         }
         self.layers = layers
         finalNorm = try Weights(archive, "model.norm.weight", [c.hiddenSize])
-        head = c.tiesEmbeddings ? embedding : try Weights(archive, "lm_head.weight", [c.vocabularySize, c.hiddenSize])
+        let head = c.tiesEmbeddings ? embedding : try Weights(archive, "lm_head.weight", [c.vocabularySize, c.hiddenSize])
+        self.head = head.packed(kernel)
     }
 }

@@ -3,11 +3,11 @@ import AttentionKernels
 
 /// SampleAttention for one layer: sample rows, select columns, run the shared kernel.
 ///
-/// Stage 1 scores a share of the query rows and sums their probabilities down each key column; stage 2 keeps, per head, the
-/// fewest columns that reach α beside the window; then attention runs over window ∪ columns, renormalised, with the
-/// prompt's last rows dense.
+/// Stage 1 scores a share of the query rows and sums their probabilities down each key column, or down 128-token columns and
+/// slashes; stage 2 keeps, per head, the fewest that reach α (beside the window, for stripes); then attention runs over what
+/// is kept, renormalised, with the prompt's last rows dense.
 ///
-/// Source: SampleAttention (arXiv 2406.15486), the v2 (window + stripes) algorithm.
+/// Source: SampleAttention (arXiv 2406.15486): v2 (window + stripes), v3 (columns + slashes).
 public struct SampleAttentionOperator: Sendable {
     public let kernel: AttentionKernel
 
@@ -65,52 +65,90 @@ public struct SampleAttentionOperator: Sendable {
             plan, query: inputs.query, key: inputs.key, value: inputs.value, output: output, logSumExp: logSumExp,
             workspace: workspace)
         return Report(
-            keptPairs: plan.keptPairs, causalPairs: inputs.shape.causalPairs, sampledMass: selections.map { $0?.sampledMass ?? 1 },
+            keptPairs: plan.keptPairs, causalPairs: inputs.shape.causalPairs, sampledMass: selections.map(\.sampledMass),
             selectionSeconds: (selected - start).seconds, kernelSeconds: (ContinuousClock.now - selected).seconds)
     }
 
-    /// Stages 1 and 2: the columns of each head, nil for dense heads.
-    ///
-    /// Traps when a head asks for column-slash.
+    /// Stages 1 and 2: what each head keeps beside its window.
     public func select(
         _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, workspace: AttentionWorkspace
-    ) -> [StripeSelection?] {
-        // COLUMN-SLASH: block masses of these heads go to `ColumnSlashSelection.fewest`, and its blocks to a pattern.
-        precondition(
-            !parameters.contains { $0.pattern == .columnSlash },
-            "column-slash heads cannot be selected: the kernel does not measure the mass of blocks and diagonals")
-        let heads = parameters.indices.filter { parameters[$0].pattern == .stripeWindow }
-        let requests = heads.map { head in
-            let own = parameters[head]
-            let rows = own.samplingPlan(queryCount: inputs.shape.queryCount).rows
-            let rule: SampledScores.MassRule =
-                switch own.columnScoring {
-                case .allMass: .all
-                case .windowAware: .outsideWindow(own.window.positions(promptLength: promptLength))
-                }
-            return (head: head, rows: rows, rule: rule)
+    ) -> [HeadSelection] {
+        var selections = [HeadSelection](repeating: .dense, count: parameters.count)
+        let scores = SampledScores(kernel: kernel)
+        func heads(_ pattern: SampleAttentionParameters.Pattern) -> [(head: Int, rows: [Int])] {
+            parameters.indices.filter { parameters[$0].pattern == pattern }
+                .map { ($0, parameters[$0].samplingPlan(queryCount: inputs.shape.queryCount).rows) }
         }
-        let masses = SampledScores(kernel: kernel).columnMasses(
-            query: inputs.query, key: inputs.key, shape: inputs.shape, requests: requests, workspace: workspace)
-        var selections = [StripeSelection?](repeating: nil, count: parameters.count)
-        for (request, mass) in zip(requests, masses) {
-            selections[request.head] = StripeSelection.fewest(
-                columnMass: mass, rows: request.rows.count, parameters: parameters[request.head])
+
+        let striped = heads(.stripeWindow)
+        let masses = scores.columnMasses(
+            query: inputs.query, key: inputs.key, shape: inputs.shape,
+            requests: striped.map { ($0.head, $0.rows, parameters[$0.head].massRule(promptLength: promptLength)) }, workspace: workspace)
+        // Each head on a thread of its own: a selection is quick, but not nothing.
+        selections.withUnsafeMutableBufferPointer { all in
+            let target = SharedSelections(base: all.baseAddress!)
+            kernel.pool.run(striped.count) { _, index in
+                let (head, rows) = striped[index]
+                target.base[head] = .stripes(
+                    StripeSelection.fewest(columnMass: masses[index], rows: rows.count, parameters: parameters[head]))
+            }
+        }
+
+        let crossed = heads(.columnSlash)
+        let blocks = scores.blockMasses(
+            query: inputs.query, key: inputs.key, shape: inputs.shape, requests: crossed, workspace: workspace)
+        for ((head, _), mass) in zip(crossed, blocks) {
+            selections[head] = .columnSlash(
+                ColumnSlashSelection.fewest(columnMass: mass.columns, slashMass: mass.slashes, parameters: parameters[head]))
         }
         return selections
     }
 
     /// The pattern that parameters and a selection stand for.
     public static func pattern(
-        _ parameters: SampleAttentionParameters, selection: StripeSelection?, shape: AttentionShape, promptLength: Int
+        _ parameters: SampleAttentionParameters, selection: HeadSelection, shape: AttentionShape, promptLength: Int
     ) -> SparsePattern {
-        precondition(parameters.pattern != .columnSlash, "a column-slash head has no stripes")
-        guard parameters.pattern == .stripeWindow, let selection else { return .dense }
         let denseRows = max(0, parameters.denseLastRows - (promptLength - shape.keyCount))
-        return .windowColumns(
-            WindowColumns(
-                window: parameters.window.positions(promptLength: promptLength), columns: selection.columns,
-                denseLastRows: denseRows))
+        switch selection {
+        case .dense: return .dense
+        case .stripes(let stripes):
+            return .windowColumns(
+                WindowColumns(
+                    window: parameters.window.positions(promptLength: promptLength), columns: stripes.columns, denseLastRows: denseRows))
+        case .columnSlash(let lines):
+            return .columnsSlashes(ColumnsSlashes(columns: lines.columns, slashes: lines.slashes, denseLastRows: denseRows))
+        }
+    }
+}
+
+/// What stages 1 and 2 chose for one head.
+public enum HeadSelection: Sendable, Hashable {
+    /// Nothing to choose.
+    case dense
+    case stripes(StripeSelection)
+    case columnSlash(ColumnSlashSelection)
+
+    /// The share of the sampled rows' mass that is kept (for column-slash at least kept): 1 for dense heads.
+    public var sampledMass: Double {
+        switch self {
+        case .dense: 1
+        case .stripes(let selection): selection.sampledMass
+        case .columnSlash(let selection): selection.sampledMass
+        }
+    }
+}
+
+/// Selections that tasks write one each of.
+private struct SharedSelections: @unchecked Sendable {
+    let base: UnsafeMutablePointer<HeadSelection>
+}
+
+extension SampleAttentionParameters {
+    fileprivate func massRule(promptLength: Int) -> SampledScores.MassRule {
+        switch columnScoring {
+        case .allMass: .all
+        case .windowAware: .outsideWindow(window.positions(promptLength: promptLength))
+        }
     }
 }
 

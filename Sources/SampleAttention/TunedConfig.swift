@@ -75,10 +75,13 @@ public struct TunedConfig: Hashable, Sendable, Codable {
         public struct Machine: Hashable, Sendable, Codable {
             public var cpu, instructionSet: String
             public var threads: Int
-            public init(cpu: String, instructionSet: String, threads: Int) {
+            /// The format of the kernel's matrix products; nil in files from before there was a choice, which were FP32.
+            public var precision: String?
+            public init(cpu: String, instructionSet: String, threads: Int, precision: String?) {
                 self.cpu = cpu
                 self.instructionSet = instructionSet
                 self.threads = threads
+                self.precision = precision
             }
         }
 

@@ -93,6 +93,6 @@ struct BenchResult: Encodable {
                 NumberFormat.significant(row.maxError, digits: 2),
             ])
         }
-        return "\(provenance.machine.summary), FP32\n\n" + table.text()
+        return "\(provenance.machine.summary)\n\n" + table.text()
     }
 }

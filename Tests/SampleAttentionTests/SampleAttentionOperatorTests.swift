@@ -54,13 +54,33 @@ import Testing
         let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: 50, keyCount: 200, headDimension: 8)
         var parameters = SampleAttentionParameters(alpha: try Fraction(0.5), window: .ratio(try Fraction(0.1)), sampleRatio: .one)
         parameters.denseLastRows = 30
-        let selection = StripeSelection.fewest(columnMass: Array(repeating: 0, count: 200), rows: 50, parameters: parameters)
+        let selection = HeadSelection.stripes(
+            StripeSelection.fewest(columnMass: Array(repeating: 0, count: 200), rows: 50, parameters: parameters))
         func pattern(_ promptLength: Int) -> SparsePattern {
             SampleAttentionOperator.pattern(parameters, selection: selection, shape: shape, promptLength: promptLength)
         }
         #expect(pattern(200) == .windowColumns(WindowColumns(window: 20, columns: [], denseLastRows: 30)))
         #expect(pattern(210) == .windowColumns(WindowColumns(window: 21, columns: [], denseLastRows: 20)))
         #expect(pattern(1000) == .windowColumns(WindowColumns(window: 100, columns: [], denseLastRows: 0)))
+    }
+
+    /// Columns and slashes hold their shares, all of them are the dense pattern, and a head may differ from its neighbours.
+    @Test func columnSlashHeads() throws {
+        let shape = AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: 700, keyCount: 700, headDimension: 16)
+        let oracle = NaiveAttention(shape: shape, seed: 4)
+        var half = SampleAttentionParameters.standard
+        half.pattern = .columnSlash
+        half.alpha = try Fraction(0.3)
+        half.denseLastRows = 0
+        var all = half
+        all.alpha = .one
+        all.sampling = .tailBlocks
+        all.sampleRatio = try Fraction(0.5)
+        let result = try attend(oracle, [.dense, half, all, .standard])
+        #expect(result.report.keptPairs[1] < shape.causalPairs)
+        #expect(result.report.keptPairs[2] == shape.causalPairs)
+        #expect(result.report.sampledMass[1] >= 0.3)
+        #expect(result.report.sampledMass[2] == 1)
     }
 
     /// The paper's scoring pays twice for what the window holds; window-aware scoring keeps fewer pairs for the same mass.
