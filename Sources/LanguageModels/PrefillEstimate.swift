@@ -43,6 +43,14 @@ public struct DecoderShape: Hashable, Sendable, Codable {
             headDimension: c.headDimension, intermediateSize: c.intermediateSize, vocabularySize: c.vocabularySize)
     }
 
+    /// Operations of projections, MLP, and the head at the last position, for a prompt of `tokens`; two a multiply-add.
+    public func productOperations(tokens: Int) -> Double {
+        let hidden = Double(hiddenSize)
+        let heads = Double(2 * (queryHeads + keyValueHeads) * headDimension)
+        let weights = hidden * (heads + 3 * Double(intermediateSize)) * Double(layers)
+        return 2 * (weights * Double(tokens) + hidden * Double(vocabularySize))
+    }
+
     /// - Throws: `InputError` (`usage`) that lists the known names.
     public static func named(_ name: String) throws(InputError) -> DecoderShape {
         guard let shape = known.first(where: { $0.name == name.lowercased() }) else {
@@ -85,7 +93,7 @@ public struct PrefillEstimate: Hashable, Sendable, Codable {
         public let causalPairs, keptPairs, density: Double
         /// Scores and outputs, all heads and layers.
         public let fullAttentionOperations, sparseAttentionOperations: Double
-        /// Sampled scores, computed twice (log-sum, then mass), all heads and layers.
+        /// Sampled scores, all heads and layers.
         public let selectionOperations: Double
         /// Projections, MLP, and the head at the last position.
         public let linearOperations: Double
@@ -125,14 +133,12 @@ public struct PrefillEstimate: Hashable, Sendable, Codable {
         let heads = Double(shape.queryHeads)
         let keyValueHeads = Double(shape.keyValueHeads)
         let layers = Double(shape.layers)
-        let hidden = Double(shape.hiddenSize)
         let causal = n * (n + 1) / 2
         let kept = k * n - k * (k - 1) / 2
         let full = 4 * d * causal * heads * layers
         let sparse = 4 * d * kept * heads * layers
-        let selection = 4 * d * sampled * causal * heads * layers
-        let weights = 2 * hidden * heads * d + 2 * hidden * keyValueHeads * d + 3 * hidden * Double(shape.intermediateSize)
-        let linear = 2 * (weights * layers * n + hidden * Double(shape.vocabularySize))
+        let selection = 2 * d * sampled * causal * heads * layers
+        let linear = shape.productOperations(tokens: Int(n))
         return Complete(
             causalPairs: causal, keptPairs: kept, density: kept / causal, fullAttentionOperations: full,
             sparseAttentionOperations: sparse, selectionOperations: selection, linearOperations: linear,

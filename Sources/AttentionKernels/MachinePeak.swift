@@ -1,0 +1,47 @@
+import AttentionCore
+import CAttentionKernels
+
+/// What this machine can do at most on the kernel's instruction set and threads: the roof that speeds are compared with.
+public struct MachinePeak: Sendable {
+    /// Multiply-adds in registers, two operations each, 10⁹ a second.
+    public let fp32Gigaflops, bf16Gigaflops: Double
+    /// Reading memory far larger than the caches, 10⁹ bytes a second.
+    public let readGigabytes: Double
+
+    /// The median of several bursts of about 30 ms on all threads. Takes about a second and 256 MiB.
+    public init(kernel: AttentionKernel) {
+        fp32Gigaflops = Self.productRate(kernel.functions.fp32, pool: kernel.pool)
+        bf16Gigaflops = Self.productRate(kernel.functions.bf16, pool: kernel.pool)
+        readGigabytes = Self.readRate(kernel.functions, pool: kernel.pool)
+    }
+
+    /// The peak of the precision's products.
+    public func gigaflops(_ precision: Precision) -> Double { precision == .fp32 ? fp32Gigaflops : bf16Gigaflops }
+
+    private static let bursts = 7
+
+    private static func productRate(_ tiles: SATileKernelTable, pool: WorkerPool) -> Double {
+        let trial = 1000
+        let trialSeconds = max(seconds { _ = tiles.peak(trial) }, 1e-7)
+        let iterations = max(trial, Int(0.03 / trialSeconds * Double(trial)))
+        let operations = tiles.peak(0) + Double(pool.threads) * tiles.peak(1) * Double(iterations)
+        return operations / 1e9 / median { seconds { pool.run(pool.threads) { _, _ in _ = tiles.peak(iterations) } } }
+    }
+
+    private static func readRate(_ functions: SAKernelTable, pool: WorkerPool) -> Double {
+        let share = 64 * 1024 * 1024 / pool.threads
+        let memory = AlignedBuffer<Float>(count: share * pool.threads)
+        let base = SendablePointer(memory.base)
+        let time = median {
+            seconds { pool.run(pool.threads) { _, index in _ = functions.read_sum(base.pointer! + index * share, share) } }
+        }
+        return Double(memory.count * MemoryLayout<Float>.stride) / 1e9 / time
+    }
+
+    private static func median(_ measure: () -> Double) -> Double { (0..<bursts).map { _ in measure() }.sorted()[bursts / 2] }
+
+    private static func seconds(_ body: () -> Void) -> Double {
+        let (whole, atto) = ContinuousClock().measure(body).components
+        return Double(whole) + Double(atto) * 1e-18
+    }
+}

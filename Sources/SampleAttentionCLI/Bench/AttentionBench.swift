@@ -1,0 +1,200 @@
+import ArgumentParser
+import AttentionCore
+import AttentionKernels
+import LinearAlgebra
+import Reporting
+import SampleAttention
+
+/// `bench attention`: the shared kernel, and for scale a plain loop of OpenBLAS tiles.
+struct AttentionBenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "attention", abstract: "Time causal attention on synthetic heads.",
+        discussion: """
+            GFLOP/s count the work that is kept: 4 · d operations a pair; the share is of the peak measured by multiply-adds in registers \
+            in the same run. "of dense" is time over density times the time of dense attention, when that runs too: 1 means that what is \
+            not kept costs nothing. openblas-tiles is the yardstick in FP32: the same streaming softmax over sgemm calls on 128 × 128 \
+            tiles. Rounds alternate between patterns.
+            """)
+
+    @OptionGroup var machine: MachineOptions
+    @OptionGroup var heads: HeadShapeOptions
+
+    @Option(
+        help:
+            "dense, window-columns, columns-slashes, blocks or openblas-tiles; repeatable (default: dense, window-columns and, in FP32, openblas-tiles)."
+    )
+    var pattern: [String] = []
+
+    @Option(help: "Share of the pairs that sparse patterns keep: window-columns and columns-slashes take half of it each way; repeatable.")
+    var density: [Double] = []
+
+    func run() throws {
+        let shapes = try heads.shapes()
+        let densities = try (density.isEmpty ? [0.1] : density).map { value throws(InputError) in
+            try Fraction(value, field: "density")
+        }
+        let kernel = try machine.makeKernel()
+        let subjects = try subjects(densities, precision: kernel.precision)
+        let peak = MachinePeak(kernel: kernel)
+        let progress = ProgressBar("bench", total: shapes.count)
+        defer { progress.finish() }
+        var results: [AttentionBench.Row] = []
+        for shape in shapes {
+            let bench = AttentionBench(shape: shape, kernel: kernel, seed: machine.seed)
+            results += try bench.run(subjects, rounds: heads.rounds, peak: peak)
+            progress.advance(status: "\(shape.keyCount) tokens, d \(shape.headDimension)")
+        }
+        progress.finish()
+        BenchResult(provenance: Session.provenance(kernel: kernel, seed: machine.seed), results: results).show(json: machine.json)
+    }
+
+    private func subjects(_ densities: [Fraction], precision: Precision) throws(InputError) -> [AttentionBench.Subject] {
+        let yardsticks = precision == .fp32 ? ["openblas-tiles"] : []
+        var subjects: [AttentionBench.Subject] = []
+        for name in pattern.isEmpty ? ["dense", "window-columns"] + yardsticks : pattern {
+            guard let kind = AttentionBench.Kind(rawValue: name) else {
+                let known = AttentionBench.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+                throw InputError(.usage, field: "pattern", value: name, rule: "must be one of \(known)")
+            }
+            if kind == .blasTiles && precision != .fp32 {
+                throw InputError(.usage, field: "pattern", value: name, rule: "is FP32 only")
+            }
+            subjects += kind.isSparse ? densities.map { .init(kind: kind, density: $0) } : [.init(kind: kind, density: .one)]
+        }
+        return subjects
+    }
+}
+
+/// Times attention on random heads of one shape, after checking the answer against the scalar FP32 reference.
+struct AttentionBench {
+    enum Kind: String, CaseIterable {
+        case dense
+        case windowColumns = "window-columns"
+        case columnsSlashes = "columns-slashes"
+        case blocks
+        case blasTiles = "openblas-tiles"
+
+        var isSparse: Bool { self != .dense && self != .blasTiles }
+    }
+
+    struct Subject {
+        let kind: Kind
+        let density: Fraction
+    }
+
+    struct Row: BenchRow {
+        let pattern, precision, isa: String
+        let threads, length, queryHeads, keyValueHeads, headDimension: Int
+        let density, milliseconds, millisecondsLeast, millisecondsMost, gigaflops, peakGigaflops, shareOfPeak: Double
+        /// Time over density times dense time, where dense ran too.
+        let timeOverDenseShare: Double?
+        /// Largest difference from the scalar reference on the checked prefix, relative to the largest output.
+        let maxError: Double
+
+        static let titles = [
+            "pattern", "length", "heads", "d", "density", "ms", "least", "most", "GFLOP/s", "of peak", "of dense", "error",
+        ]
+        var cells: [String] {
+            [
+                pattern, "\(length)", "\(queryHeads)/\(keyValueHeads)", "\(headDimension)", NumberFormat.percent(density),
+                NumberFormat.fixed(milliseconds, decimals: 1), NumberFormat.fixed(millisecondsLeast, decimals: 1),
+                NumberFormat.fixed(millisecondsMost, decimals: 1), NumberFormat.fixed(gigaflops, decimals: 1),
+                NumberFormat.percent(shareOfPeak),
+                timeOverDenseShare.map { NumberFormat.fixed($0, decimals: 3) } ?? NumberFormat.missing,
+                NumberFormat.significant(maxError, digits: 2),
+            ]
+        }
+    }
+
+    let shape: AttentionShape
+    let kernel: AttentionKernel
+    let seed: UInt64
+
+    func run(_ subjects: [Subject], rounds: Int, peak: MachinePeak) throws(InputError) -> [Row] {
+        var errors: [Double] = []
+        var plans: [AttentionPlan] = []
+        for subject in subjects {
+            errors.append(try check(subject))
+            plans.append(try AttentionPlan(shape: shape, patterns: patterns(subject, shape: shape)))
+        }
+        let heads = RandomHeads(shape: shape, seed: seed)
+        let workspace = AttentionWorkspace()
+        let timings = Timing.alternating(subjects.count, rounds: rounds) { index in
+            execute(subjects[index].kind, plan: plans[index], heads: heads, kernel: kernel, workspace: workspace)
+        }
+        let dense = subjects.firstIndex { $0.kind == .dense }.map { timings[$0].median }
+        return subjects.indices.map { index in
+            let timing = timings[index]
+            let gigaflops = Double(plans[index].keptPairs.reduce(0, +)) * 4 * Double(shape.headDimension) / timing.median / 1e6
+            let peakGigaflops = peak.gigaflops(kernel.precision)
+            return Row(
+                pattern: subjects[index].kind.rawValue, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
+                threads: kernel.pool.threads, length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
+                headDimension: shape.headDimension, density: plans[index].density, milliseconds: timing.median,
+                millisecondsLeast: timing.least, millisecondsMost: timing.most, gigaflops: gigaflops, peakGigaflops: peakGigaflops,
+                shareOfPeak: gigaflops / peakGigaflops,
+                timeOverDenseShare: subjects[index].kind.isSparse ? dense.map { timing.median / ($0 * plans[index].density) } : nil,
+                maxError: errors[index])
+        }
+    }
+
+    /// Random patterns of about the density asked for; rows state the exact one.
+    private func patterns(_ subject: Subject, shape: AttentionShape) -> [SparsePattern] {
+        let share = subject.density.value
+        let blocks = BlockMask.blockCount(tokens: shape.keyCount)
+        func random(_ count: Int, of total: Int, head: Int) -> [Int32] {
+            SamplingPlan.random(queryCount: total, count: count, seed: seed &+ UInt64(head)).rows.map(Int32.init)
+        }
+        return (0..<shape.queryHeads).map { head in
+            switch subject.kind {
+            case .dense, .blasTiles: return .dense
+            case .windowColumns:
+                return .windowColumns(
+                    WindowColumns(
+                        window: max(1, Int(share * Double(shape.keyCount) / 4)),
+                        columns: random(Int(share * Double(shape.keyCount) / 2), of: shape.keyCount, head: head)))
+            case .columnsSlashes:
+                return .columnsSlashes(
+                    ColumnsSlashes(
+                        columns: random(Int((share * Double(blocks) / 2).rounded()), of: blocks, head: head),
+                        slashes: (0..<Int32(max(1, (share * Double(blocks) / 4).rounded()))).map(\.self)))
+            case .blocks:
+                var generator = SeededGenerator(seed: seed &+ UInt64(head))
+                return .blocks(BlockMask(blocks: blocks) { _, _ in generator.uniform() < share })
+            }
+        }
+    }
+
+    private func execute(
+        _ kind: Kind, plan: AttentionPlan, heads: borrowing RandomHeads, kernel: AttentionKernel, workspace: AttentionWorkspace
+    ) {
+        if kind == .blasTiles {
+            BlasTileAttention(kernel: kernel).run(
+                shape: plan.shape, query: heads.query, key: heads.key, value: heads.value, output: heads.output)
+        } else {
+            kernel.run(plan, query: heads.query, key: heads.key, value: heads.value, output: heads.output, workspace: workspace)
+        }
+    }
+
+    /// - Throws: `InputError` (`internalFailure`) when the answer is wrong, so that a wrong kernel is never timed.
+    private func check(_ subject: Subject) throws(InputError) -> Double {
+        let small = shape.checked
+        let reference = RandomHeads(shape: small, seed: seed)
+        let tested = RandomHeads(shape: small, seed: seed)
+        let plan = try AttentionPlan(shape: small, patterns: patterns(subject, shape: small))
+        let scalar = try AttentionKernel(instructionSet: .scalar, pool: kernel.pool)
+        scalar.run(
+            plan, query: reference.query, key: reference.key, value: reference.value, output: reference.output,
+            workspace: AttentionWorkspace())
+        execute(subject.kind, plan: plan, heads: tested, kernel: kernel, workspace: AttentionWorkspace())
+        let error = tested.largestDifference(from: reference)
+        // FP32: sums of `length` terms of order 1, in another order. BF16: four operands off by up to 2⁻⁹ each.
+        let limit = kernel.precision == .fp32 ? 1e-4 : 1.5e-2
+        guard error < limit else {
+            throw InputError(
+                .internalFailure, field: subject.kind.rawValue, value: "\(error)",
+                rule: "must agree with the scalar reference to \(limit)")
+        }
+        return error
+    }
+}

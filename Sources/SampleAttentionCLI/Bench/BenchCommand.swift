@@ -1,0 +1,83 @@
+import ArgumentParser
+import AttentionCore
+import AttentionKernels
+import LinearAlgebra
+import Reporting
+import SampleAttention
+
+/// `bench`: time the parts.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Time the parts of a prefill; every answer is checked before it is timed.",
+        subcommands: [
+            AttentionBenchCommand.self, SelectionBenchCommand.self, GemmBenchCommand.self, PrefillBenchCommand.self, PeakBenchCommand.self,
+        ])
+}
+
+/// Milliseconds of several rounds of one thing.
+struct Timing {
+    private let rounds: [Double]
+
+    init(milliseconds: [Double]) { rounds = milliseconds }
+
+    var median: Double { Quantiles.median(rounds) }
+    var least: Double { rounds.min() ?? .nan }
+    var most: Double { rounds.max() ?? .nan }
+
+    /// Times each of several bodies `rounds` times in turn, after one untimed round of all.
+    static func alternating(_ count: Int, rounds: Int, _ body: (_ index: Int) throws -> Void) rethrows -> [Timing] {
+        var times = [[Double]](repeating: [], count: count)
+        for round in 0...rounds {
+            for index in 0..<count {
+                let start = ContinuousClock.now
+                try body(index)
+                if round > 0 { times[index].append((ContinuousClock.now - start).seconds * 1e3) }
+            }
+        }
+        return times.map(Timing.init)
+    }
+}
+
+/// What every `bench` prints: where it ran, and a row a measurement.
+struct BenchResult<Row: BenchRow>: Encodable {
+    let provenance: TunedConfig.Provenance
+    let results: [Row]
+
+    func show(json: Bool) {
+        if json { return JSONOutput.print(self) }
+        var table = TextTable(columns: [.left(Row.titles[0])] + Row.titles.dropFirst().map { .right($0) })
+        for row in results { table.append(row.cells) }
+        print("\(provenance.machine.summary)\n\n\(table.text())", terminator: "")
+    }
+}
+
+protocol BenchRow: Encodable {
+    static var titles: [String] { get }
+    var cells: [String] { get }
+}
+
+/// `bench peak`: what the machine can do at most.
+struct PeakBenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "peak", abstract: "The roof: multiply-adds in registers (GFLOP/s) and reads from memory (GB/s).")
+
+    @OptionGroup var machine: MachineOptions
+
+    struct Row: BenchRow {
+        let name: String
+        let threads: Int
+        let gigaPerSecond: Double
+
+        static let titles = ["what", "threads", "G/s"]
+        var cells: [String] { [name, "\(threads)", NumberFormat.fixed(gigaPerSecond, decimals: 1)] }
+    }
+
+    func run() throws {
+        let kernel = try machine.makeKernel()
+        let peak = MachinePeak(kernel: kernel)
+        let rows = [("fp32", peak.fp32Gigaflops), ("bf16", peak.bf16Gigaflops), ("read", peak.readGigabytes)].map {
+            Row(name: $0, threads: kernel.pool.threads, gigaPerSecond: $1)
+        }
+        BenchResult(provenance: Session.provenance(kernel: kernel, seed: machine.seed), results: rows).show(json: machine.json)
+    }
+}

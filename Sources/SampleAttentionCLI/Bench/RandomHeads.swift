@@ -1,0 +1,54 @@
+import AttentionCore
+
+/// Random Q, K, V and room for the output, in projection layout.
+struct RandomHeads: ~Copyable {
+    private let queries, keys, values, outputs: AlignedBuffer<Float>
+    private let shape: AttentionShape
+
+    init(shape: AttentionShape, seed: UInt64) {
+        self.shape = shape
+        var random = SeededGenerator(seed: seed)
+        func filled(_ count: Int) -> AlignedBuffer<Float> {
+            let buffer = AlignedBuffer<Float>(count: count)
+            for index in 0..<count { buffer[index] = Float(random.uniform() * 4 - 2) }
+            return buffer
+        }
+        queries = filled(shape.queryCount * shape.queryHeads * shape.headDimension)
+        keys = filled(shape.keyCount * shape.keyValueHeads * shape.headDimension)
+        values = filled(shape.keyCount * shape.keyValueHeads * shape.headDimension)
+        outputs = AlignedBuffer(count: shape.queryCount * shape.queryHeads * shape.headDimension)
+    }
+
+    var query: HeadTensor {
+        HeadTensor(projection: queries.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
+    }
+    var key: HeadTensor {
+        HeadTensor(projection: keys.base, heads: shape.keyValueHeads, tokens: shape.keyCount, dimension: shape.headDimension)
+    }
+    var value: HeadTensor {
+        HeadTensor(projection: values.base, heads: shape.keyValueHeads, tokens: shape.keyCount, dimension: shape.headDimension)
+    }
+    var output: MutableHeadTensor {
+        MutableHeadTensor(projection: outputs.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
+    }
+
+    /// Relative to the other's largest output.
+    func largestDifference(from other: borrowing RandomHeads) -> Double {
+        var difference: Float = 0
+        var largest: Float = 0
+        for index in 0..<outputs.count {
+            difference = max(difference, abs(outputs[index] - other.outputs[index]))
+            largest = max(largest, abs(other.outputs[index]))
+        }
+        return difference.isNaN ? .infinity : Double(difference / largest)
+    }
+}
+
+extension AttentionShape {
+    /// The same heads on a prefix that the scalar reference can do in a moment.
+    var checked: AttentionShape {
+        let length = min(keyCount, 700)
+        return AttentionShape(
+            queryHeads: queryHeads, keyValueHeads: keyValueHeads, queryCount: length, keyCount: length, headDimension: headDimension)
+    }
+}
