@@ -8,7 +8,8 @@ public struct MachinePeak: Sendable {
     /// Reading memory far larger than the caches, 10⁹ bytes a second.
     public let readGigabytes: Double
 
-    /// The median of several bursts of about 30 ms on all threads. Takes about a second and 256 MiB.
+    /// The best of several bursts of about 30 ms on all threads: a roof is not lower because a neighbour was busy. Takes about a
+    /// second and 256 MiB.
     public init(kernel: AttentionKernel) {
         fp32Gigaflops = Self.productRate(kernel.functions.fp32, pool: kernel.pool)
         bf16Gigaflops = Self.productRate(kernel.functions.bf16, pool: kernel.pool)
@@ -25,20 +26,20 @@ public struct MachinePeak: Sendable {
         let trialSeconds = max(seconds { _ = tiles.peak(trial) }, 1e-7)
         let iterations = max(trial, Int(0.03 / trialSeconds * Double(trial)))
         let operations = tiles.peak(0) + Double(pool.threads) * tiles.peak(1) * Double(iterations)
-        return operations / 1e9 / median { seconds { pool.run(pool.threads) { _, _ in _ = tiles.peak(iterations) } } }
+        return operations / 1e9 / least { seconds { pool.run(pool.threads) { _, _ in _ = tiles.peak(iterations) } } }
     }
 
     private static func readRate(_ functions: SAKernelTable, pool: WorkerPool) -> Double {
         let share = 64 * 1024 * 1024 / pool.threads
         let memory = AlignedBuffer<Float>(count: share * pool.threads)
         let base = SendablePointer(memory.base)
-        let time = median {
+        let time = least {
             seconds { pool.run(pool.threads) { _, index in _ = functions.read_sum(base.pointer! + index * share, share) } }
         }
         return Double(memory.count * MemoryLayout<Float>.stride) / 1e9 / time
     }
 
-    private static func median(_ measure: () -> Double) -> Double { (0..<bursts).map { _ in measure() }.sorted()[bursts / 2] }
+    private static func least(_ measure: () -> Double) -> Double { (0..<bursts).map { _ in measure() }.min()! }
 
     private static func seconds(_ body: () -> Void) -> Double {
         let (whole, atto) = ContinuousClock().measure(body).components

@@ -33,11 +33,10 @@ struct RowBlockRun {
         }
         let lanes = laneBlocks
         scratch.reset(dimension: dimension, rows: block.rows)
-        for lane in lanes {
+        for (index, lane) in lanes.enumerated() {
             kernel.tiles.pack_queries(
-                query.row(head: block.head, token: block.firstRow + lane.firstRow), query.tokenStride, Int32(lane.rows), Int32(dimension),
-                AttentionKernel.scoreScale(dimension), lane.queries)
-            attendOwnKeys(lane)
+                queryRow(lane), query.tokenStride, Int32(lane.rows), Int32(dimension), AttentionKernel.scoreScale(dimension), lane.queries)
+            attendOwnKeys(lane, before: index + 1 < lanes.count ? lanes[index + 1] : nil)
         }
         attendWindow(lanes)
         if !block.isDense {
@@ -73,16 +72,20 @@ struct RowBlockRun {
         }
     }
 
+    private func queryRow(_ lane: LaneBlock) -> UnsafePointer<Float> {
+        query.row(head: block.head, token: block.firstRow + lane.firstRow)
+    }
+
     private func naturalLog(_ shift: Float, _ sum: Float) -> Float { (shift + log2f(sum)) * 0.6931471805599453 }
 
     // MARK: Kinds of keys
 
     /// The keys at the block's own positions come first, because then every lane has seen a key: key t is kept by rows at
     /// positions t ..< t + window, or, in a key block (the diagonal one always is), by all from t on.
-    private func attendOwnKeys(_ lane: LaneBlock) {
+    private func attendOwnKeys(_ lane: LaneBlock, before next: LaneBlock?) {
         let reach = parts.hasBlocks && !block.isDense ? KernelTable.lanes : min(window, KernelTable.lanes)
         let view = View(lane, seen: 0..<lane.rows, whole: 0..<0)
-        attend(keyStrip(lane.firstPosition..<lane.firstPosition + lane.rows), [view]) { index, _ in
+        attend(keyStrip(lane.firstPosition..<lane.firstPosition + lane.rows), [view], nextQueries: next.map(queryRow)) { index, _ in
             (index, index + reach >= lane.rows ? KernelTable.lanes : index + reach)
         }
     }
@@ -186,12 +189,25 @@ struct RowBlockRun {
     }
 
     /// Adds a strip tile by tile, each tile to every lane block that sees it; `bounds` gives the lanes that keep a key.
-    private func attend(_ strip: Strip, _ views: [View], bounds: (_ index: Int, _ lane: LaneBlock) -> (first: Int, end: Int)) {
+    private func attend(
+        _ strip: Strip, _ views: [View], nextQueries: UnsafePointer<Float>? = nil,
+        bounds: (_ index: Int, _ lane: LaneBlock) -> (first: Int, end: Int)
+    ) {
         for start in stride(from: 0, to: strip.count, by: KernelTable.tileKeys) {
             let whole = start..<min(start + KernelTable.tileKeys, strip.count)
             guard views.contains(where: { !whole.clamped(to: $0.seen).isEmpty }) else { continue }
             var tile = packed(whole, of: strip)
-            for view in views {
+            // What is packed next is fetched while this tile is worked on: keys under one lane block, values under another.
+            let next = strip.isPacked || whole.upperBound == strip.count ? nil : strip.keys + whole.upperBound * strip.keyStride
+            tile.next_stride = strip.keyStride
+            for (index, view) in views.enumerated() {
+                tile.next_keys = index == 0 ? next : nil
+                if next == nil, let nextQueries {
+                    tile.next_keys = nextQueries
+                    tile.next_stride = query.tokenStride
+                }
+                tile.next_values =
+                    next != nil && index == min(1, views.count - 1) ? strip.values + whole.upperBound * strip.valueStride : nil
                 let isMasked = view.whole.lowerBound > whole.lowerBound || whole.upperBound > view.whole.upperBound
                 if isMasked {
                     let seen = whole.clamped(to: view.seen)
@@ -222,14 +238,14 @@ struct RowBlockRun {
             return SATile(
                 keys: keys, key_stride: strip.keyStride,
                 values: strip.values + kernel.precision.steps(range.lowerBound) * strip.valueStride, value_stride: strip.valueStride,
-                count: count, first: nil, end: nil)
+                count: count, first: nil, end: nil, next_keys: nil, next_values: nil, next_stride: 0)
         }
         let values = strip.values + range.lowerBound * strip.valueStride
         kernel.tiles.pack_keys(keys, strip.keyStride, nil, count, Int32(dimension), scratch.tileKeys)
         kernel.tiles.pack_values(values, strip.valueStride, nil, count, Int32(dimension), scratch.tileValues)
         return SATile(
             keys: scratch.tileKeys, key_stride: kernel.precision.steps(dimension), values: scratch.tileValues, value_stride: dimension,
-            count: count, first: nil, end: nil)
+            count: count, first: nil, end: nil, next_keys: nil, next_values: nil, next_stride: 0)
     }
 
     // MARK: Single rows

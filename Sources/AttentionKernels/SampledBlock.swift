@@ -92,12 +92,15 @@ struct SampledBlock {
         let keys = key.row(head: 0, token: range.lowerBound)
         let count = Int32(range.count)
         if precision == .fp32 {
-            return SATile(keys: keys, key_stride: key.tokenStride, values: nil, value_stride: 0, count: count, first: nil, end: nil)
+            return SATile(
+                keys: keys, key_stride: key.tokenStride, values: nil, value_stride: 0, count: count, first: nil, end: nil, next_keys: nil,
+                next_values: nil, next_stride: 0)
         }
         tiles.pack_keys(keys, key.tokenStride, nil, count, Int32(dimension), scratch.tileKeys)
         return SATile(
             keys: scratch.tileKeys, key_stride: precision.steps(dimension), values: nil, value_stride: 0, count: count, first: nil,
-            end: nil)
+            end: nil, next_keys: range.upperBound < keyEnd ? keys + range.count * key.tokenStride : nil, next_values: nil,
+            next_stride: key.tokenStride)
     }
 
     /// From the last tile to the first: shifts seldom move, so a tile's weights are mostly those of the one after it.
@@ -170,12 +173,14 @@ struct SampledBlock {
 
     /// Fills the lane bounds of a tile, whose keys count in rows from `lag` positions on; false when all rows count all of it.
     private func bound(_ tile: Range<Int>, lag: Int) -> Bool {
-        guard tile.upperBound - 1 + lag > positions[0] else { return false }
+        // A block that is mostly empty is masked throughout, because panels pass over lanes that keep nothing.
+        let isFull = 4 * positions.count > 3 * KernelTable.lanes
+        guard !isFull || tile.upperBound - 1 + lag > positions[0] else { return false }
         var lane = 0
         for (index, key) in tile.enumerated() {
             while lane < positions.count && positions[lane] < key + lag { lane += 1 }
             scratch.firstLane[index] = UInt8(lane < positions.count ? lane : KernelTable.lanes)
-            scratch.endLane[index] = UInt8(positions.count)
+            scratch.endLane[index] = UInt8(isFull ? KernelTable.lanes : positions.count)
         }
         return true
     }

@@ -54,19 +54,16 @@ INLINE void SA_TILE_NAME(pack_row)(const float *x, int count, float *out) {
 #endif
 }
 
-/* Asks for the row that is packed some rows later: of this tile, or, when rows stand in order, of the next, which is then on
- * its way while this one is worked on. */
-INLINE void SA_TILE_NAME(prefetch_ahead)(
+/* Chosen rows stand anywhere: ask for the one that is packed some rows later. */
+INLINE void SA_TILE_NAME(prefetch_chosen)(
     const float *x, ptrdiff_t stride, const int32_t *index, int row, int count, int dimension) {
-    int ahead = index ? row + 8 : row + count;
-    if (index && ahead >= count) return;
-    prefetch_rows(x + (index ? index[ahead] : ahead) * stride, stride, 1, dimension);
+    if (index && row + 8 < count) prefetch_rows(x + index[row + 8] * stride, stride, 1, dimension);
 }
 
 static void SA_TILE_NAME(pack_keys)(
     const float *k, ptrdiff_t k_stride, const int32_t *index, int count, int dimension, void *out) {
     for (int key = 0; key < count; key++) {
-        SA_TILE_NAME(prefetch_ahead)(k, k_stride, index, key, count, dimension);
+        SA_TILE_NAME(prefetch_chosen)(k, k_stride, index, key, count, dimension);
         SA_TILE_NAME(pack_row)(
             k + (index ? index[key] : key) * k_stride, dimension, (float *)out + (ptrdiff_t)key * STEPS(dimension));
     }
@@ -77,7 +74,7 @@ static void SA_TILE_NAME(pack_values)(
     for (int key = 0; key < count; key += ROWS_A_STEP) {
         const float *even = v + (index ? index[key] : key) * v_stride;
         float *row = (float *)out + (ptrdiff_t)STEPS(key) * dimension;
-        for (int r = 0; r < ROWS_A_STEP; r++) SA_TILE_NAME(prefetch_ahead)(v, v_stride, index, key + r, count, dimension);
+        for (int r = 0; r < ROWS_A_STEP; r++) SA_TILE_NAME(prefetch_chosen)(v, v_stride, index, key + r, count, dimension);
 #if SA_PAIRS
         int has_odd = key + 1 < count;
         const float *odd = has_odd ? v + (index ? index[key + 1] : key + 1) * v_stride : even;
@@ -134,7 +131,6 @@ INLINE void SA_TILE_NAME(power_panel)(
 
 /* The steps of a tile that each lane vector sees anything of: outside them p is 0 and the products skip it. */
 typedef struct {
-    int is_whole;
     int first[LANE_VECTORS], end[LANE_VECTORS];
 } SA_TILE_NAME(Seen);
 
@@ -155,22 +151,37 @@ INLINE SA_TILE_NAME(Lanes) SA_TILE_NAME(lanes_of)(const SATile *tile, int key, i
     return lanes;
 }
 
-/* A panel of keys under a mask: lane vectors that see none of them are only zeroed. */
+/* A panel of keys under a mask: lane vectors that see none of them are only zeroed. Those that do are neighbours, and full
+ * panels take up to SA_PANEL_VECTORS of them at once. */
 static void SA_TILE_NAME(masked_panel)(
     const SATile *tile, int key, int rows, int steps, const SALaneBlock *block, SA_TILE_NAME(Lanes) lanes, float *p, float *added,
     SA_TILE_NAME(Seen) *seen) {
+    int first = lanes.first / WIDTH, end = (lanes.end + WIDTH - 1) / WIDTH;
     for (int j = 0; j < LANE_VECTORS; j++) {
-        int at = j * WIDTH;
-        if (at + WIDTH <= lanes.first || at >= lanes.end) {
-            for (int r = 0; r < rows; r += ROWS_A_STEP) store(p + STEPS(key + r) * SA_LANES + at, splat(0));
-            continue;
+        if (j >= first && j < end) {
+            if (STEPS(key) < seen->first[j]) seen->first[j] = STEPS(key);
+            seen->end[j] = STEPS(key + rows);
+        } else {
+            for (int r = 0; r < rows; r += ROWS_A_STEP) store(p + STEPS(key + r) * SA_LANES + j * WIDTH, splat(0));
         }
-        if (STEPS(key) < seen->first[j]) seen->first[j] = STEPS(key);
-        seen->end[j] = STEPS(key + rows);
-#define MASKED_PANEL(count)                                                                                                \
-    SA_TILE_NAME(power_panel)(1, count, 1, steps, tile, key, block->queries, block->shift, at, p, added)
-        FOR_PANEL_ROWS(rows, MASKED_PANEL)
+    }
+    for (int j = first; j < end;) {
+#define MASKED_PANEL(count, vectors)                                                                                           SA_TILE_NAME(power_panel)(1, count, vectors, steps, tile, key, block->queries, block->shift, j * WIDTH, p, added)
+        int vectors = end - j < SA_PANEL_VECTORS ? end - j : SA_PANEL_VECTORS;
+        if (rows < SA_PANEL_ROWS || vectors == 1) {
+            vectors = 1;
+#define MASKED_ROWS(count) MASKED_PANEL(count, 1)
+            FOR_PANEL_ROWS(rows, MASKED_ROWS)
+#undef MASKED_ROWS
+        } else if (vectors == 2) {
+            MASKED_PANEL(SA_PANEL_ROWS, 2);
+        } else if (vectors == 3) {
+            MASKED_PANEL(SA_PANEL_ROWS, (SA_PANEL_VECTORS > 2 ? 3 : 2));
+        } else {
+            MASKED_PANEL(SA_PANEL_ROWS, SA_PANEL_VECTORS);
+        }
 #undef MASKED_PANEL
+        j += vectors;
     }
 }
 
@@ -180,6 +191,8 @@ INLINE void SA_TILE_NAME(quick_powers)(
     int steps = STEPS(dimension);
     for (int key = 0; key < tile->count; key += SA_PANEL_ROWS) {
         int rows = tile->count - key < SA_PANEL_ROWS ? tile->count - key : SA_PANEL_ROWS;
+        if (tile->next_keys) prefetch_rows(tile->next_keys + key * tile->next_stride, tile->next_stride, rows, dimension);
+        if (tile->next_values) prefetch_rows(tile->next_values + key * tile->next_stride, tile->next_stride, rows, dimension);
         if (tile->first) {
             SA_TILE_NAME(Lanes) lanes = SA_TILE_NAME(lanes_of)(tile, key, rows);
             if (!lanes.is_whole) {
@@ -250,24 +263,39 @@ static void SA_TILE_NAME(shifting_powers)(
 /* Sums beyond this (or not a number) mean that a score stands far above the shift. FP32 would still hold 2^127. */
 #define LARGEST_ADDED 0x1p32f
 
+/* Lanes that have seen no key yet begin at the score of the tile's first key, when all lanes keep it: any kept score will do
+ * for a shift, and one row of scores is quicker than the general case. False when some lane still has none. */
+INLINE int SA_TILE_NAME(begin)(const SATile *tile, const SALaneBlock *block, int dimension) {
+    int begun = 1;
+    for (int lane = 0; lane < SA_LANES; lane++) begun &= block->shift[lane] > -__builtin_inff();
+    if (begun) return 1;
+    if (tile->first && (tile->first[0] != 0 || tile->end[0] != SA_LANES)) return 0;
+    float s[SA_LANES];
+    for (int lane = 0; lane < SA_LANES; lane += PANEL_LANES)
+        SA_TILE_NAME(raw_panel)(
+            1, STEPS(dimension), tile->keys, tile->key_stride, (const float *)block->queries + lane, s + lane);
+    for (int lane = 0; lane < SA_LANES; lane++)
+        if (block->shift[lane] == -__builtin_inff()) block->shift[lane] = s[lane];
+    return 1;
+}
+
 /* p and the sums of a tile, the shift moved if it has to be; says which steps the lanes see. */
 INLINE void SA_TILE_NAME(powers)(
     const SATile *tile, const SALaneBlock *block, int dimension, float *p, float *added, SA_TILE_NAME(Seen) *seen) {
-    int begun = 1;
-    for (int lane = 0; lane < SA_LANES; lane++) {
-        begun &= block->shift[lane] > -__builtin_inff();
-        added[lane] = 0;
+    int steps = STEPS(tile->count), is_whole = !tile->first, fits = 1;
+    for (int lane = 0; lane < SA_LANES; lane++) added[lane] = 0;
+    for (int j = 0; j < LANE_VECTORS; j++) {
+        seen->first[j] = is_whole ? 0 : steps;
+        seen->end[j] = is_whole ? steps : 0;
     }
-    seen->is_whole = !tile->first;
-    for (int j = 0; j < LANE_VECTORS; j++) seen->first[j] = seen->is_whole ? 0 : STEPS(tile->count), seen->end[j] = seen->is_whole ? STEPS(tile->count) : 0;
+    int begun = SA_TILE_NAME(begin)(tile, block, dimension);
     if (begun) {
         SA_TILE_NAME(quick_powers)(tile, block, dimension, p, added, seen);
-        for (int lane = 0; lane < SA_LANES; lane++) begun &= added[lane] <= LARGEST_ADDED;
+        for (int lane = 0; lane < SA_LANES; lane++) fits &= added[lane] <= LARGEST_ADDED;
     }
-    if (!begun) {
+    if (!begun || !fits) {
         SA_TILE_NAME(shifting_powers)(tile, block, dimension, p, added);
-        for (int j = 0; j < LANE_VECTORS; j++) seen->first[j] = 0, seen->end[j] = STEPS(tile->count);
-        seen->is_whole = 1;
+        for (int j = 0; j < LANE_VECTORS; j++) seen->first[j] = 0, seen->end[j] = steps;
     }
     for (int lane = 0; lane < SA_LANES; lane++) block->sum[lane] += added[lane];
 }
@@ -299,11 +327,14 @@ INLINE void SA_TILE_NAME(accumulate)(
 #undef VALUE_PANEL
             }
         } else {
-            for (int j = 0; j < LANE_VECTORS; j++) {
-                if (seen->first[j] >= seen->end[j]) continue;
+            /* Two lane vectors at a time over the steps that either sees: enough sums at once to hide their latency. */
+            for (int j = 0; j < LANE_VECTORS; j += 2) {
+                int first = seen->first[j] < seen->first[j + 1] ? seen->first[j] : seen->first[j + 1];
+                int end = seen->end[j] > seen->end[j + 1] ? seen->end[j] : seen->end[j + 1];
+                if (first >= end) continue;
 #define VALUE_PANEL(rows)                                                                                                  \
     SA_TILE_NAME(value_panel)(                                                                                             \
-        rows, 1, seen->first[j], seen->end[j], values + t, tile->value_stride, p + j * WIDTH, ot + t * SA_LANES + j * WIDTH)
+        rows, 2, first, end, values + t, tile->value_stride, p + j * WIDTH, ot + t * SA_LANES + j * WIDTH)
                 FOR_PANEL_ROWS(dimension - t, VALUE_PANEL)
 #undef VALUE_PANEL
             }

@@ -89,7 +89,8 @@ import Testing
                                             var tile = SATile(
                                                 keys: keyBytes.baseAddress, key_stride: variant.steps(d), values: valueBytes.baseAddress,
                                                 value_stride: d, count: Int32(keys), first: isMasked ? first.baseAddress : nil,
-                                                end: isMasked ? end.baseAddress : nil)
+                                                end: isMasked ? end.baseAddress : nil, next_keys: nil, next_values: nil,
+                                                next_stride: 0)
                                             var block = SALaneBlock(
                                                 queries: queryBytes.baseAddress, output: output.baseAddress, shift: shift.baseAddress,
                                                 sum: sum.baseAddress)

@@ -20,7 +20,8 @@
  * ("step"): [key][dimension / 2][2] for keys, [key / 2][dimension][2] for values. An odd end is filled with zeros. */
 typedef enum SAPrecision { SA_FP32 = 0, SA_BF16 = 1 } SAPrecision;
 
-/* Keys and values of one tile. Lane l keeps key j when first[j] <= l < end[j]; first == NULL keeps all. */
+/* Keys and values of one tile. Lane l keeps key j when first[j] <= l < end[j]; first == NULL keeps all. Rows of floats that
+ * will be packed next may be named in next_keys and next_values (or NULL): they are fetched in the shadow of this tile. */
 typedef struct SATile {
     const void *keys;
     ptrdiff_t key_stride;
@@ -28,6 +29,8 @@ typedef struct SATile {
     ptrdiff_t value_stride;
     int count;
     const uint8_t *first, *end;
+    const float *next_keys, *next_values;
+    ptrdiff_t next_stride;
 } SATile;
 
 /* The running state of a block of queries. With p = 2^(score - shift[lane]) over all keys seen: sum[lane] = sum of p,
