@@ -1,6 +1,6 @@
 # make demo   everything on the bundled model: profile, tune, verify, generate, compare
 # make test   all tests, in the release configuration that people run (in a build folder of their own)
-# make bench  the attention kernel against a loop of OpenBLAS tiles
+# make bench  the attention kernel in both precisions, and a loop of OpenBLAS tiles
 # make docs   DocC archives of the libraries in .build/plugins
 # make format / make clean
 
@@ -51,6 +51,7 @@ test-debug: setup
 
 bench: build
 	$(program) bench attention --length 4096 --length 8192
+	$(program) bench attention --length 4096 --length 8192 --precision bf16
 
 docs: setup
 	SAMPLE_ATTENTION_DOCS=1 swift package generate-documentation --target SampleAttention --target LanguageModels --target HeadProfiling --target ErrorBounds --target Autotuning

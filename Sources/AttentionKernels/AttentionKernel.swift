@@ -8,7 +8,8 @@ import CAttentionKernels
 /// is the special case of a window as long as the keys.
 public struct AttentionKernel: Sendable {
     public let instructionSet: InstructionSet
-    /// The format queries, keys, values and probabilities are multiplied in.
+    /// The format queries, keys, values and probabilities are multiplied in. Blocks of fewer than five rows (decoding) are FP32
+    /// always.
     public let precision: Precision
     public let pool: WorkerPool
     let table: KernelTable

@@ -46,9 +46,11 @@ public struct AttentionPlan: Sendable {
 
     /// - Throws: `InputError` (`usage`) when the number of patterns is not `shape.queryHeads` or a pattern does not fit the keys.
     public init(shape: AttentionShape, patterns: [SparsePattern]) throws(InputError) {
-        // Few rows are cut finely, so that every thread gets some.
-        try self.init(shape: shape, patterns: patterns, laneBlocks: shape.queryCount >= 2048 ? Self.mostLaneBlocks : 1)
+        try self.init(shape: shape, patterns: patterns, laneBlocks: Self.laneBlocks(queryCount: shape.queryCount))
     }
+
+    /// Lane blocks that are done together: few rows are cut finely, so that every thread gets some.
+    package static func laneBlocks(queryCount: Int) -> Int { queryCount >= 2048 ? mostLaneBlocks : 1 }
 
     /// The same with the number of lane blocks that are done together.
     package init(shape: AttentionShape, patterns: [SparsePattern], laneBlocks: Int) throws(InputError) {

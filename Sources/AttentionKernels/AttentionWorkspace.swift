@@ -2,7 +2,7 @@ import AttentionCore
 
 /// Memory that a kernel works in. Grows as needed; one run at a time.
 ///
-/// Size in 32-bit elements: O(threads · (lanes · d + tile + keys) + gathered columns · d), half of the operands' in BF16; never
+/// Size in 32-bit elements: O(threads · (lanes · d + tile + keys) + gathered columns · d), the columns half of it in BF16; never
 /// keys × keys. Selection adds its own (see `SampledScores`).
 public final class AttentionWorkspace: @unchecked Sendable {
     private(set) var scratch: AlignedBuffer<Float>
@@ -10,7 +10,7 @@ public final class AttentionWorkspace: @unchecked Sendable {
     private(set) var gatheredKeys: AlignedBuffer<Float>
     private(set) var gatheredValues: AlignedBuffer<Float>
     private(set) var strips: AlignedBuffer<Float>
-    private var layout = BlockScratch.Layout(dimension: 1, keys: 1, precision: .fp32)
+    private var layout = BlockScratch.Layout(dimension: 1, keys: 1)
 
     public init() {
         scratch = AlignedBuffer(count: 0)
@@ -23,15 +23,15 @@ public final class AttentionWorkspace: @unchecked Sendable {
     /// Makes room for a run of `plan` on `threads` workers. Keeps what is already large enough.
     func prepare(for plan: AttentionPlan, precision: Precision, threads: Int) {
         let dimension = plan.shape.headDimension
-        prepareScratch(dimension: dimension, keys: plan.shape.keyCount, precision: precision, threads: threads)
+        prepareScratch(dimension: dimension, keys: plan.shape.keyCount, threads: threads)
         let keys = plan.gatheredColumns * precision.steps(dimension)
         let values = precision.steps(plan.gatheredColumns) * dimension
         if gatheredKeys.count < keys { gatheredKeys = AlignedBuffer(count: keys) }
         if gatheredValues.count < values { gatheredValues = AlignedBuffer(count: values) }
     }
 
-    func prepareScratch(dimension: Int, keys: Int, precision: Precision, threads: Int) {
-        layout = BlockScratch.Layout(dimension: dimension, keys: keys, precision: precision)
+    func prepareScratch(dimension: Int, keys: Int, threads: Int) {
+        layout = BlockScratch.Layout(dimension: dimension, keys: keys)
         if scratch.count < layout.floats * threads { scratch = AlignedBuffer(count: layout.floats * threads) }
         if laneBounds.count < layout.bytes * threads { laneBounds = AlignedBuffer(count: layout.bytes * threads) }
     }
@@ -50,7 +50,6 @@ struct BlockScratch {
     struct Layout {
         let dimension: Int
         let keys: Int
-        let precision: Precision
 
         var floats: Int {
             let lanes = KernelTable.lanes

@@ -25,7 +25,7 @@ public struct MachinePeak: Sendable {
         let trial = 1000
         let trialSeconds = max(seconds { _ = tiles.peak(trial) }, 1e-7)
         let iterations = max(trial, Int(0.03 / trialSeconds * Double(trial)))
-        let operations = tiles.peak(0) + Double(pool.threads) * tiles.peak(1) * Double(iterations)
+        let operations = Double(pool.threads) * tiles.peak(1) * Double(iterations)
         return operations / 1e9 / least { seconds { pool.run(pool.threads) { _, _ in _ = tiles.peak(iterations) } } }
     }
 

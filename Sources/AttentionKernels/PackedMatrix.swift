@@ -31,9 +31,10 @@ public final class PackedMatrix: Sendable {
 }
 
 /// Rows X [rows][inputs] in the kernel's precision.
-public struct PackedRows {
+public struct PackedRows: @unchecked Sendable {
     public let rows: Int
     public let inputs: Int
+    fileprivate let precision: Precision
     fileprivate let base: UnsafePointer<Float>
     fileprivate let stride: Int
 }
@@ -46,9 +47,10 @@ extension AttentionKernel {
     public func packed(
         _ x: UnsafePointer<Float>, rows: Int, inputs: Int, room: UnsafeMutablePointer<Float>
     ) -> PackedRows {
-        if precision == .fp32 { return PackedRows(rows: rows, inputs: inputs, base: x, stride: inputs) }
+        if precision == .fp32 { return PackedRows(rows: rows, inputs: inputs, precision: precision, base: x, stride: inputs) }
         tiles.pack_keys(x, inputs, nil, Int32(rows), Int32(inputs), room)
-        return PackedRows(rows: rows, inputs: inputs, base: UnsafePointer(room), stride: precision.steps(inputs))
+        return PackedRows(
+            rows: rows, inputs: inputs, precision: precision, base: UnsafePointer(room), stride: precision.steps(inputs))
     }
 
     /// Y = X · Wᵀ, or Y += X · Wᵀ, for some outputs of W. Runs on the calling thread; sums are FP32.
@@ -58,8 +60,10 @@ extension AttentionKernel {
         _ x: PackedRows, _ matrix: PackedMatrix, outputs: Range<Int>? = nil, into y: UnsafeMutablePointer<Float>, stride: Int,
         adding: Bool = false
     ) {
-        precondition(matrix.precision == precision && matrix.inputs == x.inputs, "rows and matrix must match the kernel")
         let outputs = outputs ?? 0..<matrix.outputs
+        precondition(matrix.precision == precision && x.precision == precision, "rows and matrix must be packed for the kernel")
+        precondition(matrix.inputs == x.inputs && outputs.upperBound <= matrix.outputs, "rows and outputs must be the matrix's")
+        precondition(stride >= outputs.count, "a row of results must hold the outputs")
         tiles.multiply(
             x.base, x.stride, Int32(x.rows), matrix.block(ofOutput: outputs.lowerBound), Int32(x.inputs), Int32(outputs.count), y, stride,
             adding ? 1 : 0)

@@ -197,17 +197,8 @@ struct RowBlockRun {
             let whole = start..<min(start + KernelTable.tileKeys, strip.count)
             guard views.contains(where: { !whole.clamped(to: $0.seen).isEmpty }) else { continue }
             var tile = packed(whole, of: strip)
-            // What is packed next is fetched while this tile is worked on: keys under one lane block, values under another.
-            let next = strip.isPacked || whole.upperBound == strip.count ? nil : strip.keys + whole.upperBound * strip.keyStride
-            tile.next_stride = strip.keyStride
             for (index, view) in views.enumerated() {
-                tile.next_keys = index == 0 ? next : nil
-                if next == nil, let nextQueries {
-                    tile.next_keys = nextQueries
-                    tile.next_stride = query.tokenStride
-                }
-                tile.next_values =
-                    next != nil && index == min(1, views.count - 1) ? strip.values + whole.upperBound * strip.valueStride : nil
+                announce(nextAfter: whole, of: strip, under: index, of: views.count, queries: nextQueries, in: &tile)
                 let isMasked = view.whole.lowerBound > whole.lowerBound || whole.upperBound > view.whole.upperBound
                 if isMasked {
                     let seen = whole.clamped(to: view.seen)
@@ -221,6 +212,19 @@ struct RowBlockRun {
                 kernel.tiles.attend(&tile, &state, Int32(dimension), scratch.probabilities)
             }
         }
+    }
+
+    /// What is packed next is fetched while a tile is worked on: keys under the first lane block, values under the second (if there
+    /// is one), or the next lane block's queries.
+    private func announce(
+        nextAfter range: Range<Int>, of strip: Strip, under index: Int, of count: Int, queries: UnsafePointer<Float>?, in tile: inout SATile
+    ) {
+        tile.next = (queries, nil)
+        tile.next_stride = (query.tokenStride, strip.valueStride)
+        guard !strip.isPacked && range.upperBound < strip.count else { return }
+        tile.next_stride.0 = strip.keyStride
+        tile.next.0 = index == 0 ? strip.keys + range.upperBound * strip.keyStride : nil
+        tile.next.1 = index == min(1, count - 1) ? strip.values + range.upperBound * strip.valueStride : nil
     }
 
     private func bound(_ tile: Range<Int>, seen: Range<Int>, _ bounds: (Int) -> (first: Int, end: Int)) {
@@ -238,14 +242,14 @@ struct RowBlockRun {
             return SATile(
                 keys: keys, key_stride: strip.keyStride,
                 values: strip.values + kernel.precision.steps(range.lowerBound) * strip.valueStride, value_stride: strip.valueStride,
-                count: count, first: nil, end: nil, next_keys: nil, next_values: nil, next_stride: 0)
+                count: count, first: nil, end: nil, next: (nil, nil), next_stride: (0, 0))
         }
         let values = strip.values + range.lowerBound * strip.valueStride
         kernel.tiles.pack_keys(keys, strip.keyStride, nil, count, Int32(dimension), scratch.tileKeys)
         kernel.tiles.pack_values(values, strip.valueStride, nil, count, Int32(dimension), scratch.tileValues)
         return SATile(
             keys: scratch.tileKeys, key_stride: kernel.precision.steps(dimension), values: scratch.tileValues, value_stride: dimension,
-            count: count, first: nil, end: nil, next_keys: nil, next_values: nil, next_stride: 0)
+            count: count, first: nil, end: nil, next: (nil, nil), next_stride: (0, 0))
     }
 
     // MARK: Single rows
@@ -270,9 +274,10 @@ struct RowBlockRun {
             kernels.row_accumulate(
                 scores, Int32(range.count), value.row(head: keyValueHead, token: range.lowerBound), value.tokenStride, Int32(dimension),
                 scratch.output)
-            for t in 0..<dimension { output[t] += scratch.output[t] / sum }
+            for t in 0..<dimension { output[t] += scratch.output[t] }
             scores += range.count
         }
+        for t in 0..<dimension { output[t] /= sum }
         logSumExp?.pointee = naturalLog(maximum, sum)
     }
 
@@ -290,7 +295,11 @@ struct RowBlockRun {
         }
         for column in parts.columns.prefix(parts.columns.count(below: windowStart)).map(Int.init)
         where !(parts.hasBlocks && parts.keepsBlock(query: position / size, key: column / size)) {
-            ranges.append(column..<column + 1)
+            if ranges.count > 1, ranges[ranges.count - 1].upperBound == column {
+                ranges[ranges.count - 1] = ranges[ranges.count - 1].lowerBound..<column + 1
+            } else {
+                ranges.append(column..<column + 1)
+            }
         }
         return ranges
     }

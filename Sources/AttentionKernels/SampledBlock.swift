@@ -15,7 +15,9 @@ struct SampledStrip {
 
         var tiles: Int { (keys + KernelTable.tileKeys - 1) / KernelTable.tileKeys }
         var tileElements: Int { precision.steps(KernelTable.tileKeys) * KernelTable.lanes }
-        var floats: Int { tiles * (tileElements + 2 * KernelTable.lanes) }
+        /// Kernels may use the room of floats for a tile that they leave in BF16, so the last one has that behind it.
+        private var slack: Int { KernelTable.tileKeys * KernelTable.lanes - tileElements }
+        var floats: Int { tiles * (tileElements + 2 * KernelTable.lanes) + slack }
     }
 
     /// [tile][step][lane]: probabilities relative to the tile's shift.
@@ -26,9 +28,9 @@ struct SampledStrip {
 
     init(layout: Layout, base: UnsafeMutablePointer<Float>) {
         tileElements = layout.tileElements
-        probabilities = base
-        shifts = base + layout.tiles * tileElements
+        shifts = base
         sums = shifts + layout.tiles * KernelTable.lanes
+        probabilities = sums + layout.tiles * KernelTable.lanes
     }
 
     func probabilities(tile: Int) -> UnsafeMutablePointer<Float> { probabilities + tile * tileElements }
@@ -93,14 +95,14 @@ struct SampledBlock {
         let count = Int32(range.count)
         if precision == .fp32 {
             return SATile(
-                keys: keys, key_stride: key.tokenStride, values: nil, value_stride: 0, count: count, first: nil, end: nil, next_keys: nil,
-                next_values: nil, next_stride: 0)
+                keys: keys, key_stride: key.tokenStride, values: nil, value_stride: 0, count: count, first: nil, end: nil, next: (nil, nil),
+                next_stride: (0, 0))
         }
         tiles.pack_keys(keys, key.tokenStride, nil, count, Int32(dimension), scratch.tileKeys)
         return SATile(
             keys: scratch.tileKeys, key_stride: precision.steps(dimension), values: nil, value_stride: 0, count: count, first: nil,
-            end: nil, next_keys: range.upperBound < keyEnd ? keys + range.count * key.tokenStride : nil, next_values: nil,
-            next_stride: key.tokenStride)
+            end: nil, next: (range.upperBound < keyEnd ? keys + range.count * key.tokenStride : nil, nil),
+            next_stride: (key.tokenStride, 0))
     }
 
     /// From the last tile to the first: shifts seldom move, so a tile's weights are mostly those of the one after it.

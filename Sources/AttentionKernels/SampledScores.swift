@@ -65,7 +65,8 @@ public struct SampledScores: Sendable {
     public func blockMasses(
         query: HeadTensor, key: HeadTensor, shape: AttentionShape, requests: [(head: Int, rows: [Int])], workspace: AttentionWorkspace
     ) -> [BlockMasses] {
-        let blocks = (shape.keyCount + KernelTable.tileKeys - 1) / KernelTable.tileKeys
+        precondition(KernelTable.tileKeys == BlockMask.blockSize, "a tile's sums are a block's")
+        let blocks = BlockMask.blockCount(tokens: shape.keyCount)
         return sums(query: query, key: key, shape: shape, requests: requests, width: 2 * blocks, workspace: workspace) {
             block, _, strip, sums in
             block.scoreAll(into: strip)
@@ -82,12 +83,13 @@ public struct SampledScores: Sendable {
         workspace: AttentionWorkspace,
         body: @Sendable (_ block: SampledBlock, _ request: Int, _ strip: SampledStrip, _ sums: UnsafeMutablePointer<Float>) -> Void
     ) -> [[Float]] {
+        if requests.isEmpty { return [] }
         let slots = 4
         let lanes = KernelTable.lanes
         let pool = kernel.pool
         let layout = SampledStrip.Layout(keys: shape.keyCount, precision: kernel.precision)
         workspace.prepareScratch(
-            dimension: shape.headDimension, keys: shape.keyCount, precision: kernel.precision, threads: pool.threads)
+            dimension: shape.headDimension, keys: shape.keyCount, threads: pool.threads)
         workspace.prepareStrips(count: layout.floats * pool.threads)
         let all = AlignedBuffer<Float>(count: requests.count * slots * width)
         let base = SendablePointer(all.base)
@@ -130,6 +132,6 @@ public struct SampledScores: Sendable {
 
     /// Makes room for `probabilities` on every worker of the kernel's pool.
     public func prepare(_ workspace: AttentionWorkspace, dimension: Int, keys: Int) {
-        workspace.prepareScratch(dimension: dimension, keys: keys, precision: .fp32, threads: kernel.pool.threads)
+        workspace.prepareScratch(dimension: dimension, keys: keys, threads: kernel.pool.threads)
     }
 }

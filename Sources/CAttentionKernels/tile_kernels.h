@@ -166,7 +166,8 @@ static void SA_TILE_NAME(masked_panel)(
         }
     }
     for (int j = first; j < end;) {
-#define MASKED_PANEL(count, vectors)                                                                                           SA_TILE_NAME(power_panel)(1, count, vectors, steps, tile, key, block->queries, block->shift, j * WIDTH, p, added)
+#define MASKED_PANEL(count, vectors) \
+    SA_TILE_NAME(power_panel)(1, count, vectors, steps, tile, key, block->queries, block->shift, j * WIDTH, p, added)
         int vectors = end - j < SA_PANEL_VECTORS ? end - j : SA_PANEL_VECTORS;
         if (rows < SA_PANEL_ROWS || vectors == 1) {
             vectors = 1;
@@ -191,8 +192,8 @@ INLINE void SA_TILE_NAME(quick_powers)(
     int steps = STEPS(dimension);
     for (int key = 0; key < tile->count; key += SA_PANEL_ROWS) {
         int rows = tile->count - key < SA_PANEL_ROWS ? tile->count - key : SA_PANEL_ROWS;
-        if (tile->next_keys) prefetch_rows(tile->next_keys + key * tile->next_stride, tile->next_stride, rows, dimension);
-        if (tile->next_values) prefetch_rows(tile->next_values + key * tile->next_stride, tile->next_stride, rows, dimension);
+        if (tile->next[0]) prefetch_rows(tile->next[0] + key * tile->next_stride[0], tile->next_stride[0], rows, dimension);
+        if (tile->next[1]) prefetch_rows(tile->next[1] + key * tile->next_stride[1], tile->next_stride[1], rows, dimension);
         if (tile->first) {
             SA_TILE_NAME(Lanes) lanes = SA_TILE_NAME(lanes_of)(tile, key, rows);
             if (!lanes.is_whole) {
@@ -237,7 +238,7 @@ static void SA_TILE_NAME(shifting_powers)(
         }
         /* A lane that has seen no key yet keeps -infinity; a finite stand-in avoids infinity - infinity. */
         vfloat shift = larger(highest, splat(-3e38f));
-        vfloat rescale = exp2_vector(larger(before - shift, splat(-1000.0f)));
+        vfloat rescale = exp2_vector(at_least(before - shift, -1000.0f));
         store(block->shift + at, highest);
         store(block->sum + at, load(block->sum + at) * rescale);
         if (block->output)
@@ -250,7 +251,7 @@ static void SA_TILE_NAME(shifting_powers)(
             vfloat e[2];
             for (int r = 0; r < ROWS_A_STEP; r++) {
                 e[r] = key + r < tile->count
-                           ? exp2_vector(larger(load(p + (key + r) * SA_LANES + at) - shift, splat(-1000.0f)))
+                           ? exp2_vector(at_least(load(p + (key + r) * SA_LANES + at) - shift, -1000.0f))
                            : splat(0);
                 total += e[r];
             }

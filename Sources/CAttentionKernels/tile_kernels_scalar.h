@@ -75,7 +75,7 @@ static void SA_TILE_NAME(score)(const SATile *tile, const SALaneBlock *block, in
             s[key] = is_kept ? SA_TILE_NAME(dot)(tile, block, dimension, key, lane) : -INFINITY;
             if (s[key] > highest) highest = s[key];
         }
-        /* The shift stays while sums do (see LARGEST_ADDED of the vector kernels); 32 above it is far enough here. */
+        /* The shift stays until a score stands far above it: any shift will do that keeps sums in range. */
         float before = block->shift[lane], shift = before;
         if (highest > before + 20) {
             shift = highest;
@@ -86,7 +86,7 @@ static void SA_TILE_NAME(score)(const SATile *tile, const SALaneBlock *block, in
         }
         added[lane] = 0;
         for (int key = 0; key < SA_TILE_NAME(padded)(tile->count); key++) {
-            float e = key < tile->count && s[key] > -INFINITY ? exp2f(s[key] - shift) : 0;
+            float e = key < tile->count && s[key] != -INFINITY ? exp2f(s[key] - shift) : 0;
             added[lane] += e;
             SA_TILE_NAME(set)(p, SA_TILE_NAME(across)(key, SA_LANES, lane), e);
         }

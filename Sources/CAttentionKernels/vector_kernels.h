@@ -18,7 +18,7 @@
 #undef SA_PAIRS
 #undef SA_TILE_NAME
 
-/* Columns past `dimension` of a partial block are computed and dropped. */
+/* Lanes past `rows` of a partial vector are computed and dropped. */
 static void SA_NAME(finish_output)(
     const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride) {
     for (int lane = 0; lane < rows; lane += WIDTH) {

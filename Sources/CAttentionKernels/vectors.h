@@ -29,6 +29,10 @@ INLINE vfloat larger(vfloat a, vfloat b) { return __builtin_elementwise_max(a, b
 
 INLINE vfloat choose(vint mask, vfloat yes, vfloat no) { return (vfloat)((mask & (vint)yes) | (~mask & (vint)no)); }
 
+/* x, or `limit` where x is below (above) it. Unlike a maximum (minimum) these keep what is not a number. */
+INLINE vfloat at_least(vfloat x, float limit) { return choose(x < splat(limit), splat(limit), x); }
+INLINE vfloat at_most(vfloat x, float limit) { return choose(x > splat(limit), splat(limit), x); }
+
 INLINE float horizontal_sum(vfloat v) {
     float sum = 0;
     for (int i = 0; i < WIDTH; i++) sum += v[i];
@@ -48,7 +52,7 @@ INLINE vint lane_mask(int offset, int first, int end) {
 INLINE vfloat limit_exponent(vfloat x) { return x; }
 INLINE vfloat scale_by_power(vfloat p, vfloat n) { return (vfloat)_mm512_scalef_ps((__m512)p, (__m512)n); }
 #else
-INLINE vfloat limit_exponent(vfloat x) { return __builtin_elementwise_min(larger(x, splat(-127.0f)), splat(127.0f)); }
+INLINE vfloat limit_exponent(vfloat x) { return at_most(at_least(x, -127.0f), 127.0f); }
 INLINE vfloat scale_by_power(vfloat p, vfloat n) { return p * (vfloat)((__builtin_convertvector(n, vint) + 127) << 23); }
 #endif
 
@@ -140,6 +144,8 @@ INLINE void prefetch_rows(const float *a, ptrdiff_t row_stride, int rows, int wi
     for (int r = 0; r < rows; r++)
         for (int t = 0; t < width; t += 16) __builtin_prefetch(a + r * row_stride + t, 0, 2);
 }
+
+_Static_assert(SA_PANEL_ROWS == 6, "panels have the rows that FOR_PANEL_ROWS unfolds, and in BF16 an even number");
 
 /* Calls action(n) with n the constant equal to `count`, 1 ... SA_PANEL_ROWS: each gets its own fully unrolled copy. */
 #define FOR_PANEL_ROWS(count, action)                                                                                      \

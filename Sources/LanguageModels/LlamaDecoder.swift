@@ -17,7 +17,7 @@ struct LlamaDecoder: Sendable {
 
     private var kernel: AttentionKernel { attention.kernel }
     private var pool: WorkerPool { kernel.pool }
-    /// A multiple of the six rows of a panel; a tile's activations stay in the second-level cache.
+    /// A multiple of the six rows of a panel. Small models' activations of a tile stay in the second-level cache.
     private static let tileRows = 96
 
     init(configuration: ModelConfiguration, weights: LlamaWeights, attention: SampleAttentionOperator) {
@@ -30,17 +30,18 @@ struct LlamaDecoder: Sendable {
     /// Buffers of one forward pass, sized for its tokens.
     private struct Activations: ~Copyable {
         let queries, attended, tiles: AlignedBuffer<Float>
-        let tileFloats: Int
+        /// Of one worker's tile; packed rows stand at its end.
+        let tileRows, tileFloats, packedOffset: Int
         /// Seconds in matrix products, one entry a worker.
         let productSeconds: AlignedBuffer<Double>
 
         init(_ c: ModelConfiguration, tokens: Int, kernel: AttentionKernel) {
             queries = AlignedBuffer(count: tokens * c.queryHeads * c.headDimension)
             attended = AlignedBuffer(count: tokens * c.queryHeads * c.headDimension)
+            tileRows = min(LlamaDecoder.tileRows, tokens)
+            packedOffset = tileRows * (c.hiddenSize + 2 * max(c.intermediateSize, c.keyValueHeads * c.headDimension))
             let widest = max(c.hiddenSize, c.intermediateSize, c.queryHeads * c.headDimension)
-            tileFloats =
-                LlamaDecoder.tileRows * (c.hiddenSize + 2 * max(c.intermediateSize, c.keyValueHeads * c.headDimension))
-                + kernel.packedElements(rows: LlamaDecoder.tileRows, inputs: widest)
+            tileFloats = packedOffset + kernel.packedElements(rows: tileRows, inputs: widest)
             tiles = AlignedBuffer(count: tileFloats * kernel.pool.threads)
             productSeconds = AlignedBuffer(count: kernel.pool.threads)
         }
@@ -136,6 +137,7 @@ struct LlamaDecoder: Sendable {
         let base: UnsafeMutablePointer<Float>
         let packedRoom: UnsafeMutablePointer<Float>
         let seconds: UnsafeMutablePointer<Double>
+        let isAlone: Bool
 
         /// output[row] (+)= matrix · input[row] for each matrix and its output; the input is packed once.
         func apply(
@@ -144,30 +146,52 @@ struct LlamaDecoder: Sendable {
         ) {
             let start = ContinuousClock.now
             let packed = kernel.packed(input, rows: rows, inputs: matrices[0].matrix.inputs, room: packedRoom)
-            for (matrix, output) in matrices {
-                kernel.multiply(packed, matrix, into: output, stride: matrix.outputs, adding: adding)
+            if isAlone {
+                for (matrix, output) in matrices { multiplyTogether(packed, matrix, into: Shared(output), adding: adding) }
+            } else {
+                for (matrix, output) in matrices { kernel.multiply(packed, matrix, into: output, stride: matrix.outputs, adding: adding) }
             }
-            seconds.pointee += (ContinuousClock.now - start).seconds
+            // Alone, all workers spent this time.
+            seconds.pointee += (ContinuousClock.now - start).seconds * (isAlone ? Double(kernel.pool.threads) : 1)
+        }
+
+        /// Few rows, as in decoding: all workers share the outputs of one product.
+        private func multiplyTogether(_ rows: PackedRows, _ matrix: PackedMatrix, into output: Shared, adding: Bool) {
+            let share = (matrix.outputs + kernel.pool.threads - 1) / kernel.pool.threads
+            // Waking a worker costs some microseconds: a piece is worth it from a quarter of a million products on.
+            let least = max(1, (1 << 18) / (rows.rows * matrix.inputs))
+            let block = PackedMatrix.blockOutputs
+            let piece = (max(share, least) + block - 1) / block * block
+            kernel.pool.run((matrix.outputs + piece - 1) / piece) { [kernel] _, index in
+                let outputs = index * piece..<min((index + 1) * piece, matrix.outputs)
+                kernel.multiply(
+                    rows, matrix, outputs: outputs, into: output.base + outputs.lowerBound, stride: matrix.outputs, adding: adding)
+            }
         }
     }
 
     /// Room for the tiles of every worker.
     private struct Tiles: @unchecked Sendable {
+        let kernel: AttentionKernel
         let base: UnsafeMutablePointer<Float>
-        let floats, packedElements: Int
+        let rows, floats, packedOffset: Int
         let seconds: UnsafeMutablePointer<Double>
+        /// There is one tile only: the other workers are free.
+        let isAlone: Bool
 
-        init(_ activations: borrowing Activations, _ c: ModelConfiguration) {
+        init(_ activations: borrowing Activations, count: Int, kernel: AttentionKernel) {
+            self.kernel = kernel
             base = activations.tiles.base
+            rows = activations.tileRows
             floats = activations.tileFloats
-            packedElements =
-                floats - LlamaDecoder.tileRows * (c.hiddenSize + 2 * max(c.intermediateSize, c.keyValueHeads * c.headDimension))
+            isAlone = count <= LlamaDecoder.tileRows
+            packedOffset = activations.packedOffset
             seconds = activations.productSeconds.base
         }
 
-        func tile(_ worker: Int, _ kernel: AttentionKernel) -> Tile {
+        subscript(worker: Int) -> Tile {
             let own = base + worker * floats
-            return Tile(kernel: kernel, base: own, packedRoom: own + floats - packedElements, seconds: seconds + worker)
+            return Tile(kernel: kernel, base: own, packedRoom: own + packedOffset, seconds: seconds + worker, isAlone: isAlone)
         }
     }
 
@@ -189,13 +213,13 @@ struct LlamaDecoder: Sendable {
         let first = cache.count
         let source = Shared(hidden)
         let queries = Shared(activations.queries.base)
-        let tiles = Tiles(activations, c)
+        let tiles = Tiles(activations, count: count, kernel: kernel)
         forEachTile(count) { worker, row, rows in
-            let tile = tiles.tile(worker, kernel)
+            let tile = tiles[worker]
             let normed = tile.base
             let query = queries.base + row * own.query.outputs
-            let key = normed + Self.tileRows * c.hiddenSize
-            let value = key + Self.tileRows * own.key.outputs
+            let key = normed + tiles.rows * c.hiddenSize
+            let value = key + tiles.rows * own.key.outputs
             norm(own.inputNorm, source.base + row * c.hiddenSize, rows: rows, into: normed)
             tile.apply([(own.query, query), (own.key, key), (own.value, value)], to: normed, rows: rows)
             for index in 0..<rows {
@@ -220,12 +244,12 @@ struct LlamaDecoder: Sendable {
         let own = weights.layers[layer]
         let stream = Shared(hidden)
         let attended = Shared(activations.attended.base)
-        let tiles = Tiles(activations, c)
+        let tiles = Tiles(activations, count: count, kernel: kernel)
         forEachTile(count) { worker, row, rows in
-            let tile = tiles.tile(worker, kernel)
+            let tile = tiles[worker]
             let normed = tile.base
-            let gate = normed + Self.tileRows * c.hiddenSize
-            let up = gate + Self.tileRows * c.intermediateSize
+            let gate = normed + tiles.rows * c.hiddenSize
+            let up = gate + tiles.rows * c.intermediateSize
             let residual = stream.base + row * c.hiddenSize
             tile.apply([(own.output, residual)], to: attended.base + row * own.output.inputs, rows: rows, adding: true)
             norm(own.postAttentionNorm, residual, rows: rows, into: normed)

@@ -7,7 +7,7 @@ import AttentionCore
 /// Source: SampleAttention v3 (MLSys 2025; arXiv 2406.15486v3), two-stage filtering into column and slash patterns.
 public struct ColumnSlashSelection: Sendable, Hashable {
     /// Keys of a column block, and positions by which neighbouring slashes differ.
-    public static let blockTokens = 128
+    public static let blockTokens = BlockMask.blockSize
 
     /// Indices of key blocks, ascending.
     public let columns: [Int32]

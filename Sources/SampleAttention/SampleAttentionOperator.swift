@@ -54,6 +54,11 @@ public struct SampleAttentionOperator: Sendable {
         _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, output: MutableHeadTensor,
         logSumExp: UnsafeMutablePointer<Float>? = nil, workspace: AttentionWorkspace
     ) throws(InputError) -> Report {
+        guard parameters.count == inputs.shape.queryHeads else {
+            throw InputError(
+                .usage, field: "parameters", value: "\(parameters.count)",
+                rule: "there must be one for each of \(inputs.shape.queryHeads) query heads")
+        }
         let start = ContinuousClock.now
         let selections = select(inputs, parameters: parameters, promptLength: promptLength, workspace: workspace)
         let patterns = zip(parameters, selections).map { parameters, selection in
@@ -69,10 +74,11 @@ public struct SampleAttentionOperator: Sendable {
             selectionSeconds: (selected - start).seconds, kernelSeconds: (ContinuousClock.now - selected).seconds)
     }
 
-    /// Stages 1 and 2: what each head keeps beside its window.
+    /// Stages 1 and 2: what each head keeps beside its window; `parameters` has one entry a query head.
     public func select(
         _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, workspace: AttentionWorkspace
     ) -> [HeadSelection] {
+        precondition(parameters.count == inputs.shape.queryHeads, "there must be parameters for each query head")
         var selections = [HeadSelection](repeating: .dense, count: parameters.count)
         let scores = SampledScores(kernel: kernel)
         func heads(_ pattern: SampleAttentionParameters.Pattern) -> [(head: Int, rows: [Int])] {

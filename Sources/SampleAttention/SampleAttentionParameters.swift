@@ -79,13 +79,12 @@ public struct SampleAttentionParameters: Hashable, Sendable {
 
     /// The rows of `queryCount` that stage 1 scores: ⌈sampleRatio · queryCount⌉ of them.
     ///
-    /// - Parameter seed: for random sampling, in place of `samplingSeed`.
     /// Complexity: O(rows); O(queryCount) for random sampling.
-    public func samplingPlan(queryCount: Int, seed: UInt64? = nil) -> SamplingPlan {
+    public func samplingPlan(queryCount: Int) -> SamplingPlan {
         switch sampling {
         case .stride: .strided(queryCount: queryCount, ratio: sampleRatio)
         case .tailBlocks: .tailBlocks(queryCount: queryCount, ratio: sampleRatio)
-        case .random: .random(queryCount: queryCount, ratio: sampleRatio, seed: seed ?? samplingSeed)
+        case .random: .random(queryCount: queryCount, ratio: sampleRatio, seed: samplingSeed)
         }
     }
 

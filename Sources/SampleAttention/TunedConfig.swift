@@ -1,4 +1,5 @@
 import AttentionCore
+import AttentionKernels
 
 /// Parameters for every layer and head of one model, with what they were measured by and where they came from.
 ///
@@ -75,13 +76,23 @@ public struct TunedConfig: Hashable, Sendable, Codable {
         public struct Machine: Hashable, Sendable, Codable {
             public var cpu, instructionSet: String
             public var threads: Int
-            /// The format of the kernel's matrix products; nil in files from before there was a choice, which were FP32.
-            public var precision: String?
-            public init(cpu: String, instructionSet: String, threads: Int, precision: String?) {
+            /// The format of the kernel's matrix products; FP32 in files that do not say.
+            public var precision: Precision
+
+            public init(cpu: String, instructionSet: String, threads: Int, precision: Precision) {
                 self.cpu = cpu
                 self.instructionSet = instructionSet
                 self.threads = threads
                 self.precision = precision
+            }
+
+            public init(from decoder: any Decoder) throws {
+                let container = try decoder.container(keyedBy: CodingKeys.self)
+                self.init(
+                    cpu: try container.decode(String.self, forKey: .cpu),
+                    instructionSet: try container.decode(String.self, forKey: .instructionSet),
+                    threads: try container.decode(Int.self, forKey: .threads),
+                    precision: try container.decodeIfPresent(Precision.self, forKey: .precision) ?? .fp32)
             }
         }
 
@@ -122,10 +133,10 @@ public struct TunedConfig: Hashable, Sendable, Codable {
             self.measured = measured
         }
 
-        /// Work relative to dense attention: kept pairs plus sampled pairs over causal pairs. Sampling computes scores
-        /// twice and attention computes scores and outputs, so a sampled pair costs what a kept pair does.
+        /// Work relative to dense attention: kept pairs plus sampled pairs over causal pairs. A sampled pair has a score but no
+        /// value, and its probability goes through memory: 0.65 to 0.8 of a kept pair's time (`bench selection`).
         public var cost: Double {
-            parameters.pattern == .dense ? 1 : measured.density + parameters.sampleRatio.value
+            parameters.pattern == .dense ? 1 : measured.density + 0.7 * parameters.sampleRatio.value
         }
     }
 

@@ -34,7 +34,7 @@ struct AttentionOptions: ParsableArguments {
         named name: String, config: String?, parameters: ParameterOptions, session: Session
     ) throws(InputError) -> AttentionPolicy {
         // Checked whichever attention uses them: a bad value is never passed over in silence.
-        let own = try parameters.parameters()
+        let own = try parameters.parameters(seed: session.seed)
         switch name {
         case "dense": return .dense
         case "sample": return .fixed(own, name: name)

@@ -42,7 +42,9 @@ struct ParameterOptions: ParsableArguments {
     }
 
     /// The standard parameters with what was given in their place.
-    func parameters() throws(InputError) -> SampleAttentionParameters {
+    ///
+    /// - Parameter seed: for rows sampled at random.
+    func parameters(seed: UInt64) throws(InputError) -> SampleAttentionParameters {
         var parameters = SampleAttentionParameters.standard
         if let alpha { parameters.alpha = try Fraction(alpha, field: "alpha") }
         if let windowRatio { parameters.window = .ratio(try Fraction(windowRatio, field: "window-ratio")) }
@@ -52,15 +54,36 @@ struct ParameterOptions: ParsableArguments {
         if let denseLastRows { parameters.denseLastRows = try Self.count(denseLastRows, "dense-last-rows", atLeast: 0) }
         if let headPattern { parameters.pattern = try Self.choice(headPattern, "head-pattern") }
         if let sampling { parameters.sampling = try Self.choice(sampling, "sampling") }
+        if parameters.sampling == .random { parameters.samplingSeed = seed }
         if let columnScoring { parameters.columnScoring = try Self.choice(columnScoring, "column-scoring") }
         if let alphaSlashes { parameters.alphaSlashes = try Fraction(alphaSlashes, field: "alpha-slashes") }
-        if let alphaSlashes, parameters.pattern != .columnSlash {
-            throw InputError(.usage, field: "alpha-slashes", value: "\(alphaSlashes)", rule: "needs --head-pattern column-slash")
-        }
+        try refuseUnused(by: parameters.pattern)
         if windowRatio != nil, windowTokens != nil {
             throw InputError(.usage, field: "window-tokens", rule: "give a window as a ratio or as tokens, not both")
         }
         return parameters
+    }
+
+    /// An option that the pattern has no use for was meant for another pattern.
+    private func refuseUnused(by pattern: SampleAttentionParameters.Pattern) throws(InputError) {
+        let stripes = [
+            ("window-ratio", windowRatio.map { "\($0)" }), ("window-tokens", windowTokens.map { "\($0)" }),
+            ("column-scoring", columnScoring),
+        ]
+        let lines = [("alpha-slashes", alphaSlashes.map { "\($0)" })]
+        let both = [
+            ("alpha", alpha.map { "\($0)" }), ("sample-ratio", sampleRatio.map { "\($0)" }), ("sampling", sampling),
+            ("sinks", sinks.map { "\($0)" }), ("dense-last-rows", denseLastRows.map { "\($0)" }),
+        ]
+        let (unused, needed) =
+            switch pattern {
+            case .stripeWindow: (lines, "column-slash")
+            case .columnSlash: (stripes, "stripe-window")
+            case .dense: (stripes + lines + both, "stripe-window or column-slash")
+            }
+        for case (let field, let value?) in unused {
+            throw InputError(.usage, field: field, value: value, rule: "needs --head-pattern \(needed)")
+        }
     }
 
     /// - Parameter maximum: far above any use, and low enough that sizes made from counts stay inside 64 bits.

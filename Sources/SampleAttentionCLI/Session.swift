@@ -90,7 +90,7 @@ struct Session {
             tool: .init(version: ToolVersion.version, commit: BuildRecord.commit),
             machine: .init(
                 cpu: Machine.cpuName, instructionSet: kernel.instructionSet.rawValue, threads: kernel.pool.threads,
-                precision: kernel.precision.rawValue),
+                precision: kernel.precision),
             seed: seed, texts: texts, lengths: lengths, date: Machine.now())
     }
 
@@ -107,7 +107,7 @@ struct Session {
 }
 
 extension TunedConfig.Provenance.Machine {
-    var summary: String { "\(cpu), \(instructionSet), \(threads) threads, \((precision ?? "fp32").uppercased())" }
+    var summary: String { "\(cpu), \(instructionSet), \(threads) threads, \(precision.rawValue.uppercased())" }
 }
 
 /// The machine, as outputs name it.

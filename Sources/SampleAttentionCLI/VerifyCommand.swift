@@ -24,7 +24,7 @@ struct VerifyCommand: ParsableCommand {
     @OptionGroup var parameters: ParameterOptions
 
     func run() throws {
-        let own = try parameters.parameters()
+        let own = try parameters.parameters(seed: model.machine.seed)
         let session = try model.open()
         let lengths = try text.lengths(session, default: [512, 1024, 2048])
         let texts = text.text.isEmpty ? [try text.texts(session)[0]] : try text.texts(session)

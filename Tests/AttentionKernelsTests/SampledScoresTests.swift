@@ -63,6 +63,28 @@ import Testing
         }
     }
 
+    /// Blocks that are mostly empty, on prompts of about one tile, and a last tile whose scores tower over what came before.
+    @Test(arguments: kernels, [(67, 7, 1), (100, 7, 1), (128, 7, 1), (256, 90, 30)]) func shortAndRisingPrompts(
+        on kernel: (InstructionSet, Precision), prompt: (keys: Int, rows: Int, rise: Float)
+    ) throws {
+        let shape = AttentionShape(queryHeads: 2, keyValueHeads: 1, queryCount: prompt.keys, keyCount: prompt.keys, headDimension: 16)
+        let oracle = NaiveAttention(shape: shape, seed: 5).with(keysFrom: prompt.keys - 50, times: prompt.rise)
+        let rows = (0..<prompt.rows).map { $0 * (prompt.keys - 1) / (prompt.rows - 1) }
+        let scores = SampledScores(kernel: try AttentionKernel(instructionSet: kernel.0, precision: kernel.1, pool: WorkerPool(threads: 2)))
+        let masses = oracle.withTensors { query, key, _ in
+            scores.columnMasses(
+                query: query, key: key, shape: shape, requests: [(0, rows, .all), (1, rows, .all)], workspace: AttentionWorkspace())
+        }
+        for head in 0..<2 {
+            var expected = [Double](repeating: 0, count: prompt.keys)
+            for row in rows { for (token, p) in oracle.probabilities(head: head, row: row).enumerated() { expected[token] += p } }
+            // Large scores carry the rounding of their operands into the exponent.
+            let limit = Self.limit(kernel.1) * Double(max(1, prompt.rise / 3))
+            for (got, want) in zip(masses[head], expected) { #expect(abs(Double(got) - want) < limit * (1 + want)) }
+            #expect(abs(masses[head].reduce(0) { $0 + Double($1) } - Double(prompt.rows)) < 0.01 * Double(prompt.rows))
+        }
+    }
+
     @Test func threadsDoNotChangeTheMass() throws {
         let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: 700, keyCount: 700, headDimension: 8)
         let oracle = NaiveAttention(shape: shape, seed: 3)

@@ -60,11 +60,18 @@ import Testing
         #expect(packed.vector == packed.scalar)
     }
 
-    /// A lane block after several tiles: its output, sums and shifts brought to one shift for comparison.
+    enum Mask: CaseIterable { case none, firstKeyWhole, firstKeyPartial }
+
+    /// A lane block after several tiles: its output, sums and shifts brought to one shift for comparison; and with `scores`
+    /// instead of values, what each tile's probabilities come to.
     private func attend(
-        _ variant: Variant, _ kernels: SATileKernelTable, d: Int, keys: Int, tiles: Int, isMasked: Bool, spread: Float
+        _ variant: Variant, _ kernels: SATileKernelTable, d: Int, keys: Int, tiles: Int, mask: Mask, spread: Float, scores: Bool = false
     ) -> [Float] {
-        let q = MicrokernelTests.random(64 * d, 1), (first, end) = MicrokernelTests.bounds(keys, 5)
+        var (first, end) = MicrokernelTests.bounds(keys, 5)
+        let isMasked = mask != .none
+        if mask == .firstKeyPartial { (first[0], end[0]) = (3, 17) }
+        let q = MicrokernelTests.random(64 * d, 1)
+        var logs: [Float] = []
         var packedQueries = [Float](repeating: 0, count: variant.steps(d) * 64)
         kernels.pack_queries(q, d, 64, Int32(d), spread / Float(d).squareRoot(), &packedQueries)
         var output = [Float](repeating: 0, count: d * 64), sum = [Float](repeating: 0, count: 64)
@@ -89,12 +96,19 @@ import Testing
                                             var tile = SATile(
                                                 keys: keyBytes.baseAddress, key_stride: variant.steps(d), values: valueBytes.baseAddress,
                                                 value_stride: d, count: Int32(keys), first: isMasked ? first.baseAddress : nil,
-                                                end: isMasked ? end.baseAddress : nil, next_keys: nil, next_values: nil,
-                                                next_stride: 0)
+                                                end: isMasked ? end.baseAddress : nil, next: (nil, nil), next_stride: (0, 0))
                                             var block = SALaneBlock(
                                                 queries: queryBytes.baseAddress, output: output.baseAddress, shift: shift.baseAddress,
                                                 sum: sum.baseAddress)
-                                            kernels.attend(&tile, &block, Int32(d), &scratch)
+                                            if !scores { return kernels.attend(&tile, &block, Int32(d), &scratch) }
+                                            var added = [Float](repeating: .nan, count: 64)
+                                            block.output = nil
+                                            kernels.score(&tile, &block, Int32(d), &scratch, &added)
+                                            // Relative to no shift, as logarithms: what they are does not depend on it.
+                                            let shifts = shift.map { $0 == -.infinity ? 0 : $0 }
+                                            logs += (0..<64).map { added[$0] > 0 ? shifts[$0] + log2(added[$0]) : -1 }
+                                            let p = variant.values(Array(scratch[..<(variant.steps(keys) * 64)]), lines: 64)
+                                            logs += p.indices.map { p[$0] > 1e-30 ? shifts[$0 % 64] + log2(p[$0]) : -1 }
                                         }
                                     }
                                 }
@@ -104,6 +118,7 @@ import Testing
                 }
             }
         }
+        if scores { return logs }
         let seen = sum.map { $0 > 0 ? $0 : 1 }
         let outputs = output.indices.map { output[$0] / seen[$0 % 64] }
         let logSums = (0..<64).map { sum[$0] > 0 ? shift[$0] + log2(sum[$0]) : -1 }
@@ -112,19 +127,31 @@ import Testing
 
     @Test(arguments: variants, [1, 7, 16, 64, 129]) func attend(variant: Variant, d: Int) {
         for (keys, tiles) in [(1, 1), (6, 2), (64, 3), (127, 2), (128, 2)] {
-            for isMasked in [false, true] {
-                let results = both(variant) { attend(variant, $0, d: d, keys: keys, tiles: tiles, isMasked: isMasked, spread: 2) }
+            for mask in Mask.allCases {
+                let results = both(variant) { attend(variant, $0, d: d, keys: keys, tiles: tiles, mask: mask, spread: 2) }
                 let limit = variant.operandUlp * Float(variant.precision == .bf16 ? 2 : keys + 2 * d)
-                #expect(MicrokernelTests.difference(results.vector, results.scalar) < limit, "\(keys) keys, masked \(isMasked)")
+                #expect(MicrokernelTests.difference(results.vector, results.scalar) < limit, "\(keys) keys, mask \(mask)")
                 #expect(results.vector.allSatisfy { $0.isFinite })
+            }
+        }
+    }
+
+    /// Sums and probabilities without values, lane by lane.
+    @Test(arguments: variants, [1, 16, 70]) func score(variant: Variant, d: Int) {
+        for (keys, tiles) in [(5, 1), (64, 2), (128, 2)] {
+            for mask in Mask.allCases {
+                let results = both(variant) { attend(variant, $0, d: d, keys: keys, tiles: tiles, mask: mask, spread: 0.5, scores: true) }
+                // In base-2 logarithms: one rounding of a BF16 probability, or of a score of some tens.
+                let limit: Float = variant.precision == .bf16 ? 0x1p-6 : 1e-4
+                #expect(MicrokernelTests.difference(results.vector, results.scalar) < limit, "\(keys) keys, mask \(mask)")
             }
         }
     }
 
     /// Scores that rise by hundreds from tile to tile force the shift to move in the middle of a run.
     @Test(arguments: variants) func risingScoresMoveTheShift(variant: Variant) {
-        for isMasked in [false, true] {
-            let results = both(variant) { attend(variant, $0, d: 16, keys: 33, tiles: 6, isMasked: isMasked, spread: 30) }
+        for mask in Mask.allCases {
+            let results = both(variant) { attend(variant, $0, d: 16, keys: 33, tiles: 6, mask: mask, spread: 30) }
             #expect(results.vector.allSatisfy { $0.isFinite })
             // Scores of several hundred carry that many times the rounding of their operands.
             let limit = variant.operandUlp * (variant.precision == .bf16 ? 8 : 4096)

@@ -1,9 +1,12 @@
 import AttentionCore
 
+/// The larger of two errors. Not a number counts as infinitely wrong, which `max` would pass over.
+public func worse(_ a: Double, _ b: Double) -> Double { a.isNaN || b.isNaN ? .infinity : max(a, b) }
+
 /// The oracle: attention by definition, in double precision, one row at a time, with any mask.
 public struct NaiveAttention {
     public let shape: AttentionShape
-    public let query, key, value: [Float]
+    public private(set) var query, key, value: [Float]
 
     /// Random heads in projection layout ([token][head · dimension]); keys get a shared drift so that attention is peaked.
     public init(shape: AttentionShape, seed: UInt64, spread: Float = 1) {
@@ -13,6 +16,20 @@ public struct NaiveAttention {
         query = fill(shape.queryCount * shape.queryHeads * shape.headDimension)
         key = fill(shape.keyCount * shape.keyValueHeads * shape.headDimension)
         value = fill(shape.keyCount * shape.keyValueHeads * shape.headDimension)
+    }
+
+    /// The same with one key that is not a number.
+    public func with(brokenKey token: Int) -> NaiveAttention {
+        var copy = self
+        copy.key[token * shape.keyValueHeads * shape.headDimension] = .nan
+        return copy
+    }
+
+    /// The same with the keys from `token` on multiplied: scores that rise suddenly.
+    public func with(keysFrom token: Int, times factor: Float) -> NaiveAttention {
+        var copy = self
+        for index in token * shape.keyValueHeads * shape.headDimension..<key.count { copy.key[index] *= factor }
+        return copy
     }
 
     /// Lends the inputs as views.

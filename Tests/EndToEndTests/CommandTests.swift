@@ -30,11 +30,11 @@ import Testing
         #expect(try Program.output(Self.opening + ["--chunk", chunk]) == Self.continuation + "\n")
     }
 
-    @Test(arguments: ["scalar", "avx2", "avx512"])
+    @Test(arguments: ["scalar", "avx2", "avx512", "avx512bf16"])
     func generatesTheSameOnEveryInstructionSet(_ isa: String) throws {
         let arguments = Self.opening + ["--isa", isa]
         let flags = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-        let needed = ["scalar": [], "avx2": [" avx2", " fma"], "avx512": [" avx512f"]][isa]!
+        let needed = ["scalar": [], "avx2": [" avx2", " fma"], "avx512": [" avx512f"], "avx512bf16": [" avx512_bf16"]][isa]!
         if needed.allSatisfy(flags.contains) {
             #expect(try Program.output(arguments) == Self.continuation + "\n")
             #expect(
@@ -144,6 +144,57 @@ import Testing
             #expect(try number(row, "milliseconds") > 0 && number(row, "gigaflops") > 0 && number(row, "maxError") < 1e-4)
             #expect(row["threads"] as? Int == 1 && row["length"] as? Int == 256)
         }
+    }
+
+    @Test(arguments: ["fp32", "bf16"])
+    func benchesEveryPattern(_ precision: String) throws {
+        let patterns = ["dense", "window-columns", "columns-slashes", "blocks"]
+        let result = try Program.json(
+            [
+                "bench", "attention", "--length", "600", "--rounds", "1", "--head-dimension", "32", "--precision", precision, "--density",
+                "0.3",
+            ]
+                + patterns.flatMap { ["--pattern", $0] })
+        let rows = try #require(result["results"] as? [[String: Any]])
+        #expect(rows.map { $0["pattern"] as? String } == patterns)
+        for row in rows {
+            #expect(row["precision"] as? String == precision)
+            let density = try #require(row["density"] as? Double), share = try #require(row["shareOfPeak"] as? Double)
+            #expect(density > 0.1 && density <= 1 && share > 0)
+            #expect((row["timeOverDenseShare"] as? Double == nil) == (row["pattern"] as? String == "dense"))
+        }
+    }
+
+    @Test func benchesTheOtherParts() throws {
+        func rows(_ arguments: [String]) throws -> [[String: Any]] {
+            try #require(Program.json(["bench"] + arguments)["results"] as? [[String: Any]])
+        }
+        #expect(try rows(["peak", "--threads", "1"]).compactMap { $0["name"] as? String } == ["fp32", "bf16", "read"])
+        let products = try rows(["gemm", "--shape", "100x70x90", "--rounds", "1"])
+        #expect(products.compactMap { $0["library"] as? String } == ["own", "openblas"])
+        #expect(products.allSatisfy { ($0["gigaflops"] as? Double ?? 0) > 0 })
+        let selections = try rows(["selection", "--length", "600", "--head-dimension", "16", "--rounds", "1"])
+        #expect(selections.compactMap { $0["sampleRatio"] as? Double } == [0.05, 0.01, 0.05, 0.01])
+        #expect(selections.allSatisfy { ($0["selected"] as? Int ?? 0) > 0 })
+        let prefill = try #require(rows(["prefill", "--length", "256", "--rounds", "1", "--precision", "bf16"]).first)
+        let parts = ["attentionSeconds", "productSeconds", "otherSeconds"].compactMap { prefill[$0] as? Double }
+        #expect(abs(parts.reduce(0, +) - (prefill["seconds"] as? Double ?? 0)) < 1e-6)
+        #expect(prefill["maxError"] as? Double ?? 1 < 0.1)
+    }
+
+    @Test func precisionIsRecorded() throws {
+        let result = try Program.json(["generate", "--prompt", "It was", "--max-tokens", "2", "--precision", "bf16"])
+        let machine = (result["provenance"] as? [String: Any])?["machine"] as? [String: Any]
+        #expect(machine?["precision"] as? String == "bf16")
+    }
+
+    /// Columns and slashes in a real prefill, sampled three ways.
+    @Test(arguments: ["stride", "tail-blocks", "random"])
+    func generatesWithColumnsAndSlashes(_ sampling: String) throws {
+        let result = try Program.json(
+            Self.opening + ["--head-pattern", "column-slash", "--alpha", "0.9", "--alpha-slashes", "0.8", "--sampling", sampling])
+        #expect(result["attention"] as? String == "sample")
+        #expect(result["text"] as? String == Self.continuation)
     }
 
     @Test func helpsWithEveryCommand() throws {

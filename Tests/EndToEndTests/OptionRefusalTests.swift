@@ -73,6 +73,13 @@ import Testing
         Case(["bench", "attention", "--query-heads", huge], "query-heads: \(huge)"),
         Case(["bench", "attention", "--head-dimension", "0"], "head-dimension: 0"),
         Case(["bench", "attention", "--density", "0"], "density: 0.0"),
+        Case(["bench", "attention", "--pattern", "openblas-tiles", "--precision", "bf16"], "openblas-tiles: is FP32 only"),
+        Case(["bench", "selection", "--head-pattern", "dense"], "head-pattern: dense: must be stripe-window or column-slash"),
+        Case(["bench", "selection", "--sample-ratio", "5"], "sample-ratio: 5.0"),
+        Case(["bench", "gemm", "--shape", "4x4"], "shape: 4x4: must be ROWSxINPUTSxOUTPUTS"),
+        Case(["bench", "gemm", "--shape", "4x0x4"], "shape: 4x0x4"),
+        Case(["bench", "prefill", "--length", "1"], "length: 1"),
+        Case(generate + ["--precision", "fp8"], "precision: fp8: must be one of fp32, bf16"),
     ]
 
     @Test(arguments: cases)

@@ -21,6 +21,19 @@ import Testing
         #expect(throws: InputError.self) { try model.prefill([-1], cache: cache, policy: .dense) }
     }
 
+    /// Rounding every operand to BF16 moves the loss by less than a hundredth of a nat and few first choices.
+    @Test func bf16AgreesWithFP32() throws {
+        let text = try String(contentsOf: HaystackModel.texts[1], encoding: .utf8)
+        let scores = try Precision.allCases.map { precision in
+            let model = try LanguageModel.load(
+                directory: HaystackModel.modelDirectory.path, kernel: AttentionKernel(precision: precision, pool: WorkerPool(threads: 2)))
+            return try model.score(Array(model.promptTokens(for: String(text.prefix(6000))).prefix(1000)), policy: .dense)
+        }
+        #expect(abs(scores[0].negativeLogLikelihood - scores[1].negativeLogLikelihood) < 0.01)
+        let equal = zip(scores[0].firstChoices, scores[1].firstChoices).filter { $0 == $1 }.count
+        #expect(equal > 970 && equal < 1000, "\(equal) of 1000")
+    }
+
     @Test func samplerIsSeededAndGreedyAtZero() throws {
         let logits: [Float] = [0, 3, 3, -1, 2.5]
         var greedy = try TokenSampler()

@@ -46,7 +46,9 @@ import Testing
         #expect(result.report.keptPairs[2] > result.report.keptPairs[1])
         #expect(result.report.sampledMass[0] == 1)
         #expect(result.report.sampledMass[2] >= 0.95)
-        #expect(throws: InputError.self) { try attend(oracle, [.dense]) }
+        for count in [1, 3, 5] {
+            #expect(throws: InputError.self) { try attend(oracle, Array(repeating: .standard, count: count)) }
+        }
     }
 
     /// Last rows are dense at the prompt's end, not at a chunk's end.

@@ -64,6 +64,5 @@ import Testing
         #expect(parameters.samplingPlan(queryCount: 4000) == .random(queryCount: 4000, ratio: parameters.sampleRatio, seed: 1))
         parameters.samplingSeed = 8
         #expect(parameters.samplingPlan(queryCount: 4000) == .random(queryCount: 4000, ratio: parameters.sampleRatio, seed: 8))
-        #expect(parameters.samplingPlan(queryCount: 4000, seed: 5) == .random(queryCount: 4000, ratio: parameters.sampleRatio, seed: 5))
     }
 }

@@ -1,4 +1,5 @@
 import AttentionCore
+import AttentionKernels
 import Foundation
 import SampleAttention
 import Testing
@@ -22,7 +23,7 @@ import Testing
             model: .init(
                 family: "llama", layers: 1, queryHeads: 2, keyValueHeads: 1, headDimension: 8, weightsSHA256: "aa", tokenizerSHA256: "bb"),
             provenance: .init(
-                tool: .init(version: "1", commit: "c"), machine: .init(cpu: "x", instructionSet: "scalar", threads: 2, precision: "fp32"),
+                tool: .init(version: "1", commit: "c"), machine: .init(cpu: "x", instructionSet: "scalar", threads: 2, precision: .bf16),
                 seed: 1,
                 texts: [.init(name: "t", sha256: "d")], lengths: [4096, 16384], date: "2026-01-01T00:00:00Z"),
             denseBelow: 1000, defaults: .standard, buckets: [bucket(4096, narrow), bucket(16384, tails, slashes)])

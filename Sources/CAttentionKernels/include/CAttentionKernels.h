@@ -20,8 +20,8 @@
  * ("step"): [key][dimension / 2][2] for keys, [key / 2][dimension][2] for values. An odd end is filled with zeros. */
 typedef enum SAPrecision { SA_FP32 = 0, SA_BF16 = 1 } SAPrecision;
 
-/* Keys and values of one tile. Lane l keeps key j when first[j] <= l < end[j]; first == NULL keeps all. Rows of floats that
- * will be packed next may be named in next_keys and next_values (or NULL): they are fetched in the shadow of this tile. */
+/* Keys and values of one tile. Lane l keeps key j when first[j] <= l < end[j]; first == NULL keeps all. Up to two
+ * arrays of rows that will be read next (or NULL) are fetched in the shadow of this tile: as many rows as it has keys. */
 typedef struct SATile {
     const void *keys;
     ptrdiff_t key_stride;
@@ -29,13 +29,13 @@ typedef struct SATile {
     ptrdiff_t value_stride;
     int count;
     const uint8_t *first, *end;
-    const float *next_keys, *next_values;
-    ptrdiff_t next_stride;
+    const float *next[2];
+    ptrdiff_t next_stride[2];
 } SATile;
 
 /* The running state of a block of queries. With p = 2^(score - shift[lane]) over all keys seen: sum[lane] = sum of p,
- * output[dimension][lane] = sum of p * value. shift is -infinity until a lane has seen a key; it is the largest score of
- * some tile, and moves only when a sum would leave the range where FP32 keeps its precision. */
+ * output[dimension][lane] = sum of p * value. shift is -infinity until a lane has seen a key, then the score of a kept
+ * key; it moves only when a sum would leave the range where FP32 keeps its precision. */
 typedef struct SALaneBlock {
     const void *queries;
     float *output, *shift, *sum;

@@ -181,7 +181,9 @@ struct AttentionBench {
         let small = shape.checked
         let reference = RandomHeads(shape: small, seed: seed)
         let tested = RandomHeads(shape: small, seed: seed)
-        let plan = try AttentionPlan(shape: small, patterns: patterns(subject, shape: small))
+        // Cut as the timed run is.
+        let plan = try AttentionPlan(
+            shape: small, patterns: patterns(subject, shape: small), laneBlocks: AttentionPlan.laneBlocks(queryCount: shape.queryCount))
         let scalar = try AttentionKernel(instructionSet: .scalar, pool: kernel.pool)
         scalar.run(
             plan, query: reference.query, key: reference.key, value: reference.value, output: reference.output,

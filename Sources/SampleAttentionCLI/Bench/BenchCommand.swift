@@ -14,17 +14,16 @@ struct BenchCommand: ParsableCommand {
         ])
 }
 
-/// Milliseconds of several rounds of one thing.
+/// How long several rounds of one thing took.
 struct Timing {
-    private let rounds: [Double]
-
-    init(milliseconds: [Double]) { rounds = milliseconds }
+    /// All in one unit.
+    let rounds: [Double]
 
     var median: Double { Quantiles.median(rounds) }
     var least: Double { rounds.min() ?? .nan }
     var most: Double { rounds.max() ?? .nan }
 
-    /// Times each of several bodies `rounds` times in turn, after one untimed round of all.
+    /// Milliseconds of several bodies, each done `rounds` times in turn, after one untimed round of all.
     static func alternating(_ count: Int, rounds: Int, _ body: (_ index: Int) throws -> Void) rethrows -> [Timing] {
         var times = [[Double]](repeating: [], count: count)
         for round in 0...rounds {
@@ -34,7 +33,7 @@ struct Timing {
                 if round > 0 { times[index].append((ContinuousClock.now - start).seconds * 1e3) }
             }
         }
-        return times.map(Timing.init)
+        return times.map(Timing.init(rounds:))
     }
 }
 

@@ -19,12 +19,16 @@ struct PrefillBenchCommand: ParsableCommand {
     @OptionGroup var texts: TextOptions
     @OptionGroup var attention: AttentionOptions
 
-    @Option(help: "Timed rounds.")
+    @Option(help: "Timed rounds; an untimed one goes before for prompts of up to 8,192 tokens.")
     var rounds = 3
+
+    private static let longestWarmUp = 8192
 
     struct Row: BenchRow {
         let attention, precision, isa: String
         let threads, length: Int
+        /// The greedy choice after the prompt.
+        let token: Int
         let seconds, secondsLeast, secondsMost, attentionSeconds, selectionSeconds, productSeconds, otherSeconds, density: Double
         let gigaflops, shareOfPeak, maxError: Double
 
@@ -51,29 +55,32 @@ struct PrefillBenchCommand: ParsableCommand {
         let text = try texts.texts(session)[0]
         let error = try check(session, text: text)
         let peak = MachinePeak(kernel: session.kernel).gigaflops(session.kernel.precision)
-        let progress = ProgressBar("bench", total: lengths.count * rounds)
+        let progress = ProgressBar("bench", total: lengths.reduce(0) { $0 + rounds + ($1 <= Self.longestWarmUp ? 1 : 0) })
         defer { progress.finish() }
         var results: [Row] = []
         for length in lengths {
             let tokens = try text.prompt(length: length)
             let cache = session.model.makeCache(capacity: length)
-            var reports: [LanguageModel.PrefillReport] = []
-            for _ in 0..<rounds {
+            var prefills: [LanguageModel.Prefill] = []
+            // The first round only warms up; long ones have no need of it.
+            for _ in 0..<rounds + (length <= Self.longestWarmUp ? 1 : 0) {
                 cache.reset()
-                reports.append(try session.model.prefill(tokens, cache: cache, policy: policy).report)
+                prefills.append(try session.model.prefill(tokens, cache: cache, policy: policy))
                 progress.advance(status: "\(length) tokens")
             }
-            results.append(row(reports, policy: policy, session: session, peak: peak, error: error))
+            results.append(row(prefills.suffix(rounds), policy: policy, session: session, peak: peak, error: error))
         }
         progress.finish()
         BenchResult(provenance: session.provenance(texts: [text], lengths: lengths), results: results).show(json: session.json)
     }
 
     private func row(
-        _ reports: [LanguageModel.PrefillReport], policy: AttentionPolicy, session: Session, peak: Double, error: Double
+        _ prefills: ArraySlice<LanguageModel.Prefill>, policy: AttentionPolicy, session: Session, peak: Double, error: Double
     ) -> Row {
-        func median(_ value: (LanguageModel.PrefillReport) -> Double) -> Double { Timing(milliseconds: reports.map(value)).median }
-        let total = Timing(milliseconds: reports.map(\.seconds))
+        let reports = prefills.map(\.report)
+        func median(_ value: (LanguageModel.PrefillReport) -> Double) -> Double { Timing(rounds: reports.map(value)).median }
+        let total = Timing(rounds: reports.map(\.seconds))
+        let logits = prefills.last!.logits
         let configuration = session.model.configuration
         let shape = DecoderShape(configuration, name: session.model.directory.path)
         let first = reports[0]
@@ -82,7 +89,8 @@ struct PrefillBenchCommand: ParsableCommand {
         let gigaflops = operations / total.median / 1e9
         return Row(
             attention: policy.name, precision: session.kernel.precision.rawValue, isa: session.kernel.instructionSet.rawValue,
-            threads: session.kernel.pool.threads, length: first.tokens, seconds: total.median, secondsLeast: total.least,
+            threads: session.kernel.pool.threads, length: first.tokens,
+            token: logits.indices.max { logits[$0] < logits[$1] }!, seconds: total.median, secondsLeast: total.least,
             secondsMost: total.most, attentionSeconds: median(\.attentionSeconds), selectionSeconds: median(\.selectionSeconds),
             productSeconds: median(\.productSeconds),
             otherSeconds: median { $0.seconds - $0.attentionSeconds - $0.productSeconds }, density: first.density, gigaflops: gigaflops,
@@ -100,7 +108,9 @@ struct PrefillBenchCommand: ParsableCommand {
             try model.prefill(tokens, cache: model.makeCache(capacity: tokens.count), policy: .dense).logits
         }
         let largest = scores[1].reduce(0) { max($0, abs($1)) }
-        let error = zip(scores[0], scores[1]).reduce(0) { max($0, Double(abs($1.0 - $1.1) / largest)) }
+        let differences = zip(scores[0], scores[1]).map { Double(abs($0 - $1) / largest) }
+        // `max` would pass over what is not a number.
+        let error = differences.contains { $0.isNaN } ? .infinity : differences.max() ?? 0
         // Relative to the largest score; BF16's rounding of every operand adds up over the layers.
         let limit = own.precision == .fp32 ? 1e-3 : 0.1
         guard error < limit else {

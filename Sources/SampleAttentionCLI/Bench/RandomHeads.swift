@@ -37,10 +37,13 @@ struct RandomHeads: ~Copyable {
         var difference: Float = 0
         var largest: Float = 0
         for index in 0..<outputs.count {
-            difference = max(difference, abs(outputs[index] - other.outputs[index]))
+            let own = abs(outputs[index] - other.outputs[index])
+            // `max` would pass over what is not a number.
+            if own.isNaN { return .infinity }
+            difference = max(difference, own)
             largest = max(largest, abs(other.outputs[index]))
         }
-        return difference.isNaN ? .infinity : Double(difference / largest)
+        return Double(difference / largest)
     }
 }
 

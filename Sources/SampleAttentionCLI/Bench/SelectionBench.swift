@@ -30,16 +30,21 @@ struct SelectionBenchCommand: ParsableCommand {
         let pattern, precision, isa: String
         let threads, length, queryHeads, keyValueHeads, headDimension: Int
         let sampleRatio, alpha, milliseconds, millisecondsLeast, millisecondsMost, denseMilliseconds, shareOfDense: Double
+        /// 2 · d operations for each sampled pair.
+        let gigaflops, peakGigaflops, shareOfPeak: Double
         /// Columns, or blocks and slashes, chosen by all heads.
         let selected: Int
 
-        static let titles = ["pattern", "length", "heads", "d", "sampled", "ms", "least", "most", "dense ms", "of dense", "selected"]
+        static let titles = [
+            "pattern", "length", "heads", "d", "sampled", "ms", "least", "most", "dense ms", "of dense", "GFLOP/s", "of peak", "selected",
+        ]
         var cells: [String] {
             [
                 pattern, "\(length)", "\(queryHeads)/\(keyValueHeads)", "\(headDimension)", NumberFormat.percent(sampleRatio),
                 NumberFormat.fixed(milliseconds, decimals: 2), NumberFormat.fixed(millisecondsLeast, decimals: 2),
                 NumberFormat.fixed(millisecondsMost, decimals: 2), NumberFormat.fixed(denseMilliseconds, decimals: 1),
-                NumberFormat.percent(shareOfDense, decimals: 2), "\(selected)",
+                NumberFormat.percent(shareOfDense, decimals: 2),
+                NumberFormat.fixed(gigaflops, decimals: 1), NumberFormat.percent(shareOfPeak), "\(selected)",
             ]
         }
     }
@@ -48,11 +53,12 @@ struct SelectionBenchCommand: ParsableCommand {
         let shapes = try heads.shapes()
         let subjects = try subjects()
         let kernel = try machine.makeKernel()
+        let peak = MachinePeak(kernel: kernel).gigaflops(kernel.precision)
         let progress = ProgressBar("bench", total: shapes.count)
         defer { progress.finish() }
         var results: [Row] = []
         for shape in shapes {
-            results += try measure(subjects, shape: shape, kernel: kernel)
+            results += try measure(subjects, shape: shape, kernel: kernel, peak: peak)
             progress.advance(status: "\(shape.keyCount) tokens, d \(shape.headDimension)")
         }
         progress.finish()
@@ -77,7 +83,7 @@ struct SelectionBenchCommand: ParsableCommand {
     }
 
     private func measure(
-        _ subjects: [SampleAttentionParameters], shape: AttentionShape, kernel: AttentionKernel
+        _ subjects: [SampleAttentionParameters], shape: AttentionShape, kernel: AttentionKernel, peak: Double
     ) throws(InputError) -> [Row] {
         for parameters in subjects { try check(parameters, shape: shape.checked, kernel: kernel) }
         let heads = RandomHeads(shape: shape, seed: machine.seed)
@@ -94,12 +100,16 @@ struct SelectionBenchCommand: ParsableCommand {
         }
         let dense = timings[subjects.count].median
         return subjects.indices.map { index in
-            Row(
+            let pairs = subjects[index].samplingPlan(queryCount: shape.queryCount).rows.reduce(0) { $0 + shape.firstPosition + $1 + 1 }
+            let operations = 2 * Double(shape.headDimension) * Double(pairs * shape.queryHeads)
+            let gigaflops = operations / timings[index].median / 1e6
+            return Row(
                 pattern: subjects[index].pattern.rawValue, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
                 threads: kernel.pool.threads, length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
                 headDimension: shape.headDimension, sampleRatio: subjects[index].sampleRatio.value, alpha: alpha,
                 milliseconds: timings[index].median, millisecondsLeast: timings[index].least, millisecondsMost: timings[index].most,
-                denseMilliseconds: dense, shareOfDense: timings[index].median / dense, selected: selected[index])
+                denseMilliseconds: dense, shareOfDense: timings[index].median / dense, gigaflops: gigaflops,
+                peakGigaflops: peak, shareOfPeak: gigaflops / peak, selected: selected[index])
         }
     }
 

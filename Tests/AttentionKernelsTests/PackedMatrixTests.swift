@@ -1,0 +1,48 @@
+import AttentionCore
+import AttentionKernels
+import Testing
+
+/// Products with packed weights against sums in double precision.
+@Suite struct PackedMatrixTests {
+    static let kernels = InstructionSet.allCases.filter(\.isAvailable).flatMap { set in Precision.allCases.map { (set, $0) } }
+
+    private func random(_ count: Int, _ seed: UInt64) -> [Float] {
+        var generator = SeededGenerator(seed: seed)
+        return (0..<count).map { _ in Float(generator.uniform() * 2 - 1) }
+    }
+
+    @Test(arguments: kernels) func productsMatchDoublePrecision(on kernel: (InstructionSet, Precision)) throws {
+        let (rows, inputs, outputs) = (17, 45, 150)
+        let own = try AttentionKernel(instructionSet: kernel.0, precision: kernel.1, pool: WorkerPool(threads: 1))
+        let x = random(rows * inputs, 1), w = random(outputs * inputs, 2), start = random(rows * outputs, 3)
+        let matrix = PackedMatrix(w, outputs: outputs, inputs: inputs, kernel: own)
+        var room = [Float](repeating: 0, count: own.packedElements(rows: rows, inputs: inputs))
+        // BF16 rounds both operands by up to 2⁻⁹; |x w| ≤ 1.
+        let limit = kernel.1 == .fp32 ? 1e-5 : 0x1p-8 * Double(inputs)
+        for isAdding in [false, true] {
+            var y = start
+            x.withUnsafeBufferPointer { x in
+                room.withUnsafeMutableBufferPointer { room in
+                    y.withUnsafeMutableBufferPointer { y in
+                        // An empty buffer has no address; FP32 never touches the room.
+                        var none: Float = 0
+                        let packed = own.packed(
+                            x.baseAddress!, rows: rows, inputs: inputs, room: room.baseAddress ?? withUnsafeMutablePointer(to: &none) { $0 }
+                        )
+                        // In two parts, the second from a block of outputs on.
+                        own.multiply(packed, matrix, outputs: 0..<128, into: y.baseAddress!, stride: outputs, adding: isAdding)
+                        own.multiply(packed, matrix, outputs: 128..<outputs, into: y.baseAddress! + 128, stride: outputs, adding: isAdding)
+                    }
+                }
+            }
+            for row in 0..<rows {
+                for output in 0..<outputs {
+                    let exact = (0..<inputs).reduce(isAdding ? Double(start[row * outputs + output]) : 0) {
+                        $0 + Double(x[row * inputs + $1]) * Double(w[output * inputs + $1])
+                    }
+                    #expect(abs(Double(y[row * outputs + output]) - exact) < limit)
+                }
+            }
+        }
+    }
+}
