@@ -49,13 +49,13 @@ public struct AttentionKernel: Sendable {
             "every tensor must have the plan's head dimension")
         workspace.prepare(for: plan, precision: precision, threads: pool.threads)
         gatherColumns(plan, key: key, value: value, workspace: workspace)
-        let lse = SendablePointer(logSumExp)
+        let lse = logSumExp.map { SharedPointer($0) }
         pool.run(plan.blocks.count) { worker, index in
             let block = plan.blocks[index]
             let run = RowBlockRun(
                 kernel: self, plan: plan, block: block, query: query, key: key, value: value, workspace: workspace,
                 scratch: workspace.blockScratch(worker: worker))
-            let lseRow = lse.pointer.map { $0 + block.head * shape.queryCount + block.firstRow }
+            let lseRow = lse.map { $0.base + block.head * shape.queryCount + block.firstRow }
             let out = output.row(head: block.head, token: block.firstRow)
             run.execute(output: out, outputStride: output.readOnly.tokenStride, logSumExp: lseRow)
         }
@@ -80,10 +80,4 @@ public struct AttentionKernel: Sendable {
             }
         }
     }
-}
-
-/// A pointer that may cross threads because every task writes its own part.
-struct SendablePointer<Pointee>: @unchecked Sendable {
-    let pointer: UnsafeMutablePointer<Pointee>?
-    init(_ pointer: UnsafeMutablePointer<Pointee>?) { self.pointer = pointer }
 }

@@ -8,8 +8,8 @@ public struct MachinePeak: Sendable {
     /// Reading memory far larger than the caches, 10⁹ bytes a second.
     public let readGigabytes: Double
 
-    /// The best of several bursts of about 30 ms on all threads: a roof is not lower because a neighbour was busy. Takes about a
-    /// second and 256 MiB.
+    /// The best of several bursts of about 30 ms on all threads: a roof is not lower because a neighbour was busy. Takes about
+    /// two seconds and 256 MiB.
     public init(kernel: AttentionKernel) {
         fp32Gigaflops = Self.productRate(kernel.functions.fp32, pool: kernel.pool)
         bf16Gigaflops = Self.productRate(kernel.functions.bf16, pool: kernel.pool)
@@ -19,7 +19,7 @@ public struct MachinePeak: Sendable {
     /// The peak of the precision's products.
     public func gigaflops(_ precision: Precision) -> Double { precision == .fp32 ? fp32Gigaflops : bf16Gigaflops }
 
-    private static let bursts = 7
+    private static let bursts = 15
 
     private static func productRate(_ tiles: SATileKernelTable, pool: WorkerPool) -> Double {
         let trial = 1000
@@ -32,17 +32,16 @@ public struct MachinePeak: Sendable {
     private static func readRate(_ functions: SAKernelTable, pool: WorkerPool) -> Double {
         let share = 64 * 1024 * 1024 / pool.threads
         let memory = AlignedBuffer<Float>(count: share * pool.threads)
-        let base = SendablePointer(memory.base)
+        // Memory that was never written is one page of zeros.
+        memory.elements.update(repeating: 1)
+        let base = SharedPointer(memory.base)
         let time = least {
-            seconds { pool.run(pool.threads) { _, index in _ = functions.read_sum(base.pointer! + index * share, share) } }
+            seconds { pool.run(pool.threads) { _, index in _ = functions.read_sum(base.base + index * share, share) } }
         }
         return Double(memory.count * MemoryLayout<Float>.stride) / 1e9 / time
     }
 
     private static func least(_ measure: () -> Double) -> Double { (0..<bursts).map { _ in measure() }.min()! }
 
-    private static func seconds(_ body: () -> Void) -> Double {
-        let (whole, atto) = ContinuousClock().measure(body).components
-        return Double(whole) + Double(atto) * 1e-18
-    }
+    private static func seconds(_ body: () -> Void) -> Double { ContinuousClock().measure(body).seconds }
 }

@@ -92,7 +92,7 @@ public struct SampledScores: Sendable {
             dimension: shape.headDimension, keys: shape.keyCount, threads: pool.threads)
         workspace.prepareStrips(count: layout.floats * pool.threads)
         let all = AlignedBuffer<Float>(count: requests.count * slots * width)
-        let base = SendablePointer(all.base)
+        let base = SharedPointer(all.base)
         pool.run(requests.count * slots) { worker, task in
             let (index, slot) = task.quotientAndRemainder(dividingBy: slots)
             let (head, rows) = requests[index]
@@ -102,7 +102,7 @@ public struct SampledScores: Sendable {
                     kernel: kernel, query: query.head(head), key: key.head(shape.keyValueHead(of: head)),
                     rows: rows[start..<min(start + lanes, rows.count)], precision: kernel.precision,
                     scratch: workspace.blockScratch(worker: worker))
-                body(block, index, strip, base.pointer! + task * width)
+                body(block, index, strip, base.base + task * width)
             }
         }
         return requests.indices.map { index in

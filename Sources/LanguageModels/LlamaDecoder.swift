@@ -92,13 +92,13 @@ struct LlamaDecoder: Sendable {
 
     /// Next-token scores of rows of `hidden`: [rows][vocabulary].
     func logits(hidden: UnsafePointer<Float>, rows count: Int, into logits: UnsafeMutablePointer<Float>) {
-        let target = Shared(logits)
-        let source = Shared(UnsafeMutablePointer(mutating: hidden))
+        let target = SharedPointer(logits)
+        let source = SharedPointer(UnsafeMutablePointer(mutating: hidden))
         let size = configuration.hiddenSize
         let vocabulary = configuration.vocabularySize
         let roomElements = kernel.packedElements(rows: Self.tileRows, inputs: size)
         let rooms = AlignedBuffer<Float>(count: roomElements * pool.threads)
-        let room = Shared(rooms.base)
+        let room = SharedPointer(rooms.base)
         // Few rows: split the vocabulary, so that one position's logits use every thread too.
         let columns = count >= Self.tileRows ? vocabulary : 16 * PackedMatrix.blockOutputs
         let columnTiles = (vocabulary + columns - 1) / columns
@@ -115,7 +115,7 @@ struct LlamaDecoder: Sendable {
 
     private func embed(_ tokens: ArraySlice<Int32>, into hidden: UnsafeMutablePointer<Float>) {
         let size = configuration.hiddenSize
-        let target = Shared(hidden)
+        let target = SharedPointer(hidden)
         forEachTile(tokens.count) { _, row, rows in
             for index in row..<row + rows {
                 let token = Int(tokens[tokens.startIndex + index])
@@ -147,7 +147,7 @@ struct LlamaDecoder: Sendable {
             let start = ContinuousClock.now
             let packed = kernel.packed(input, rows: rows, inputs: matrices[0].matrix.inputs, room: packedRoom)
             if isAlone {
-                for (matrix, output) in matrices { multiplyTogether(packed, matrix, into: Shared(output), adding: adding) }
+                for (matrix, output) in matrices { multiplyTogether(packed, matrix, into: SharedPointer(output), adding: adding) }
             } else {
                 for (matrix, output) in matrices { kernel.multiply(packed, matrix, into: output, stride: matrix.outputs, adding: adding) }
             }
@@ -156,7 +156,7 @@ struct LlamaDecoder: Sendable {
         }
 
         /// Few rows, as in decoding: all workers share the outputs of one product.
-        private func multiplyTogether(_ rows: PackedRows, _ matrix: PackedMatrix, into output: Shared, adding: Bool) {
+        private func multiplyTogether(_ rows: PackedRows, _ matrix: PackedMatrix, into output: SharedPointer<Float>, adding: Bool) {
             let share = (matrix.outputs + kernel.pool.threads - 1) / kernel.pool.threads
             // Waking a worker costs some microseconds: a piece is worth it from a quarter of a million products on.
             let least = max(1, (1 << 18) / (rows.rows * matrix.inputs))
@@ -211,8 +211,8 @@ struct LlamaDecoder: Sendable {
         let c = configuration
         let own = weights.layers[layer]
         let first = cache.count
-        let source = Shared(hidden)
-        let queries = Shared(activations.queries.base)
+        let source = SharedPointer(hidden)
+        let queries = SharedPointer(activations.queries.base)
         let tiles = Tiles(activations, count: count, kernel: kernel)
         forEachTile(count) { worker, row, rows in
             let tile = tiles[worker]
@@ -242,8 +242,8 @@ struct LlamaDecoder: Sendable {
     private func feedForward(_ layer: Int, count: Int, hidden: UnsafeMutablePointer<Float>, activations: borrowing Activations) {
         let c = configuration
         let own = weights.layers[layer]
-        let stream = Shared(hidden)
-        let attended = Shared(activations.attended.base)
+        let stream = SharedPointer(hidden)
+        let attended = SharedPointer(activations.attended.base)
         let tiles = Tiles(activations, count: count, kernel: kernel)
         forEachTile(count) { worker, row, rows in
             let tile = tiles[worker]
@@ -260,16 +260,10 @@ struct LlamaDecoder: Sendable {
     }
 
     private func normalize(count: Int, hidden: UnsafeMutablePointer<Float>) {
-        let stream = Shared(hidden)
+        let stream = SharedPointer(hidden)
         forEachTile(count) { _, row, rows in
             let start = stream.base + row * configuration.hiddenSize
             norm(weights.finalNorm, start, rows: rows, into: start)
         }
     }
-}
-
-/// A buffer that tiles of rows write disjoint parts of.
-private struct Shared: @unchecked Sendable {
-    let base: UnsafeMutablePointer<Float>
-    init(_ base: UnsafeMutablePointer<Float>) { self.base = base }
 }

@@ -92,7 +92,7 @@ public struct SampleAttentionOperator: Sendable {
             requests: striped.map { ($0.head, $0.rows, parameters[$0.head].massRule(promptLength: promptLength)) }, workspace: workspace)
         // Each head on a thread of its own: a selection is quick, but not nothing.
         selections.withUnsafeMutableBufferPointer { all in
-            let target = SharedSelections(base: all.baseAddress!)
+            let target = SharedPointer(all.baseAddress!)
             kernel.pool.run(striped.count) { _, index in
                 let (head, rows) = striped[index]
                 target.base[head] = .stripes(
@@ -144,24 +144,11 @@ public enum HeadSelection: Sendable, Hashable {
     }
 }
 
-/// Selections that tasks write one each of.
-private struct SharedSelections: @unchecked Sendable {
-    let base: UnsafeMutablePointer<HeadSelection>
-}
-
 extension SampleAttentionParameters {
     fileprivate func massRule(promptLength: Int) -> SampledScores.MassRule {
         switch columnScoring {
         case .allMass: .all
         case .windowAware: .outsideWindow(window.positions(promptLength: promptLength))
         }
-    }
-}
-
-extension Duration {
-    /// The duration in seconds.
-    package var seconds: Double {
-        let (whole, atto) = components
-        return Double(whole) + Double(atto) * 1e-18
     }
 }

@@ -11,7 +11,7 @@ struct BlasTileAttention {
         let tile = Self.tile
         let blocks = (shape.queryCount + tile - 1) / tile
         let scratch = AlignedBuffer<Float>(count: kernel.pool.threads * (tile * tile + 2 * tile))
-        let base = Scratch(base: scratch.base)
+        let base = SharedPointer(scratch.base)
         kernel.pool.run(blocks * shape.queryHeads) { worker, index in
             let first = (blocks - 1 - index / shape.queryHeads) * tile
             let block = Block(
@@ -20,8 +20,6 @@ struct BlasTileAttention {
             run(block, shape: shape, query: query, key: key, value: value, output: output)
         }
     }
-
-    private struct Scratch: @unchecked Sendable { let base: UnsafeMutablePointer<Float> }
 
     private struct Block {
         let head, first, rows: Int
