@@ -1,4 +1,5 @@
 import AttentionCore
+import AttentionKernels
 import Foundation
 import SampleAttention
 import Synchronization
@@ -11,11 +12,13 @@ public struct StudyHeader: Hashable, Sendable, Codable {
     public var seed: UInt64
     public var trialsPerHead: Int
     public var space: SearchSpace
-    /// Other instructions round differently, and a study must be repeatable.
+    /// Other instructions, and other operands, round differently, and a study must be repeatable.
     public var instructionSet: String
+    public var precision: Precision
 
     public init(
-        model: TunedConfig.ModelIdentity, textSHA256: [String], seed: UInt64, trialsPerHead: Int, space: SearchSpace, instructionSet: String
+        model: TunedConfig.ModelIdentity, textSHA256: [String], seed: UInt64, trialsPerHead: Int, space: SearchSpace,
+        instructionSet: String, precision: Precision
     ) {
         self.model = model
         self.textSHA256 = textSHA256
@@ -23,6 +26,7 @@ public struct StudyHeader: Hashable, Sendable, Codable {
         self.trialsPerHead = trialsPerHead
         self.space = space
         self.instructionSet = instructionSet
+        self.precision = precision
     }
 
     /// The first field that two studies disagree on, with both values.
@@ -32,7 +36,7 @@ public struct StudyHeader: Hashable, Sendable, Codable {
             ("schemaVersion", "\(schemaVersion)", "\(other.schemaVersion)"), ("model", model.summary, other.model.summary),
             ("textSHA256", texts(self), texts(other)), ("seed", "\(seed)", "\(other.seed)"),
             ("trialsPerHead", "\(trialsPerHead)", "\(other.trialsPerHead)"), ("space", "\(space)", "\(other.space)"),
-            ("instructionSet", instructionSet, other.instructionSet),
+            ("instructionSet", instructionSet, other.instructionSet), ("precision", precision.rawValue, other.precision.rawValue),
         ]
         return fields.first { $0.1 != $0.2 }
     }

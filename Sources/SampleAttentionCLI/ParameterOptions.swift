@@ -4,10 +4,11 @@ import SampleAttention
 
 /// The parameters of SampleAttention, where a command takes one set for all heads.
 struct ParameterOptions: ParsableArguments {
-    @Option(help: "Pattern of every head: stripe-window, column-slash or dense.")
+    @Option(help: "Pattern of every head: stripe-window, column-slash (128-token columns and diagonals) or dense.")
     var headPattern: String?
 
-    @Option(help: "Share of the sampled mass to keep, in (0, 1]; with column-slash, the columns' share.")
+    @Option(
+        help: "Share of the sampled mass to keep, in (0, 1]. With column-slash, the share that columns alone keep: 0.95 leaves little out.")
     var alpha: Double?
 
     @Option(help: "Share that the slashes of column-slash keep, in (0, 1] (default: alpha).")

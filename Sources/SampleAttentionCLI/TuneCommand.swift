@@ -60,7 +60,8 @@ struct TuneCommand: ParsableCommand {
             path: directory.file("journal.jsonl"),
             header: StudyHeader(
                 model: identity, textSHA256: texts.map(\.sha256), seed: session.seed, trialsPerHead: trials,
-                space: study.tuner.space, instructionSet: session.kernel.instructionSet.rawValue),
+                space: study.tuner.space, instructionSet: session.kernel.instructionSet.rawValue,
+                precision: session.kernel.precision),
             resume: resume)
         let interruption = Interruption {
             journal.settle()

@@ -46,57 +46,65 @@ import Testing
         0x1p-8 * (1.1 + 2 * oracle.scoreMagnitude(head: head, row: row))
     }
 
-    @Test(arguments: instructionSets, Precision.allCases) func matchesOracle(instructionSet: InstructionSet, precision: Precision) throws {
-        for test in Self.cases {
-            // One lane block at a time, and as many as share their tiles.
-            for laneBlocks in [1, AttentionPlan.mostLaneBlocks] where laneBlocks == 1 || test.shape.queryCount > 64 {
-                try matchesOracle(instructionSet: instructionSet, precision: precision, test: test, laneBlocks: laneBlocks)
+    @Test(arguments: cases) func matchesOracle(test: Case) throws {
+        try Self.compare(test) { test.patterns[$0].keeps(key: $1, position: $2, shape: test.shape) }
+    }
+
+    /// Every kind of pattern and union, with blocks, columns and windows that overlap. Equal patterns on one key-value head share
+    /// their gathered columns.
+    @Test(arguments: PatternCase.all) func matchesOracleOnEveryPattern(test: PatternCase) throws {
+        let shape = AttentionShape(
+            queryHeads: 2, keyValueHeads: 1, queryCount: test.shape.queryCount, keyCount: test.shape.keyCount, headDimension: 4)
+        try Self.compare(Case(shape: shape, patterns: [test.pattern, test.pattern], seed: 9)) { $1 <= $2 && test.keeps($1, $2) }
+    }
+
+    /// What a row must be, and how far from it BF16 may be.
+    private struct Expected {
+        let row: NaiveAttention.Row
+        let coarseTolerance: Double
+    }
+
+    /// All instruction sets, both precisions, one lane block at a time and as many as share their tiles, against one oracle.
+    static func compare(_ test: Case, keeps: (_ head: Int, _ key: Int, _ position: Int) -> Bool) throws {
+        let shape = test.shape
+        let oracle = NaiveAttention(shape: shape, seed: test.seed)
+        let expected = (0..<shape.queryHeads).map { head in
+            (0..<shape.queryCount).map { row in
+                Expected(
+                    row: oracle.row(head: head, row: row) { keeps(head, $0, shape.firstPosition + row) },
+                    coarseTolerance: coarseTolerance(oracle, head: head, row: row))
+            }
+        }
+        for instructionSet in instructionSets {
+            for precision in Precision.allCases {
+                for laneBlocks in [1, AttentionPlan.mostLaneBlocks] where laneBlocks == 1 || shape.queryCount > 64 {
+                    let result = try run(
+                        oracle, patterns: test.patterns, instructionSet: instructionSet, precision: precision, threads: 2,
+                        laneBlocks: laneBlocks)
+                    let worst = worst(result, expected, shape: shape, precision: precision)
+                    #expect(worst < 1, "\(instructionSet) \(precision), \(laneBlocks) lane blocks: worst error is \(worst) of its limit")
+                }
             }
         }
     }
 
-    /// Every kind of pattern and union, with blocks, columns and windows that overlap.
-    @Test(arguments: instructionSets, Precision.allCases) func matchesOracleOnEveryPattern(
-        instructionSet: InstructionSet, precision: Precision
-    ) throws {
-        for (index, test) in PatternCase.all.enumerated() where instructionSet != .scalar || index % 4 == 0 {
-            let shape = AttentionShape(
-                queryHeads: 2, keyValueHeads: 1, queryCount: test.shape.queryCount, keyCount: test.shape.keyCount, headDimension: 4)
-            // Equal patterns on one key-value head share their gathered columns.
-            let both = Case(shape: shape, patterns: [test.pattern, test.pattern], seed: UInt64(index))
-            for laneBlocks in [1, AttentionPlan.mostLaneBlocks] {
-                try matchesOracle(
-                    instructionSet: instructionSet, precision: precision, test: both, laneBlocks: laneBlocks,
-                    keeps: { $0 <= $1 && test.keeps($0, $1) })
-            }
-        }
-    }
-
-    func matchesOracle(
-        instructionSet: InstructionSet, precision: Precision, test: Case, laneBlocks: Int,
-        keeps: ((_ key: Int, _ position: Int) -> Bool)? = nil
-    ) throws {
-        let oracle = NaiveAttention(shape: test.shape, seed: test.seed)
-        let result = try Self.run(
-            oracle, patterns: test.patterns, instructionSet: instructionSet, precision: precision, threads: 2, laneBlocks: laneBlocks)
-        // Errors in units of what they may be.
+    /// The worst error in units of what it may be.
+    private static func worst(
+        _ result: (output: [Float], logSumExp: [Float]), _ expected: [[Expected]], shape: AttentionShape, precision: Precision
+    ) -> Double {
         var worst = 0.0
-        for head in 0..<test.shape.queryHeads {
-            for row in 0..<test.shape.queryCount {
-                let position = test.shape.firstPosition + row
-                let expected = oracle.row(head: head, row: row) {
-                    keeps?($0, position) ?? test.patterns[head].keeps(key: $0, position: position, shape: test.shape)
+        for head in 0..<shape.queryHeads {
+            for row in 0..<shape.queryCount {
+                let want = expected[head][row]
+                let limit = precision == .fp32 ? tolerance(shape) : want.coarseTolerance
+                for t in 0..<shape.headDimension {
+                    let got = Double(result.output[(row * shape.queryHeads + head) * shape.headDimension + t])
+                    worst = worse(worst, abs(got - want.row.output[t]) / (want.row.magnitude[t] + 1e-3) / limit)
                 }
-                let limit =
-                    precision == .fp32 ? Self.tolerance(test.shape) : Self.coarseTolerance(oracle, head: head, row: row)
-                for t in 0..<test.shape.headDimension {
-                    let got = Double(result.output[(row * test.shape.queryHeads + head) * test.shape.headDimension + t])
-                    worst = worse(worst, abs(got - expected.output[t]) / (expected.magnitude[t] + 1e-3) / limit)
-                }
-                worst = worse(worst, abs(Double(result.logSumExp[head * test.shape.queryCount + row]) - expected.logSumExp) / limit)
+                worst = worse(worst, abs(Double(result.logSumExp[head * shape.queryCount + row]) - want.row.logSumExp) / limit)
             }
         }
-        #expect(worst < 1, "\(test), \(laneBlocks) lane blocks: worst error is \(worst) of its limit")
+        return worst
     }
 
     @Test(arguments: Precision.allCases) func threadsDoNotChangeTheAnswer(precision: Precision) throws {

@@ -93,7 +93,7 @@ import Testing
     static let header = StudyHeader(
         model: .init(
             family: "llama", layers: 2, queryHeads: 1, keyValueHeads: 1, headDimension: 8, weightsSHA256: "w", tokenizerSHA256: "t"),
-        textSHA256: ["t"], seed: 1, trialsPerHead: 4, space: SearchSpace(), instructionSet: "scalar")
+        textSHA256: ["t"], seed: 1, trialsPerHead: 4, space: SearchSpace(), instructionSet: "scalar", precision: .fp32)
 
     static func trial(_ number: Int) -> FrozenTrial {
         FrozenTrial(
@@ -135,9 +135,13 @@ import Testing
         try withPath { path in
             _ = try StudyJournal(path: path, header: Self.header, resume: false)
             #expect(throws: InputError.self) { try StudyJournal(path: path, header: Self.header, resume: false) }
-            var other = Self.header
-            other.seed = 2
-            #expect(throws: InputError.self) { try StudyJournal(path: path, header: other, resume: true) }
+            var drawn = Self.header
+            drawn.seed = 2
+            var rounded = Self.header
+            rounded.precision = .bf16
+            for other in [drawn, rounded] {
+                #expect(throws: InputError.self) { try StudyJournal(path: path, header: other, resume: true) }
+            }
             try Data("not json\n".utf8).write(to: URL(fileURLWithPath: path))
             #expect(throws: InputError.self) { try StudyJournal(path: path, header: Self.header, resume: true) }
         }

@@ -25,7 +25,10 @@ struct AttentionBenchCommand: ParsableCommand {
     )
     var pattern: [String] = []
 
-    @Option(help: "Share of the pairs that sparse patterns keep: window-columns and columns-slashes take half of it each way; repeatable.")
+    @Option(
+        help:
+            "Share of the pairs that sparse patterns keep (default: 0.1): window-columns and columns-slashes take half of it each way; repeatable."
+    )
     var density: [Double] = []
 
     func run() throws {
@@ -45,7 +48,9 @@ struct AttentionBenchCommand: ParsableCommand {
             progress.advance(status: "\(shape.keyCount) tokens, d \(shape.headDimension)")
         }
         progress.finish()
-        BenchResult(provenance: Session.provenance(kernel: kernel, seed: machine.seed), results: results).show(json: machine.json)
+        BenchResult(
+            provenance: Session.provenance(kernel: kernel, seed: machine.seed, lengths: shapes.map(\.keyCount)), results: results
+        ).show(json: machine.json)
     }
 
     private func subjects(_ densities: [Fraction], precision: Precision) throws(InputError) -> [AttentionBench.Subject] {
@@ -65,7 +70,7 @@ struct AttentionBenchCommand: ParsableCommand {
     }
 }
 
-/// Times attention on random heads of one shape, after checking the answer against the scalar FP32 reference.
+/// Times attention on random heads of one shape, after checking the answer against the FP32 reference of another instruction set.
 struct AttentionBench {
     enum Kind: String, CaseIterable {
         case dense
@@ -88,7 +93,7 @@ struct AttentionBench {
         let density, milliseconds, millisecondsLeast, millisecondsMost, gigaflops, peakGigaflops, shareOfPeak: Double
         /// Time over density times dense time, where dense ran too.
         let timeOverDenseShare: Double?
-        /// Largest difference from the scalar reference on the checked prefix, relative to the largest output.
+        /// Largest difference from the FP32 reference on the checked prefix, relative to the largest output.
         let maxError: Double
 
         static let titles = [
@@ -184,8 +189,8 @@ struct AttentionBench {
         // Cut as the timed run is.
         let plan = try AttentionPlan(
             shape: small, patterns: patterns(subject, shape: small), laneBlocks: AttentionPlan.laneBlocks(queryCount: shape.queryCount))
-        let scalar = try AttentionKernel(instructionSet: .scalar, pool: kernel.pool)
-        scalar.run(
+        let other = try kernel.instructionSet.checkingKernel(pool: kernel.pool)
+        other.run(
             plan, query: reference.query, key: reference.key, value: reference.value, output: reference.output,
             workspace: AttentionWorkspace())
         execute(subject.kind, plan: plan, heads: tested, kernel: kernel, workspace: AttentionWorkspace())
@@ -195,7 +200,7 @@ struct AttentionBench {
         guard error < limit else {
             throw InputError(
                 .internalFailure, field: subject.kind.rawValue, value: "\(error)",
-                rule: "must agree with the scalar reference to \(limit)")
+                rule: "must agree with the FP32 reference to \(limit)")
         }
         return error
     }

@@ -63,20 +63,20 @@ struct PeakBenchCommand: ParsableCommand {
     @OptionGroup var machine: MachineOptions
 
     struct Row: BenchRow {
-        let name: String
+        let name, unit: String
         let threads: Int
         let gigaPerSecond: Double
 
-        static let titles = ["what", "threads", "G/s"]
-        var cells: [String] { [name, "\(threads)", NumberFormat.fixed(gigaPerSecond, decimals: 1)] }
+        static let titles = ["what", "threads", "rate", "unit"]
+        var cells: [String] { [name, "\(threads)", NumberFormat.fixed(gigaPerSecond, decimals: 1), unit] }
     }
 
     func run() throws {
         let kernel = try machine.makeKernel()
         let peak = MachinePeak(kernel: kernel)
-        let rows = [("fp32", peak.fp32Gigaflops), ("bf16", peak.bf16Gigaflops), ("read", peak.readGigabytes)].map {
-            Row(name: $0, threads: kernel.pool.threads, gigaPerSecond: $1)
-        }
+        let rows = [
+            ("fp32", "GFLOP/s", peak.fp32Gigaflops), ("bf16", "GFLOP/s", peak.bf16Gigaflops), ("read", "GB/s", peak.readGigabytes),
+        ].map { Row(name: $0, unit: $1, threads: kernel.pool.threads, gigaPerSecond: $2) }
         BenchResult(provenance: Session.provenance(kernel: kernel, seed: machine.seed), results: rows).show(json: machine.json)
     }
 }

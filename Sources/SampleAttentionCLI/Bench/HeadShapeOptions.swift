@@ -1,5 +1,6 @@
 import ArgumentParser
 import AttentionCore
+import AttentionKernels
 
 /// The synthetic heads of a benchmark.
 struct HeadShapeOptions: ParsableArguments {
@@ -34,5 +35,12 @@ struct HeadShapeOptions: ParsableArguments {
                     queryHeads: queryHeads, keyValueHeads: keyValueHeads, queryCount: length, keyCount: length, headDimension: dimension)
             }
         }
+    }
+}
+
+extension InstructionSet {
+    /// The kernel that answers are checked against: the scalar reference in FP32, or for itself the best there is.
+    func checkingKernel(pool: WorkerPool) throws(InputError) -> AttentionKernel {
+        try AttentionKernel(instructionSet: self == .scalar ? .best : .scalar, pool: pool)
     }
 }
