@@ -14,6 +14,10 @@ public final class PackedMatrix: Sendable {
     /// Outputs of one block; parts of a product begin at multiples of it.
     public static var blockOutputs: Int { KernelTable.lanes }
 
+    /// Rows that are best multiplied at a time: a multiple of the six of a panel, whose activations stay in the second-level cache
+    /// for small models.
+    public static let tileRows = 96
+
     /// - Parameter weights: [outputs][inputs]; only read here.
     public init(_ weights: UnsafePointer<Float>, outputs: Int, inputs: Int, kernel: AttentionKernel) {
         self.outputs = outputs

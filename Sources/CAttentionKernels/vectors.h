@@ -56,33 +56,29 @@ INLINE vfloat limit_exponent(vfloat x) { return at_most(at_least(x, -127.0f), 12
 INLINE vfloat scale_by_power(vfloat p, vfloat n) { return p * (vfloat)((__builtin_convertvector(n, vint) + 127) << 23); }
 #endif
 
-/* 2^x; 0 from -127 (AVX2) or below the subnormals (AVX-512) down. x = n + f with f in [-0.5, 0.5]; 2^f by the degree-6
- * polynomial of least relative error (1.9e-9, found by Remez).
- * Error: at most 1 ulp against a correctly rounded exp2 in -126 ... 0, measured in the tests. */
-INLINE vfloat exp2_vector(vfloat x) {
+/* 2^x = 2^n * 2^f with whole n and f in [-0.5, 0.5], 2^f by a polynomial with the highest coefficient first; 0 from -127
+ * (AVX2) or below the subnormals (AVX-512) down. `count` is a constant after inlining. */
+INLINE vfloat exp2_polynomial(vfloat x, const float *coefficients, int count) {
     x = limit_exponent(x);
     vfloat n = __builtin_elementwise_roundeven(x);
     vfloat f = x - n;
-    vfloat p = splat(0.000153458121587f);
-    p = p * f + splat(0.00133999312095f);
-    p = p * f + splat(0.00961848895652f);
-    p = p * f + splat(0.05550328777f);
-    p = p * f + splat(0.240226468906f);
-    p = p * f + splat(0.693147205737f);
-    p = p * f + splat(1.0f);
+    vfloat p = splat(coefficients[0]);
+    UNROLLED for (int i = 1; i < count; i++) p = p * f + splat(coefficients[i]);
     return scale_by_power(p, n);
+}
+
+/* The polynomial of degree 6 and least relative error (1.9e-9, found by Remez).
+ * Error: at most 1 ulp against a correctly rounded exp2 in -126 ... 0, measured in the tests. */
+INLINE vfloat exp2_vector(vfloat x) {
+    const float coefficients[] = {0.000153458121587f, 0.00133999312095f, 0.00961848895652f, 0.05550328777f,
+                                  0.240226468906f,    0.693147205737f,   1.0f};
+    return exp2_polynomial(x, coefficients, 7);
 }
 
 /* The same to 7.5e-5 by the best cubic: for results that BF16 rounds to 2e-3 next. */
 INLINE vfloat exp2_coarse(vfloat x) {
-    x = limit_exponent(x);
-    vfloat n = __builtin_elementwise_roundeven(x);
-    vfloat f = x - n;
-    vfloat p = splat(0.055171669074863f);
-    p = p * f + splat(0.242611122194330f);
-    p = p * f + splat(0.693260985457337f);
-    p = p * f + splat(0.999928073540496f);
-    return scale_by_power(p, n);
+    const float coefficients[] = {0.055171669074863f, 0.242611122194330f, 0.693260985457337f, 0.999928073540496f};
+    return exp2_polynomial(x, coefficients, 4);
 }
 
 /* BF16 is the upper half of a float; rounds to nearest, ties to even. */

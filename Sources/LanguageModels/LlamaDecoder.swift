@@ -17,8 +17,7 @@ struct LlamaDecoder: Sendable {
 
     private var kernel: AttentionKernel { attention.kernel }
     private var pool: WorkerPool { kernel.pool }
-    /// A multiple of the six rows of a panel. Small models' activations of a tile stay in the second-level cache.
-    private static let tileRows = 96
+    private static let tileRows = PackedMatrix.tileRows
 
     init(configuration: ModelConfiguration, weights: LlamaWeights, attention: SampleAttentionOperator) {
         self.configuration = configuration

@@ -90,7 +90,7 @@ struct GemmBenchCommand: ParsableCommand {
 
 /// One product with random operands.
 private final class BenchedProduct: @unchecked Sendable {
-    private static let tileRows = 96
+    private static let tileRows = PackedMatrix.tileRows
     private let shape: GemmBenchCommand.Shape
     private let kernel: AttentionKernel
     private let x, w, y, rooms: AlignedBuffer<Float>
@@ -101,13 +101,8 @@ private final class BenchedProduct: @unchecked Sendable {
         self.shape = shape
         self.kernel = kernel
         var random = SeededGenerator(seed: seed)
-        func filled(_ count: Int) -> AlignedBuffer<Float> {
-            let buffer = AlignedBuffer<Float>(count: count)
-            for index in 0..<count { buffer[index] = Float(random.uniform() * 2 - 1) }
-            return buffer
-        }
-        x = filled(shape.rows * shape.inputs)
-        w = filled(shape.outputs * shape.inputs)
+        x = random.buffer(shape.rows * shape.inputs, within: 1)
+        w = random.buffer(shape.outputs * shape.inputs, within: 1)
         y = AlignedBuffer(count: shape.rows * shape.outputs)
         roomElements = kernel.packedElements(rows: Self.tileRows, inputs: shape.inputs)
         rooms = AlignedBuffer(count: roomElements * kernel.pool.threads)

@@ -8,14 +8,9 @@ struct RandomHeads: ~Copyable {
     init(shape: AttentionShape, seed: UInt64) {
         self.shape = shape
         var random = SeededGenerator(seed: seed)
-        func filled(_ count: Int) -> AlignedBuffer<Float> {
-            let buffer = AlignedBuffer<Float>(count: count)
-            for index in 0..<count { buffer[index] = Float(random.uniform() * 4 - 2) }
-            return buffer
-        }
-        queries = filled(shape.queryCount * shape.queryHeads * shape.headDimension)
-        keys = filled(shape.keyCount * shape.keyValueHeads * shape.headDimension)
-        values = filled(shape.keyCount * shape.keyValueHeads * shape.headDimension)
+        queries = random.buffer(shape.queryCount * shape.queryHeads * shape.headDimension, within: 2)
+        keys = random.buffer(shape.keyCount * shape.keyValueHeads * shape.headDimension, within: 2)
+        values = random.buffer(shape.keyCount * shape.keyValueHeads * shape.headDimension, within: 2)
         outputs = AlignedBuffer(count: shape.queryCount * shape.queryHeads * shape.headDimension)
     }
 
@@ -44,6 +39,15 @@ struct RandomHeads: ~Copyable {
             largest = max(largest, abs(other.outputs[index]))
         }
         return Double(difference / largest)
+    }
+}
+
+extension SeededGenerator {
+    /// Numbers drawn evenly from −limit to limit.
+    mutating func buffer(_ count: Int, within limit: Double) -> AlignedBuffer<Float> {
+        let buffer = AlignedBuffer<Float>(count: count)
+        for index in 0..<count { buffer[index] = Float((uniform() * 2 - 1) * limit) }
+        return buffer
     }
 }
 
