@@ -8,16 +8,21 @@ import CAttentionKernels
 #endif
 
 /// What one block of sampled rows leaves behind tile by tile, until its softmax is known.
-struct SampledStrip {
-    struct Layout {
+package struct SampledStrip {
+    package struct Layout {
         let keys: Int
         let precision: Precision
 
-        var tiles: Int { (keys + KernelTable.tileKeys - 1) / KernelTable.tileKeys }
+        package init(keys: Int, precision: Precision) {
+            self.keys = keys
+            self.precision = precision
+        }
+
+        package var tiles: Int { (keys + KernelTable.tileKeys - 1) / KernelTable.tileKeys }
         var tileElements: Int { precision.steps(KernelTable.tileKeys) * KernelTable.lanes }
         /// Kernels may use the room of floats for a tile that they leave in BF16, so the last one has that behind it.
         private var slack: Int { KernelTable.tileKeys * KernelTable.lanes - tileElements }
-        var floats: Int { tiles * (tileElements + 2 * KernelTable.lanes) + slack }
+        package var floats: Int { tiles * (tileElements + 2 * KernelTable.lanes) + slack }
     }
 
     /// [tile][step][lane]: probabilities relative to the tile's shift.
@@ -26,14 +31,14 @@ struct SampledStrip {
     let shifts, sums: UnsafeMutablePointer<Float>
     private let tileElements: Int
 
-    init(layout: Layout, base: UnsafeMutablePointer<Float>) {
+    package init(layout: Layout, base: UnsafeMutablePointer<Float>) {
         tileElements = layout.tileElements
         shifts = base
         sums = shifts + layout.tiles * KernelTable.lanes
         probabilities = sums + layout.tiles * KernelTable.lanes
     }
 
-    func probabilities(tile: Int) -> UnsafeMutablePointer<Float> { probabilities + tile * tileElements }
+    package func probabilities(tile: Int) -> UnsafeMutablePointer<Float> { probabilities + tile * tileElements }
     func shift(tile: Int) -> UnsafeMutablePointer<Float> { shifts + tile * KernelTable.lanes }
     func sum(tile: Int) -> UnsafeMutablePointer<Float> { sums + tile * KernelTable.lanes }
 }

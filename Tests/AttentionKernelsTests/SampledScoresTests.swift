@@ -85,6 +85,14 @@ import Testing
         }
     }
 
+    /// A kernel may fill the room of a whole tile of floats, also at the strip's last tile and in BF16.
+    @Test(arguments: Precision.allCases, [1, 100, 128, 129, 1000]) func stripsHoldWholeTiles(precision: Precision, keys: Int) {
+        let layout = SampledStrip.Layout(keys: keys, precision: precision)
+        let memory = AlignedBuffer<Float>(count: layout.floats)
+        let last = SampledStrip(layout: layout, base: memory.base).probabilities(tile: layout.tiles - 1)
+        #expect(last - memory.base + KernelTable.tileKeys * KernelTable.lanes <= layout.floats)
+    }
+
     @Test func threadsDoNotChangeTheMass() throws {
         let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: 700, keyCount: 700, headDimension: 8)
         let oracle = NaiveAttention(shape: shape, seed: 3)
