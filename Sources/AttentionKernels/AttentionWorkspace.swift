@@ -40,6 +40,10 @@ public final class AttentionWorkspace: @unchecked Sendable {
         if strips.count < count { strips = AlignedBuffer(count: count) }
     }
 
+    package func strip(_ layout: SampledStrip.Layout, worker: Int) -> SampledStrip {
+        SampledStrip(layout: layout, base: strips.base + worker * layout.floats)
+    }
+
     func blockScratch(worker: Int) -> BlockScratch {
         BlockScratch(layout: layout, floats: scratch.base + worker * layout.floats, bytes: laneBounds.base + worker * layout.bytes)
     }

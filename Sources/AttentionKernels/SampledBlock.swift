@@ -27,8 +27,8 @@ package struct SampledStrip {
 
     /// [tile][step][lane]: probabilities relative to the tile's shift.
     let probabilities: UnsafeMutablePointer<Float>
-    /// [tile][lane]: the shift, and the sum of the tile's probabilities.
-    let shifts, sums: UnsafeMutablePointer<Float>
+    /// [tile][lane]: the shift (after `SampledBlock.scoreAll` the weight), and the sum of the tile's probabilities.
+    private let shifts, sums: UnsafeMutablePointer<Float>
     private let tileElements: Int
 
     package init(layout: Layout, base: UnsafeMutablePointer<Float>) {
@@ -39,22 +39,22 @@ package struct SampledStrip {
     }
 
     package func probabilities(tile: Int) -> UnsafeMutablePointer<Float> { probabilities + tile * tileElements }
-    func shift(tile: Int) -> UnsafeMutablePointer<Float> { shifts + tile * KernelTable.lanes }
-    func sum(tile: Int) -> UnsafeMutablePointer<Float> { sums + tile * KernelTable.lanes }
+    package func shift(tile: Int) -> UnsafeMutablePointer<Float> { shifts + tile * KernelTable.lanes }
+    package func sum(tile: Int) -> UnsafeMutablePointer<Float> { sums + tile * KernelTable.lanes }
 }
 
 /// Up to one lane block of sampled rows of one head.
-struct SampledBlock {
+package struct SampledBlock {
     private let kernel: AttentionKernel
-    private let tiles: SATileKernelTable
+    let tiles: SATileKernelTable
     private let precision: Precision
     private let key: HeadTensor
-    private let scratch: BlockScratch
+    let scratch: BlockScratch
     private let dimension: Int
     /// Positions of the rows, ascending, one a lane.
-    private let positions: [Int]
+    package let positions: [Int]
 
-    private var keyEnd: Int { positions.last! + 1 }
+    package var keyEnd: Int { positions.last! + 1 }
 
     /// - Parameters:
     ///   - query, key: one head each; queries are the last positions of the keys.
@@ -77,7 +77,7 @@ struct SampledBlock {
 
     /// Fills a strip, then turns its shifts into what a tile's probabilities must still be multiplied with:
     /// `2^(shift − LSE)`, 0 in lanes without a row.
-    func scoreAll(into strip: SampledStrip) {
+    package func scoreAll(into strip: SampledStrip) {
         forEachTile(to: keyEnd) { index, tile in
             score(tile, probabilities: strip.probabilities(tile: index), sum: strip.sum(tile: index))
             strip.shift(tile: index).update(from: scratch.shift, count: KernelTable.lanes)
@@ -87,7 +87,7 @@ struct SampledBlock {
     }
 
     private func score(_ range: Range<Int>, probabilities: UnsafeMutablePointer<Float>, sum: UnsafeMutablePointer<Float>) {
-        let isMasked = bound(range, lag: 0)
+        let isMasked = boundCausally(range)
         var tile = keyTile(range)
         tile.first = isMasked ? UnsafePointer(scratch.firstLane) : nil
         tile.end = isMasked ? UnsafePointer(scratch.endLane) : nil
@@ -131,29 +131,6 @@ struct SampledBlock {
         lane < positions.count ? exp2f(shift - scratch.shift[lane]) / scratch.sum[lane] : 0
     }
 
-    /// Adds what each key receives to `mass` [key], counting a key only in rows at least `lag` positions after it.
-    func addColumnMass(strip: SampledStrip, lag: Int, into mass: UnsafeMutablePointer<Float>) {
-        forEachTile(to: max(0, keyEnd - lag)) { index, tile in
-            let isMasked = lag > 0 && bound(tile, lag: lag)
-            tiles.column_mass(
-                strip.probabilities(tile: index), Int32(tile.count), isMasked ? scratch.firstLane : nil, isMasked ? scratch.endLane : nil,
-                strip.shift(tile: index), mass + tile.lowerBound)
-        }
-    }
-
-    /// Adds what each tile of keys receives to `columns` [tile] and to `slashes` [query block − tile].
-    func addBlockMass(strip: SampledStrip, columns: UnsafeMutablePointer<Float>, slashes: UnsafeMutablePointer<Float>) {
-        forEachTile(to: keyEnd) { index, _ in
-            let sum = strip.sum(tile: index)
-            let weight = strip.shift(tile: index)
-            for (lane, position) in positions.enumerated() where position >= index * KernelTable.tileKeys {
-                let mass = sum[lane] * weight[lane]
-                columns[index] += mass
-                slashes[position / KernelTable.tileKeys - index] += mass
-            }
-        }
-    }
-
     func storeProbabilities(into probabilities: UnsafeMutablePointer<Float>) {
         precondition(precision == .fp32, "measurements are in FP32")
         let lanes = KernelTable.lanes
@@ -163,7 +140,7 @@ struct SampledBlock {
             scratch.weights[lane] = lane < positions.count ? scratch.shift[lane] + log2f(scratch.sum[lane]) : .infinity
         }
         forEachTile(to: keyEnd) { _, tile in
-            let isMasked = bound(tile, lag: 0)
+            let isMasked = boundCausally(tile)
             let target = probabilities + tile.lowerBound * lanes
             kernel.functions.scores(
                 scratch.queries, Int32(dimension), key.row(head: 0, token: tile.lowerBound), key.tokenStride, Int32(tile.count), target)
@@ -172,20 +149,21 @@ struct SampledBlock {
         }
     }
 
-    private func forEachTile(to end: Int, _ body: (_ index: Int, _ tile: Range<Int>) -> Void) {
+    package func forEachTile(to end: Int? = nil, _ body: (_ index: Int, _ tile: Range<Int>) -> Void) {
+        let end = end ?? keyEnd
         for (index, start) in stride(from: 0, to: end, by: KernelTable.tileKeys).enumerated() {
             body(index, start..<min(start + KernelTable.tileKeys, end))
         }
     }
 
-    /// Fills the lane bounds of a tile, whose keys count in rows from `lag` positions on; false when all rows count all of it.
-    private func bound(_ tile: Range<Int>, lag: Int) -> Bool {
+    /// Fills the lane bounds of a tile for the rows that see a key: at its own position and after. False when all rows see all of it.
+    private func boundCausally(_ tile: Range<Int>) -> Bool {
         // A block that is mostly empty is masked throughout, because panels pass over lanes that keep nothing.
         let isFull = 4 * positions.count > 3 * KernelTable.lanes
-        guard !isFull || tile.upperBound - 1 + lag > positions[0] else { return false }
+        guard !isFull || tile.upperBound - 1 > positions[0] else { return false }
         var lane = 0
         for (index, key) in tile.enumerated() {
-            while lane < positions.count && positions[lane] < key + lag { lane += 1 }
+            while lane < positions.count && positions[lane] < key { lane += 1 }
             scratch.firstLane[index] = UInt8(lane < positions.count ? lane : KernelTable.lanes)
             scratch.endLane[index] = UInt8(isFull ? KernelTable.lanes : positions.count)
         }

@@ -74,6 +74,46 @@ public struct SampledScores: Sendable {
         }.map { BlockMasses(columns: Array($0[..<blocks]), slashes: Array($0[blocks...])) }
     }
 
+    /// The retained mass of sampled rows under patterns, r_i = Σ_{j kept} P_ij over all causal keys: for request e, `results[e]` has
+    /// one number a row. The certificate's instrument; in the kernel's precision.
+    ///
+    /// Shapes: as `columnMasses`; `rows` may name a row more than once. Complexity: 2 · rows · keys · d operations a head.
+    public func retainedMasses(
+        query: HeadTensor, key: HeadTensor, shape: AttentionShape, requests: [(head: Int, rows: [Int], pattern: SparsePattern)],
+        workspace: AttentionWorkspace
+    ) -> [[Double]] {
+        let lanes = KernelTable.lanes
+        let layout = prepareStrips(workspace, shape: shape, precision: kernel.precision)
+        let parts = requests.map(\.pattern.parts)
+        let offsets = requests.reduce(into: [0]) { $0.append($0.last! + $1.rows.count) }
+        let tasks = requests.indices.flatMap { request in
+            stride(from: 0, to: requests[request].rows.count, by: lanes).map { (request: request, start: $0) }
+        }
+        let masses = AlignedBuffer<Double>(count: offsets.last!)
+        let target = SharedPointer(masses.base)
+        kernel.pool.run(tasks.count) { worker, task in
+            let (request, start) = tasks[task]
+            let (head, rows, _) = requests[request]
+            let block = SampledBlock(
+                kernel: kernel, query: query.head(head), key: key.head(shape.keyValueHead(of: head)),
+                rows: rows[start..<min(start + lanes, rows.count)], precision: kernel.precision,
+                scratch: workspace.blockScratch(worker: worker))
+            let strip = workspace.strip(layout, worker: worker)
+            block.scoreAll(into: strip)
+            let retained = block.retainedMass(strip: strip, parts: parts[request], keyCount: shape.keyCount)
+            for (lane, mass) in retained.enumerated() { target.base[offsets[request] + start + lane] = mass }
+        }
+        return requests.indices.map { Array(masses.elements[offsets[$0]..<offsets[$0 + 1]]) }
+    }
+
+    /// Room for a strip on every worker of the kernel's pool.
+    package func prepareStrips(_ workspace: AttentionWorkspace, shape: AttentionShape, precision: Precision) -> SampledStrip.Layout {
+        let layout = SampledStrip.Layout(keys: shape.keyCount, precision: precision)
+        workspace.prepareScratch(dimension: shape.headDimension, keys: shape.keyCount, threads: kernel.pool.threads)
+        workspace.prepareStrips(count: layout.floats * kernel.pool.threads)
+        return layout
+    }
+
     /// Runs `body` on every block of sampled rows, and adds up what it leaves in its `width` sums.
     ///
     /// A request's blocks are dealt to at most `slots` tasks, each with sums of its own that are added in order: long heads
@@ -87,16 +127,13 @@ public struct SampledScores: Sendable {
         let slots = 4
         let lanes = KernelTable.lanes
         let pool = kernel.pool
-        let layout = SampledStrip.Layout(keys: shape.keyCount, precision: kernel.precision)
-        workspace.prepareScratch(
-            dimension: shape.headDimension, keys: shape.keyCount, threads: pool.threads)
-        workspace.prepareStrips(count: layout.floats * pool.threads)
+        let layout = prepareStrips(workspace, shape: shape, precision: kernel.precision)
         let all = AlignedBuffer<Float>(count: requests.count * slots * width)
         let base = SharedPointer(all.base)
         pool.run(requests.count * slots) { worker, task in
             let (index, slot) = task.quotientAndRemainder(dividingBy: slots)
             let (head, rows) = requests[index]
-            let strip = SampledStrip(layout: layout, base: workspace.strips.base + worker * layout.floats)
+            let strip = workspace.strip(layout, worker: worker)
             for start in stride(from: slot * lanes, to: rows.count, by: slots * lanes) {
                 let block = SampledBlock(
                     kernel: kernel, query: query.head(head), key: key.head(shape.keyValueHead(of: head)),

@@ -355,17 +355,37 @@ static void SA_TILE_NAME(score)(const SATile *tile, const SALaneBlock *block, in
     SA_TILE_NAME(powers)(tile, block, dimension, p, added, &seen);
 }
 
+/* p[key][lane] of a lane vector, zero where masked. */
+INLINE vfloat SA_TILE_NAME(probability)(const float *p, int key, int j, const uint8_t *first, const uint8_t *end) {
+    vfloat x = load(p + (SA_PAIRS ? key / 2 : key) * SA_LANES + j * WIDTH);
+    if (SA_PAIRS) x = key % 2 ? high_bf16(x) : low_bf16(x);
+    return first ? choose(lane_mask(j * WIDTH, first[key], end[key]), x, splat(0)) : x;
+}
+
 static void SA_TILE_NAME(column_mass)(
     const void *p, int keys, const uint8_t *first, const uint8_t *end, const float *weight, float *mass) {
     for (int key = 0; key < keys; key++) {
         vfloat sum = splat(0);
-        for (int j = 0; j < LANE_VECTORS; j++) {
-            vfloat x = load((const float *)p + (SA_PAIRS ? key / 2 : key) * SA_LANES + j * WIDTH);
-            if (SA_PAIRS) x = key % 2 ? high_bf16(x) : low_bf16(x);
-            if (first) x = choose(lane_mask(j * WIDTH, first[key], end[key]), x, splat(0));
-            sum = x * load(weight + j * WIDTH) + sum;
-        }
+        for (int j = 0; j < LANE_VECTORS; j++)
+            sum = SA_TILE_NAME(probability)(p, key, j, first, end) * load(weight + j * WIDTH) + sum;
         mass[key] += horizontal_sum(sum);
+    }
+}
+
+static void SA_TILE_NAME(row_mass)(
+    const void *p, int keys, const uint8_t *first, const uint8_t *end, const uint8_t *group, const float *weight, float *mass) {
+    for (int j = 0; j < LANE_VECTORS; j++) {
+        vfloat factor = load(weight + j * WIDTH);
+        if (group) {
+            for (int key = 0; key < keys; key++) {
+                float *x = mass + group[key] * SA_LANES + j * WIDTH;
+                store(x, SA_TILE_NAME(probability)(p, key, j, first, end) * factor + load(x));
+            }
+        } else {
+            vfloat sum = splat(0);
+            for (int key = 0; key < keys; key++) sum += SA_TILE_NAME(probability)(p, key, j, first, end);
+            store(mass + j * WIDTH, sum * factor + load(mass + j * WIDTH));
+        }
     }
 }
 

@@ -115,6 +115,15 @@ static void SA_TILE_NAME(column_mass)(
                 mass[key] += weight[lane] * SA_TILE_NAME(get)(p, SA_TILE_NAME(across)(key, SA_LANES, lane));
 }
 
+static void SA_TILE_NAME(row_mass)(
+    const void *p, int keys, const uint8_t *first, const uint8_t *end, const uint8_t *group, const float *weight, float *mass) {
+    for (int key = 0; key < keys; key++)
+        for (int lane = 0; lane < SA_LANES; lane++)
+            if (kept(first, end, key, lane))
+                mass[(group ? group[key] : 0) * SA_LANES + lane] +=
+                    weight[lane] * SA_TILE_NAME(get)(p, SA_TILE_NAME(across)(key, SA_LANES, lane));
+}
+
 static void SA_TILE_NAME(pack_weights)(const float *w, int outputs, int inputs, void *out) {
     size_t block = (size_t)SA_TILE_NAME(steps)(inputs) * SA_LANES;
     for (int first = 0; first < outputs; first += SA_LANES)

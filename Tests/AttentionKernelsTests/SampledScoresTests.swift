@@ -85,6 +85,31 @@ import Testing
         }
     }
 
+    /// Every kind of pattern, in shapes with and without cached keys; rows at random, some of them twice.
+    @Test(arguments: kernels) func retainedMassesMatchOracle(on kernel: (InstructionSet, Precision)) throws {
+        let scores = SampledScores(kernel: try AttentionKernel(instructionSet: kernel.0, precision: kernel.1, pool: WorkerPool(threads: 2)))
+        for (seed, made) in PatternCase.all.enumerated() {
+            let shape = made.shape
+            let oracle = NaiveAttention(shape: shape, seed: UInt64(seed))
+            var random = SeededGenerator(seed: UInt64(seed))
+            let rows = (0..<min(150, shape.queryCount)).map { _ in Int(random.uniform() * Double(shape.queryCount)) }.sorted()
+            let masses = oracle.withTensors { query, key, _ in
+                scores.retainedMasses(
+                    query: query, key: key, shape: shape, requests: [(0, rows, made.pattern), (0, [0], .dense)],
+                    workspace: AttentionWorkspace())
+            }
+            #expect(masses[1] == [1])
+            #expect(masses[0].count == rows.count)
+            for (row, mass) in zip(rows, masses[0]) {
+                let position = shape.firstPosition + row
+                let expected = oracle.probabilities(head: 0, row: row).enumerated().reduce(0) { sum, entry in
+                    made.keeps(entry.offset, position) || entry.offset == position ? sum + entry.element : sum
+                }
+                #expect(abs(mass - expected) < Self.limit(kernel.1), "\(made), row \(row)")
+            }
+        }
+    }
+
     /// A kernel may fill the room of a whole tile of floats, also at the strip's last tile and in BF16.
     @Test(arguments: Precision.allCases, [1, 100, 128, 129, 1000]) func stripsHoldWholeTiles(precision: Precision, keys: Int) {
         let layout = SampledStrip.Layout(keys: keys, precision: precision)

@@ -174,6 +174,23 @@ import Testing
         }
     }
 
+    @Test(arguments: variants, [1, 2, 77, 128]) func rowMass(variant: Variant, keys: Int) {
+        let p = MicrokernelTests.random(keys * 64, 3).map { abs($0) }, weight = MicrokernelTests.random(64, 4).map { abs($0) }
+        let (first, end) = MicrokernelTests.bounds(keys, 9)
+        let groups = (0..<keys).map { UInt8(5 * $0 % 7) }
+        var elements = [Float](repeating: 0, count: variant.steps(keys) * 64)
+        variant.scalar.pack_values(p, 64, nil, Int32(keys), 64, &elements)
+        for (isMasked, isGrouped) in [(false, false), (true, false), (false, true), (true, true)] {
+            let masses = both(variant) { kernels in
+                var mass = (0..<7 * 64).map(Float.init)
+                kernels.row_mass(
+                    elements, Int32(keys), isMasked ? first : nil, isMasked ? end : nil, isGrouped ? groups : nil, weight, &mass)
+                return mass
+            }
+            #expect(MicrokernelTests.difference(masses.vector, masses.scalar) < 1e-5)
+        }
+    }
+
     @Test(arguments: variants, [1, 6, 13, 96]) func multiply(variant: Variant, rows: Int) {
         for (inputs, outputs) in [(1, 1), (7, 63), (64, 64), (130, 65), (33, 200)] {
             let x = MicrokernelTests.random(rows * inputs, 1), w = MicrokernelTests.random(outputs * inputs, 2)

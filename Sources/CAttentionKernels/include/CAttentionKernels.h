@@ -57,6 +57,9 @@ typedef struct SALaneBlock {
     /* mass[key] += sum over kept lanes of weight[lane] * p[key][lane]; first and end as in SATile. */                    \
     X(column_mass, void, (const void *p, int keys, const uint8_t *first, const uint8_t *end, const float *weight,         \
                           float *mass))                                                                                   \
+    /* mass[group[key]][lane] += weight[lane] * p[key][lane] where lane l keeps the key; group == NULL puts all keys in group 0. */ \
+    X(row_mass, void, (const void *p, int keys, const uint8_t *first, const uint8_t *end, const uint8_t *group,           \
+                       const float *weight, float *mass))                                                                 \
     /* out[output / SA_LANES][step][output % SA_LANES] = w[output][step], zero past the last output. */                   \
     X(pack_weights, void, (const float *w, int outputs, int inputs, void *out))                                           \
     /* y[row][output] (+)= sum over step of x[row][step] * w[output][step], w packed, x as pack_keys leaves it. */        \

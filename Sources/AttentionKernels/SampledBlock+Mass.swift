@@ -1,0 +1,146 @@
+import AttentionCore
+import CAttentionKernels
+
+/// Where the mass of a scored strip lies: by key, by row, by block.
+///
+/// A pair of a query position p and a key t ≤ p has the lag p − t; sums are over pairs whose lag lies in a range.
+extension SampledBlock {
+    /// Which pairs of a tile's keys and the block's rows have lags in a range.
+    private enum Coverage { case none, some, all }
+
+    /// Fills the lane bounds of a tile where they are needed. Key t is seen by rows at t + lags.lowerBound ..< t + lags.upperBound.
+    private func bound(_ tile: Range<Int>, lags: Range<Int>) -> Coverage {
+        let least = positions[0] - (tile.upperBound - 1)
+        let most = positions.last! - tile.lowerBound
+        guard most >= lags.lowerBound, least < lags.upperBound else { return .none }
+        // A scored strip is zero where a key comes after its row.
+        if max(0, least) >= lags.lowerBound && most < lags.upperBound { return .all }
+        fillLanes(tile) {
+            lags.upperBound == .max ? .max : $0 + lags.upperBound
+        } from: {
+            $0 + lags.lowerBound
+        }
+        return .some
+    }
+
+    /// Sets the lanes of each key: rows at positions `first(key) ..< end(key)`, both not falling from key to key.
+    private func fillLanes(_ tile: Range<Int>, upTo end: (Int) -> Int, from first: (Int) -> Int) {
+        var (low, high) = (0, 0)
+        for (index, key) in tile.enumerated() {
+            let (start, stop) = (first(key), end(key))
+            while low < positions.count && positions[low] < start { low += 1 }
+            while high < positions.count && positions[high] < stop { high += 1 }
+            scratch.firstLane[index] = UInt8(low)
+            scratch.endLane[index] = UInt8(high)
+        }
+    }
+
+    /// Adds what each key receives to `mass` [key], counting a key only in rows at least `lag` positions after it.
+    func addColumnMass(strip: SampledStrip, lag: Int, into mass: UnsafeMutablePointer<Float>) {
+        forEachTile(to: max(0, keyEnd - lag)) { index, tile in
+            addColumnMass(strip: strip, index: index, tile: tile, lags: lag..<Int.max, into: mass + tile.lowerBound)
+        }
+    }
+
+    /// The same for one tile and any range of lags; `mass` begins at the tile's first key.
+    package func addColumnMass(
+        strip: SampledStrip, index: Int, tile: Range<Int>, lags: Range<Int>, into mass: UnsafeMutablePointer<Float>
+    ) {
+        let coverage = bound(tile, lags: lags)
+        guard coverage != .none else { return }
+        let isMasked = coverage == .some
+        tiles.column_mass(
+            strip.probabilities(tile: index), Int32(tile.count), isMasked ? scratch.firstLane : nil, isMasked ? scratch.endLane : nil,
+            strip.shift(tile: index), mass)
+    }
+
+    /// Adds what each row gives to the keys of a tile at some lags to `mass` [lane].
+    package func addRowMass(strip: SampledStrip, index: Int, tile: Range<Int>, lags: Range<Int>, into mass: UnsafeMutablePointer<Float>) {
+        switch bound(tile, lags: lags) {
+        case .none: return
+        case .all: addTileSums(strip: strip, index: index, into: mass)
+        case .some:
+            tiles.row_mass(
+                strip.probabilities(tile: index), Int32(tile.count), scratch.firstLane, scratch.endLane, nil, strip.shift(tile: index), mass
+            )
+        }
+    }
+
+    /// Adds what each row gives to the keys of a tile at some lags to `mass` [group][lane], by the keys' groups.
+    package func addGroupMass(
+        strip: SampledStrip, index: Int, tile: Range<Int>, lags: Range<Int>, groups: UnsafePointer<UInt8>,
+        into mass: UnsafeMutablePointer<Float>
+    ) {
+        let coverage = bound(tile, lags: lags)
+        guard coverage != .none else { return }
+        let isMasked = coverage == .some
+        tiles.row_mass(
+            strip.probabilities(tile: index), Int32(tile.count), isMasked ? scratch.firstLane : nil, isMasked ? scratch.endLane : nil,
+            groups, strip.shift(tile: index), mass)
+    }
+
+    private func addTileSums(strip: SampledStrip, index: Int, into mass: UnsafeMutablePointer<Float>) {
+        let (sum, weight) = (strip.sum(tile: index), strip.shift(tile: index))
+        for lane in 0..<KernelTable.lanes { mass[lane] += sum[lane] * weight[lane] }
+    }
+
+    /// Adds what each tile of keys receives to `columns` [tile] and to `slashes` [query block − tile].
+    func addBlockMass(strip: SampledStrip, columns: UnsafeMutablePointer<Float>, slashes: UnsafeMutablePointer<Float>) {
+        forEachTile { index, _ in
+            let sum = strip.sum(tile: index)
+            let weight = strip.shift(tile: index)
+            for (lane, position) in positions.enumerated() where position >= index * KernelTable.tileKeys {
+                let mass = sum[lane] * weight[lane]
+                columns[index] += mass
+                slashes[position / KernelTable.tileKeys - index] += mass
+            }
+        }
+    }
+
+    /// r of each row [lane]: the share of its mass on the keys that a pattern keeps, r_i = Σ_{j kept} P_ij.
+    ///
+    /// Complexity: O(rows · keys) at worst; tiles that the pattern keeps or drops whole cost nothing.
+    /// Source: CRA, SampleAttention (arXiv 2406.15486), is the least of them.
+    package func retainedMass(strip: SampledStrip, parts: PatternParts, keyCount: Int) -> [Double] {
+        let firstDense = parts.isDense ? 0 : keyCount - parts.denseLastRows
+        var kept = [Double](repeating: 0, count: KernelTable.lanes)
+        var total = kept
+        var partial = [Float](repeating: 0, count: KernelTable.lanes)
+        forEachTile { index, tile in
+            let (sum, weight) = (strip.sum(tile: index), strip.shift(tile: index))
+            partial.withUnsafeMutableBufferPointer { partial in
+                partial.update(repeating: 0)
+                addKeptMass(strip: strip, index: index, tile: tile, parts: parts, into: partial.baseAddress!)
+            }
+            for (lane, position) in positions.enumerated() {
+                let whole = Double(sum[lane] * weight[lane])
+                let keepsBlock = parts.hasBlocks && parts.keepsBlock(query: position / BlockMask.blockSize, key: index)
+                total[lane] += whole
+                kept[lane] += keepsBlock ? whole : Double(partial[lane])
+            }
+        }
+        return positions.indices.map { positions[$0] >= firstDense ? 1 : min(1, kept[$0] / total[$0]) }
+    }
+
+    /// Window and token columns of one tile.
+    private func addKeptMass(
+        strip: SampledStrip, index: Int, tile: Range<Int>, parts: PatternParts, into mass: UnsafeMutablePointer<Float>
+    ) {
+        let columns = parts.columns[parts.columns.count(below: tile.lowerBound)..<parts.columns.count(below: tile.upperBound)]
+        guard !columns.isEmpty else {
+            return addRowMass(strip: strip, index: index, tile: tile, lags: 0..<parts.window, into: mass)
+        }
+        var next = columns.startIndex
+        fillLanes(tile) {
+            $0 + parts.window
+        } from: {
+            $0
+        }
+        for (index, key) in tile.enumerated() where next < columns.endIndex && Int(columns[next]) == key {
+            scratch.endLane[index] = UInt8(positions.count)
+            next += 1
+        }
+        tiles.row_mass(
+            strip.probabilities(tile: index), Int32(tile.count), scratch.firstLane, scratch.endLane, nil, strip.shift(tile: index), mass)
+    }
+}
