@@ -62,16 +62,21 @@ let package = Package(
 
         // The method.
         library("SampleAttention", ["AttentionCore", "AttentionKernels"], exclude: ["tuned-config.schema.json"]),
+        library("DurableFiles", ["AttentionCore"]),
         library("HeadProfiling", ["AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
         library("ErrorBounds", ["AttentionCore", "LinearAlgebra"]),
-        library("Autotuning", ["AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LinearAlgebra"]),
+        library(
+            "Autotuning", ["AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LinearAlgebra", "DurableFiles"]),
 
         // Models and what is asked of them.
         library("ModelFormats", ["AttentionCore", crypto]),
         library("LanguageModels", ["AttentionCore", "AttentionKernels", "SampleAttention", "ModelFormats"]),
         library(
             "Evaluation",
-            ["AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LanguageModels", "ModelFormats", "LinearAlgebra"]),
+            [
+                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "ErrorBounds", "LanguageModels", "ModelFormats",
+                "LinearAlgebra", "DurableFiles",
+            ]),
         library("HaystackModel", ["AttentionCore"], resources: [.copy("haystack-13m"), .copy("text")]),
 
         // What people see.
@@ -80,7 +85,7 @@ let package = Package(
             name: "sample-attention",
             dependencies: [
                 "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "ErrorBounds", "Autotuning",
-                "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel", "Reporting", "LinearAlgebra", argumentParser,
+                "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel", "Reporting", "LinearAlgebra", "DurableFiles", argumentParser,
             ],
             path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings, plugins: ["RecordCommit"]),
         .plugin(name: "RecordCommit", capability: .buildTool(), path: "Sources/RecordCommit"),
@@ -94,6 +99,7 @@ let package = Package(
         tests("AttentionKernels", ["AttentionCore", "AttentionKernels", "CAttentionKernels"]),
         tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore"]),
         tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "AttentionKernels", "SampleAttention"]),
+        tests("DurableFiles", ["DurableFiles", "AttentionCore"]),
         tests("ErrorBounds", ["AttentionCore", "ErrorBounds"]),
         tests("Autotuning", ["Autotuning", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("ModelFormats", ["ModelFormats", "HaystackModel", "AttentionCore"], resources: [.copy("golden")]),

@@ -103,6 +103,7 @@ extension SampledBlock {
     /// Source: CRA, SampleAttention (arXiv 2406.15486), is the least of them.
     package func retainedMass(strip: SampledStrip, parts: PatternParts, keyCount: Int) -> [Double] {
         let firstDense = parts.isDense ? 0 : keyCount - parts.denseLastRows
+        if firstDense <= positions[0] { return positions.map { _ in 1 } }
         var kept = [Double](repeating: 0, count: KernelTable.lanes)
         var total = kept
         var partial = [Float](repeating: 0, count: KernelTable.lanes)
@@ -142,5 +143,25 @@ extension SampledBlock {
         }
         tiles.row_mass(
             strip.probabilities(tile: index), Int32(tile.count), scratch.firstLane, scratch.endLane, nil, strip.shift(tile: index), mass)
+    }
+
+    /// The probabilities themselves, [lane][stride]: the first `positions[lane] + 1` of a row are written, and zeros up to the end of
+    /// the tile. FP32 strips only.
+    package func storeRows(strip: SampledStrip, into rows: UnsafeMutablePointer<Float>, stride: Int) {
+        precondition(precision == .fp32, "a strip of pairs holds no floats")
+        let lanes = KernelTable.lanes
+        // A cache line of keys at a time.
+        let width = 16
+        forEachTile { index, tile in
+            let source = strip.probabilities(tile: index)
+            let weight = strip.shift(tile: index)
+            for start in Swift.stride(from: 0, to: tile.count, by: width) {
+                let count = min(width, tile.count - start)
+                for lane in positions.indices {
+                    let target = rows + lane * stride + tile.lowerBound + start
+                    for key in 0..<count { target[key] = source[(start + key) * lanes + lane] * weight[lane] }
+                }
+            }
+        }
     }
 }

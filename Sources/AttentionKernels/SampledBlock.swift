@@ -47,7 +47,7 @@ package struct SampledStrip {
 package struct SampledBlock {
     private let kernel: AttentionKernel
     let tiles: SATileKernelTable
-    private let precision: Precision
+    let precision: Precision
     private let key: HeadTensor
     let scratch: BlockScratch
     private let dimension: Int
@@ -129,24 +129,6 @@ package struct SampledBlock {
 
     private func weight(_ lane: Int, shift: Float) -> Float {
         lane < positions.count ? exp2f(shift - scratch.shift[lane]) / scratch.sum[lane] : 0
-    }
-
-    func storeProbabilities(into probabilities: UnsafeMutablePointer<Float>) {
-        precondition(precision == .fp32, "measurements are in FP32")
-        let lanes = KernelTable.lanes
-        forEachTile(to: keyEnd) { _, tile in score(tile, probabilities: scratch.probabilities, sum: scratch.added) }
-        for lane in 0..<lanes {
-            // Lanes without a row must show nothing: 2^(score − ∞) = 0.
-            scratch.weights[lane] = lane < positions.count ? scratch.shift[lane] + log2f(scratch.sum[lane]) : .infinity
-        }
-        forEachTile(to: keyEnd) { _, tile in
-            let isMasked = boundCausally(tile)
-            let target = probabilities + tile.lowerBound * lanes
-            kernel.functions.scores(
-                scratch.queries, Int32(dimension), key.row(head: 0, token: tile.lowerBound), key.tokenStride, Int32(tile.count), target)
-            kernel.functions.probabilities(
-                target, Int32(tile.count), isMasked ? scratch.firstLane : nil, isMasked ? scratch.endLane : nil, scratch.weights)
-        }
     }
 
     package func forEachTile(to end: Int? = nil, _ body: (_ index: Int, _ tile: Range<Int>) -> Void) {

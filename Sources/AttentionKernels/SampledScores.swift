@@ -94,10 +94,9 @@ public struct SampledScores: Sendable {
         kernel.pool.run(tasks.count) { worker, task in
             let (request, start) = tasks[task]
             let (head, rows, _) = requests[request]
-            let block = SampledBlock(
-                kernel: kernel, query: query.head(head), key: key.head(shape.keyValueHead(of: head)),
-                rows: rows[start..<min(start + lanes, rows.count)], precision: kernel.precision,
-                scratch: workspace.blockScratch(worker: worker))
+            let block = self.block(
+                query: query.head(head), key: key.head(shape.keyValueHead(of: head)), rows: rows[start..<min(start + lanes, rows.count)],
+                precision: kernel.precision, worker: worker, workspace: workspace)
             let strip = workspace.strip(layout, worker: worker)
             block.scoreAll(into: strip)
             let retained = block.retainedMass(strip: strip, parts: parts[request], keyCount: shape.keyCount)
@@ -135,10 +134,9 @@ public struct SampledScores: Sendable {
             let (head, rows) = requests[index]
             let strip = workspace.strip(layout, worker: worker)
             for start in stride(from: slot * lanes, to: rows.count, by: slots * lanes) {
-                let block = SampledBlock(
-                    kernel: kernel, query: query.head(head), key: key.head(shape.keyValueHead(of: head)),
-                    rows: rows[start..<min(start + lanes, rows.count)], precision: kernel.precision,
-                    scratch: workspace.blockScratch(worker: worker))
+                let block = self.block(
+                    query: query.head(head), key: key.head(shape.keyValueHead(of: head)), rows: rows[start..<min(start + lanes, rows.count)],
+                    precision: kernel.precision, worker: worker, workspace: workspace)
                 body(block, index, strip, base.base + task * width)
             }
         }
@@ -154,21 +152,11 @@ public struct SampledScores: Sendable {
         }
     }
 
-    /// Probabilities of up to `lanesPerBlock` rows over all their causal keys, in FP32 whatever the kernel's precision: for
-    /// measurements.
-    ///
-    /// Shapes: `into` [keys][lanesPerBlock], where keys = the last row's position + 1; keys after a row's position are 0.
-    public func probabilities(
-        query: HeadTensor, key: HeadTensor, rows: ArraySlice<Int>, into probabilities: UnsafeMutablePointer<Float>,
-        worker: Int, workspace: AttentionWorkspace
-    ) {
+    /// Up to `lanesPerBlock` rows of one head, ready to be scored in a worker's scratch; after `prepareStrips`.
+    package func block(
+        query: HeadTensor, key: HeadTensor, rows: ArraySlice<Int>, precision: Precision, worker: Int, workspace: AttentionWorkspace
+    ) -> SampledBlock {
         SampledBlock(
-            kernel: kernel, query: query, key: key, rows: rows, precision: .fp32, scratch: workspace.blockScratch(worker: worker)
-        ).storeProbabilities(into: probabilities)
-    }
-
-    /// Makes room for `probabilities` on every worker of the kernel's pool.
-    public func prepare(_ workspace: AttentionWorkspace, dimension: Int, keys: Int) {
-        workspace.prepareScratch(dimension: dimension, keys: keys, threads: kernel.pool.threads)
+            kernel: kernel, query: query, key: key, rows: rows, precision: precision, scratch: workspace.blockScratch(worker: worker))
     }
 }

@@ -21,28 +21,10 @@ static inline int kept(const uint8_t *first, const uint8_t *end, int key, int la
 #undef SA_PAIRS
 #undef SA_TILE_NAME
 
-static void sa_scores__scalar(const float *qt, int dimension, const float *k, ptrdiff_t k_stride, int keys, float *s) {
-    for (int key = 0; key < keys; key++)
-        for (int lane = 0; lane < SA_LANES; lane++) {
-            float sum = 0;
-            for (int t = 0; t < dimension; t++) sum += k[key * k_stride + t] * qt[t * SA_LANES + lane];
-            s[key * SA_LANES + lane] = sum;
-        }
-}
-
 static void sa_finish_output__scalar(
     const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride) {
     for (int lane = 0; lane < rows; lane++)
         for (int t = 0; t < dimension; t++) out[lane * stride + t] = ot[t * SA_LANES + lane] / sum[lane];
-}
-
-static void sa_probabilities__scalar(
-    float *s, int keys, const uint8_t *first, const uint8_t *end, const float *log_sum) {
-    for (int key = 0; key < keys; key++)
-        for (int lane = 0; lane < SA_LANES; lane++) {
-            float *x = &s[key * SA_LANES + lane];
-            *x = kept(first, end, key, lane) ? exp2f(*x - log_sum[lane]) : 0;
-        }
 }
 
 static float sa_row_scores__scalar(

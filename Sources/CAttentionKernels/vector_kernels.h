@@ -37,25 +37,6 @@ static void SA_NAME(finish_output)(
     }
 }
 
-static void SA_NAME(scores)(const float *qt, int dimension, const float *k, ptrdiff_t k_stride, int keys, float *s) {
-    for (int lane = 0; lane < SA_LANES; lane += PANEL_LANES)
-        for (int key = 0; key < keys; key += SA_PANEL_ROWS) {
-#define RAW_PANEL(rows) SA_FP32_NAME(raw_panel)(rows, dimension, k + key * k_stride, k_stride, qt + lane, s + key * SA_LANES + lane)
-            FOR_PANEL_ROWS(keys - key, RAW_PANEL)
-#undef RAW_PANEL
-        }
-}
-
-static void SA_NAME(probabilities)(float *s, int keys, const uint8_t *first, const uint8_t *end, const float *log_sum) {
-    for (int key = 0; key < keys; key++)
-        for (int j = 0; j < LANE_VECTORS; j++) {
-            float *x = s + key * SA_LANES + j * WIDTH;
-            vfloat p = exp2_vector(load(x) - load(log_sum + j * WIDTH));
-            if (first) p = choose(lane_mask(j * WIDTH, first[key], end[key]), p, splat(0));
-            store(x, p);
-        }
-}
-
 static float SA_NAME(row_scores)(
     const float *q, float scale, int dimension, const float *k, ptrdiff_t k_stride, int keys, float *s) {
     float highest = -__builtin_inff();

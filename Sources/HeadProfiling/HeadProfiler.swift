@@ -2,149 +2,90 @@ import AttentionCore
 import AttentionKernels
 import SampleAttention
 
-/// What one head's attention looks like on one prompt.
-public struct HeadProfile: Sendable, Codable {
-    public let layer, head: Int
-    /// SD(α), in the order of the α asked for.
-    public let sparsityDegrees: [Double]
-    /// The mass the given pattern keeps.
-    public let retained: RetainedMass
-    /// Kept over causal pairs of that pattern.
-    public let density: Double
-    /// The pattern's window in positions (the key count when dense) and its number of columns; blocks count in neither.
-    public let window, columns: Int
-}
-
-/// Measures every head of a layer exactly: all query rows, no sampling.
+/// Measures every head of a layer exactly: all query rows, all causal keys, no sampling.
 ///
-/// Memory: two blocks of 64 rows × keys a worker. Time: about one dense attention for the probabilities, and as much
-/// again for the counting.
+/// Two passes over a head's probabilities, neither of which stores them: the first sums masses, counts the fewest keys of every
+/// row and measures the given pattern; the second follows structured patterns as they grow, row by row.
+///
+/// Memory: O(keys) a worker and a slot, and (keys / 128)² sums of blocks. Time: about two dense attentions.
+/// Source: CRA and SD are the paper's (arXiv 2406.15486); streamed, with the definitions of `ProfileScale` and `StructuredSparsity`.
 public struct HeadProfiler: Sendable {
-    private let scores: SampledScores
-    private let pool: WorkerPool
+    private let walk: ProbabilityWalk
 
-    public init(kernel: AttentionKernel) {
-        scores = SampledScores(kernel: kernel)
-        pool = kernel.pool
-    }
+    public init(kernel: AttentionKernel) { walk = ProbabilityWalk(kernel: kernel) }
 
     /// - Parameters:
     ///   - patterns: one a query head, whose retained mass is measured.
-    ///   - alphas: the α of SD(α).
+    ///   - sampledMasses: one a query head, what the selection of that pattern saw itself keep.
+    ///   - advance: called after each head.
     public func profile(
-        layer: Int, inputs: SampleAttentionOperator.Inputs, patterns: [SparsePattern], alphas: [Fraction], workspace: AttentionWorkspace
-    ) -> [HeadProfile] {
+        layer: Int, inputs: SampleAttentionOperator.Inputs, patterns: [SparsePattern], sampledMasses: [Double], scale: ProfileScale,
+        workspace: AttentionWorkspace, advance: () -> Void = {}
+    ) -> [HeadMeasurement] {
         let shape = inputs.shape
-        precondition(patterns.count == shape.queryHeads, "one pattern a query head")
-        let measured = measure(inputs, patterns: patterns, alphas: alphas.map(\.value), workspace: workspace)
+        precondition(patterns.count == shape.queryHeads && sampledMasses.count == shape.queryHeads, "one pattern a query head")
+        let windows = scale.windows(below: shape.keyCount)
+        let lags = windows + patterns.map { $0.parts.isDense ? 0 : $0.parts.window }
+        let first = MassPass(walk: walk, shape: shape, windows: lags, alphas: scale.alphas)
+        let second = StructurePass(walk: walk, shape: shape)
         return patterns.indices.map { head in
-            let keys = measured.keys[head]
-            let parts = patterns[head].parts
-            return HeadProfile(
-                layer: layer, head: head, sparsityDegrees: keys.map { 1 - Double($0) / Double(shape.causalPairs) },
-                retained: RetainedMass(rows: measured.masses[head]), density: patterns[head].density(shape),
-                window: parts.isDense ? shape.keyCount : parts.window, columns: parts.columns.count)
+            let pattern = patterns[head]
+            let masses = first.run(head: head, inputs: inputs, patterns: [pattern.parts], workspace: workspace)
+            let curves = second.run(head: head, inputs: inputs, masses: masses, windows: windows, workspace: workspace)
+            advance()
+            return HeadMeasurement(
+                profile: Self.profile(
+                    layer: layer, head: head, masses: masses, curves: curves, pattern: pattern, sampledMass: sampledMasses[head],
+                    scale: scale),
+                picture: AttentionPicture(masses, pattern: pattern), columns: masses.selected(pattern.parts))
         }
     }
 
-    /// Per head: r_i of every row, and Σ_i k_i for each α.
-    private func measure(
-        _ inputs: SampleAttentionOperator.Inputs, patterns: [SparsePattern], alphas: [Double], workspace: AttentionWorkspace
-    ) -> (masses: [[Double]], keys: [[Int]]) {
-        let shape = inputs.shape
-        let lanes = SampledScores.lanesPerBlock
-        let blocks = (shape.queryCount + lanes - 1) / lanes
-        let tasks = blocks * shape.queryHeads
-        scores.prepare(workspace, dimension: shape.headDimension, keys: shape.keyCount)
-        let probabilities = AlignedBuffer<Float>(count: pool.threads * lanes * shape.keyCount)
-        let rowBuffers = AlignedBuffer<Float>(count: pool.threads * lanes * shape.keyCount)
-        let masses = AlignedBuffer<Double>(count: shape.queryHeads * shape.queryCount)
-        let keys = AlignedBuffer<Int>(count: tasks * alphas.count)
-        let parts = patterns.map(\.parts)
-        let work = Work(
-            shape: shape, inputs: inputs, patterns: parts, alphas: alphas, probabilities: probabilities.base, rows: rowBuffers.base,
-            masses: masses.base, keys: keys.base, columnSets: parts.map { Self.columnFlags($0.columns, keyCount: shape.keyCount) })
-        pool.run(tasks) { worker, index in
-            // The last blocks see the most keys: longest first.
-            let head = index % shape.queryHeads
-            let block = blocks - 1 - index / shape.queryHeads
-            work.run(head: head, block: block, task: block * shape.queryHeads + head, worker: worker, scores: scores, workspace: workspace)
-        }
-        return (
-            (0..<shape.queryHeads).map { Array(masses.elements[$0 * shape.queryCount..<($0 + 1) * shape.queryCount]) },
-            (0..<shape.queryHeads).map { head in
-                alphas.indices.map { alpha in
-                    (0..<blocks).reduce(0) { $0 + keys[($1 * shape.queryHeads + head) * alphas.count + alpha] }
+    /// The retained mass of any number of patterns of each head, over every query row: `results[head][pattern]`.
+    public func retainedMasses(
+        inputs: SampleAttentionOperator.Inputs, patterns: [[SparsePattern]], workspace: AttentionWorkspace
+    ) -> [[RetainedMass]] {
+        let rows = inputs.shape.queryCount
+        precondition(patterns.count == inputs.shape.queryHeads, "one list of patterns a query head")
+        return patterns.enumerated().map { head, patterns in
+            let parts = patterns.map(\.parts)
+            let masses = AlignedBuffer<Double>(count: patterns.count * rows)
+            let target = SharedPointer(masses.base)
+            walk.run(head: head, inputs: inputs, workspace: workspace) { step in
+                for (index, parts) in parts.enumerated() {
+                    let retained = step.block.retainedMass(strip: step.strip, parts: parts, keyCount: inputs.shape.keyCount)
+                    for (lane, mass) in retained.enumerated() { target.base[index * rows + step.firstRow + lane] = mass }
                 }
             }
-        )
-    }
-
-    private static func columnFlags(_ columns: [Int32], keyCount: Int) -> [Bool] {
-        var flags = [Bool](repeating: false, count: keyCount)
-        for column in columns { flags[Int(column)] = true }
-        return flags
-    }
-}
-
-/// Everything the tasks of one layer share; each task writes its own rows and counts.
-private struct Work: @unchecked Sendable {
-    let shape: AttentionShape
-    let inputs: SampleAttentionOperator.Inputs
-    let patterns: [PatternParts]
-    let alphas: [Double]
-    let probabilities, rows: UnsafeMutablePointer<Float>
-    let masses: UnsafeMutablePointer<Double>
-    let keys: UnsafeMutablePointer<Int>
-    let columnSets: [[Bool]]
-
-    func run(head: Int, block: Int, task: Int, worker: Int, scores: SampledScores, workspace: AttentionWorkspace) {
-        let lanes = SampledScores.lanesPerBlock
-        let first = block * lanes
-        let count = min(lanes, shape.queryCount - first)
-        let end = shape.firstPosition + first + count
-        let block = probabilities + worker * lanes * shape.keyCount
-        let transposed = rows + worker * lanes * shape.keyCount
-        scores.probabilities(
-            query: inputs.query.head(head), key: inputs.key.head(shape.keyValueHead(of: head)), rows: Array(first..<first + count)[...],
-            into: block, worker: worker, workspace: workspace)
-        Self.transpose(block, keys: end, lanes: lanes, into: transposed, stride: shape.keyCount)
-        var counter = SparsityCounter()
-        for lane in 0..<count {
-            let position = shape.firstPosition + first + lane
-            let row = UnsafeBufferPointer(start: transposed + lane * shape.keyCount, count: position + 1)
-            masses[head * shape.queryCount + first + lane] = retained(row, position: position, head: head)
-            for (index, kept) in counter.fewestKeys(row, alphas: alphas).enumerated() { keys[task * alphas.count + index] += kept }
+            return patterns.indices.map { RetainedMass(rows: Array(masses.elements[$0 * rows..<($0 + 1) * rows])) }
         }
     }
 
-    /// Kept over all mass of a row: the division removes the FP32 rounding of the row's normalisation.
-    private func retained(_ row: UnsafeBufferPointer<Float>, position: Int, head: Int) -> Double {
-        let pattern = patterns[head]
-        if pattern.isDense || position >= shape.keyCount - pattern.denseLastRows { return 1 }
-        let windowStart = max(0, position - pattern.window + 1)
-        var outside = 0.0
-        var kept = 0.0
-        columnSets[head].withUnsafeBufferPointer { isColumn in
-            for start in stride(from: 0, to: windowStart, by: BlockMask.blockSize) {
-                let keepsAll = pattern.keepsBlock(query: position / BlockMask.blockSize, key: start / BlockMask.blockSize)
-                for key in start..<min(start + BlockMask.blockSize, windowStart) {
-                    if keepsAll || isColumn[key] { kept += Double(row[key]) } else { outside += Double(row[key]) }
-                }
-            }
-        }
-        for key in windowStart...position { kept += Double(row[key]) }
-        return kept / (kept + outside)
+    private static func profile(
+        layer: Int, head: Int, masses: HeadMasses, curves: (stripes: [PatternCurve], lines: PatternCurve), pattern: SparsePattern,
+        sampledMass: Double, scale: ProfileScale
+    ) -> HeadProfile {
+        let shape = masses.shape
+        let parts = pattern.parts
+        let degrees = masses.fewestKeys.map { 1 - Double($0) / Double(shape.causalPairs) }
+        let structured = scale.alphas.map { StructuredSparsity(curves.stripes, curves.lines, alpha: $0, \.leastMasses) }
+        let structuredMean = scale.alphas.map { StructuredSparsity(curves.stripes, curves.lines, alpha: $0, \.meanMasses) }
+        let best = structuredMean[scale.mainAlpha].windowColumns.window
+        return HeadProfile(
+            layer: layer, head: head, sparsityDegrees: degrees, structured: structured, structuredMean: structuredMean,
+            structureGaps: zip(degrees, structured).map { $0 - $1.best },
+            masses: shares(masses, scale: scale), retained: RetainedMass(rows: masses.retained[0]), sampledMass: sampledMass,
+            density: pattern.density(shape), window: parts.isDense ? shape.keyCount : parts.window, columns: parts.columns.count,
+            curve: curves.stripes.first { $0.window == best } ?? curves.lines)
     }
 
-    private static func transpose(_ block: UnsafePointer<Float>, keys: Int, lanes: Int, into rows: UnsafeMutablePointer<Float>, stride: Int)
-    {
-        let tile = 16
-        for start in Swift.stride(from: 0, to: keys, by: tile) {
-            let end = min(start + tile, keys)
-            for lane in 0..<lanes {
-                for key in start..<end { rows[lane * stride + key] = block[key * lanes + lane] }
-            }
-        }
+    private static func shares(_ masses: HeadMasses, scale: ProfileScale) -> HeadProfile.MassShares {
+        let columns = masses.columns(outside: 0)
+        let slashes = masses.blockSlashes
+        return HeadProfile.MassShares(
+            sinks: scale.sinks.map(masses.sinkMass),
+            windows: scale.windows.map { $0 < masses.shape.keyCount ? masses.windowMass($0) : 1 },
+            columns: scale.columns.map { masses.heaviest($0, of: columns) },
+            slashes: scale.slashes.map { masses.heaviest($0, of: slashes) })
     }
 }

@@ -1,6 +1,6 @@
 import AttentionCore
+import DurableFiles
 import Foundation
-import Reporting
 
 /// A folder that a command writes its files to; made when it is missing.
 struct OutputDirectory {

@@ -1,6 +1,8 @@
 import ArgumentParser
 import AttentionCore
 import AttentionKernels
+import Evaluation
+import DurableFiles
 import Foundation
 import HeadProfiling
 import LanguageModels
@@ -8,15 +10,17 @@ import ModelFormats
 import Reporting
 import SampleAttention
 
-/// `profile`: exact sparsity degree and retained mass of every head.
+/// `profile`: exact sparsity degree, structure and retained mass of every head.
 struct ProfileCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "profile",
-        abstract: "Measure every head exactly: sparsity degree, and the attention mass a pattern keeps.",
+        abstract: "Measure every head exactly: sparsity degree, structure, and the attention mass a pattern keeps.",
         discussion: """
-            SD(α) is the largest share of causal query-key pairs that any mask could drop while every query keeps α of its mass. \
-            Retained mass is measured for the pattern of --attention (default: sample); its minimum over queries is the paper's CRA. \
-            With --output, profile.json and report.html are written there.
+            SD(α) is the largest share of causal query-key pairs that any mask could drop while every query keeps α of its mass; \
+            structured SD the same for a window with columns, or columns with slashes; what lies between is the structure gap. Retained \
+            mass is measured for the pattern of --attention (default: sample); its minimum over queries is the paper's CRA, and the \
+            query it belongs to is named. Every query row counts, none is sampled. With --output, profile.json and report.html are \
+            written there beside a journal, and a stopped profile continues with --resume.
             """)
 
     @OptionGroup var model: ModelOptions
@@ -26,26 +30,36 @@ struct ProfileCommand: ParsableCommand {
     @Option(help: ArgumentHelp("α of the sparsity degree; repeatable (default: 0.9 0.95 0.99).", valueName: "share"))
     var sparsityAlpha: [Double] = []
 
-    @Option(help: ArgumentHelp("Folder for profile.json and report.html.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Folder for profile.json, report.html and journal.jsonl.", valueName: "dir"))
     var output: String?
 
+    @Flag(help: "Continue the profile whose journal is in the output folder.")
+    var resume = false
+
     func run() throws {
+        if resume, output == nil { throw InputError(.usage, field: "resume", rule: "needs the --output folder of the stopped profile") }
         let session = try model.open()
         let alphas = try (sparsityAlpha.isEmpty ? [0.9, 0.95, 0.99] : sparsityAlpha).map { try Fraction($0, field: "sparsity-alpha") }
         let policy = try attention.policy(session, default: "sample")
         let lengths = try text.lengths(session, default: [4096])
         let texts = text.text.isEmpty ? [try text.texts(session)[0]] : try text.texts(session)
-        let prompts = try texts.flatMap { text in try lengths.map { (text, try text.prompt(length: $0)) } }
+        let prompts = try texts.flatMap { text in try lengths.map { (text: text.name, tokens: try text.prompt(length: $0)) } }
+        let run = ProfileRun(session: session, policy: policy, scale: ProfileScale(alphas: alphas), prompts: prompts)
         let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
-
-        let progress = ProgressBar("profile", total: prompts.count * session.model.configuration.layerCount)
-        let profiles = try prompts.map { text, tokens in
-            try Self.profile(tokens, text: text, policy: policy, alphas: alphas, session: session, progress: progress)
+        let journal = try directory.map { directory throws(InputError) in
+            try ProfileJournal(
+                path: directory.file("journal.jsonl"), header: run.header(texts: texts, identity: session.identity(), lengths: lengths),
+                resume: resume)
         }
-        progress.finish()
+        let interruption = Interruption {
+            guard let journal else { return "stopped; with --output DIR a profile can be continued." }
+            journal.settle()
+            return "stopped; \(journal.path) is whole. Continue with the same command and --resume."
+        }
+        let profiles = try withExtendedLifetime(interruption) { try run.measure(journal: journal) }
         let result = ProfileResult(
             model: try session.identity(), provenance: session.provenance(texts: texts, lengths: lengths), attention: policy.name,
-            sparsityAlphas: alphas.map(\.value), profiles: profiles)
+            scale: run.scale, prompts: profiles)
         if let directory {
             try directory.write(JSONOutput.encode(result), to: "profile.json")
             try directory.write(ProfileReport.make(result).html(), to: "report.html")
@@ -53,47 +67,121 @@ struct ProfileCommand: ParsableCommand {
         if session.json { JSONOutput.print(result) } else { print(ProfileReport.summary(result), terminator: "") }
         if let directory, !session.json { print("\nWrote \(directory.file("profile.json")) and \(directory.file("report.html"))") }
     }
+}
 
-    private static func profile(
-        _ tokens: [Int32], text: PromptText, policy: AttentionPolicy, alphas: [Fraction], session: Session, progress: ProgressBar
-    ) throws -> ProfileResult.Prompt {
-        let start = ContinuousClock.now
-        let profiler = HeadProfiler(kernel: session.kernel)
-        let sampleAttention = SampleAttentionOperator(kernel: session.kernel)
-        let workspace = AttentionWorkspace()
-        var heads: [HeadProfile] = []
-        var tap = AttentionTap { layer, inputs, _ in
-            let parameters = policy.parameters(layer: layer, queryHeads: inputs.shape.queryHeads, promptLength: tokens.count)
-            let selections = sampleAttention.select(inputs, parameters: parameters, promptLength: tokens.count, workspace: workspace)
-            let patterns = zip(parameters, selections).map {
-                SampleAttentionOperator.pattern($0, selection: $1, shape: inputs.shape, promptLength: tokens.count)
+/// Prompts in turn, with a progress bar, as far as the journal has not got them.
+private struct ProfileRun {
+    let session: Session
+    let policy: AttentionPolicy
+    let scale: ProfileScale
+    let prompts: [(text: String, tokens: [Int32])]
+
+    private var configuration: ModelConfiguration { session.model.configuration }
+
+    func header(texts: [PromptText], identity: TunedConfig.ModelIdentity, lengths: [Int]) -> ProfileHeader {
+        // All parameters of all heads, whichever file or options they came from.
+        let parameters = lengths.flatMap { length in
+            (0..<configuration.layerCount).map {
+                policy.parameters(layer: $0, queryHeads: configuration.queryHeads, promptLength: length)
             }
-            heads += profiler.profile(layer: layer, inputs: inputs, patterns: patterns, alphas: alphas, workspace: workspace)
-            progress.advance()
         }
-        let cache = session.model.makeCache(capacity: tokens.count)
-        _ = try session.model.prefill(tokens, cache: cache, policy: .dense, observer: &tap)
-        return ProfileResult.Prompt(
-            text: text.name, length: tokens.count, seconds: (ContinuousClock.now - start).seconds, heads: heads,
-            density: heads.reduce(0) { $0 + $1.density } / Double(heads.count))
+        return ProfileHeader(
+            model: identity, textSHA256: texts.map(\.sha256),
+            attention: "\(policy.name), parameters \(sha256(ofText: "\(parameters)").prefix(12))", scale: scale,
+            instructionSet: session.kernel.instructionSet.rawValue, precision: session.kernel.precision.rawValue)
+    }
+
+    func measure(journal: ProfileJournal?) throws -> [PromptProfile] {
+        let recorded = prompts.map { prompt in
+            Self.withoutGaps((journal?.recorded ?? []).filter { $0.text == prompt.text && $0.length == prompt.tokens.count })
+        }
+        // Work grows with the square of the length.
+        let units = prompts.map { max(1, ($0.tokens.count / 512) * ($0.tokens.count / 512)) }
+        let heads = configuration.layerCount * configuration.queryHeads
+        let progress = ProgressBar(
+            "profile", total: units.reduce(0) { $0 + $1 * heads },
+            alreadyDone: zip(units, recorded).reduce(0) { $0 + $1.0 * $1.1.count * configuration.queryHeads })
+        defer { progress.finish() }
+        let profiler = ModelProfiler(model: session.model, policy: policy, scale: scale)
+        var profiles: [PromptProfile] = []
+        for (index, prompt) in prompts.enumerated() {
+            profiles.append(
+                try profiler.profile(
+                    prompt.tokens, text: prompt.text, recorded: recorded[index],
+                    sibling: profiles.first { $0.length == prompt.tokens.count },
+                    record: { try journal?.append([$0]) },
+                    advance: { progress.advance(by: units[index], status: "\(prompt.tokens.count) tokens of \(prompt.text)") }))
+        }
+        return profiles
+    }
+
+    /// Layers from the first on, each once: a run that was resumed twice may have left one twice.
+    private static func withoutGaps(_ layers: [LayerProfile]) -> [LayerProfile] {
+        var whole: [LayerProfile] = []
+        for layer in layers where layer.layer == whole.count { whole.append(layer) }
+        return whole
     }
 }
 
 /// What `profile` prints and writes.
 struct ProfileResult: Encodable {
-    struct Prompt: Encodable {
-        let text: String
-        let length: Int
-        let seconds: Double
-        let heads: [HeadProfile]
-        /// Mean over heads.
-        let density: Double
-    }
-
     let model: TunedConfig.ModelIdentity
     let provenance: TunedConfig.Provenance
     let attention: String
-    /// The α of each entry of a head's `sparsityDegrees`.
-    let sparsityAlphas: [Double]
-    let profiles: [Prompt]
+    let scale: ProfileScale
+    let prompts: [PromptProfile]
+
+    private enum CodingKeys: String, CodingKey { case model, provenance, attention, scale, sparsityAlphas, profiles }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(model, forKey: .model)
+        try container.encode(provenance, forKey: .provenance)
+        try container.encode(attention, forKey: .attention)
+        try container.encode(scale, forKey: .scale)
+        try container.encode(scale.alphas, forKey: .sparsityAlphas)
+        try container.encode(prompts.map(Prompt.init), forKey: .profiles)
+    }
+
+    /// A prompt's numbers without its pictures.
+    private struct Prompt: Encodable {
+        let text: String
+        let length: Int
+        let seconds, density: Double
+        let heads: [Head]
+        let overlaps: [Overlaps]
+
+        init(_ profile: PromptProfile) {
+            text = profile.text
+            length = profile.length
+            seconds = profile.seconds
+            density = profile.density
+            heads = profile.layers.flatMap { layer in zip(layer.heads, layer.errors).map(Head.init) }
+            overlaps = profile.layers.map { Overlaps(layer: $0.layer, overlaps: $0.overlaps) }
+        }
+    }
+
+    private struct Head: Encodable {
+        let profile: HeadProfile
+        let error: HeadError
+        private enum CodingKeys: String, CodingKey { case outputError }
+
+        func encode(to encoder: any Encoder) throws {
+            try profile.encode(to: encoder)
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(error, forKey: .outputError)
+        }
+    }
+
+    private struct Overlaps: Encodable {
+        let layer: Int
+        let overlaps: LayerProfile.Overlaps
+        private enum CodingKeys: String, CodingKey { case layer }
+
+        func encode(to encoder: any Encoder) throws {
+            try overlaps.encode(to: encoder)
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(layer, forKey: .layer)
+        }
+    }
 }

@@ -1,3 +1,4 @@
+import Evaluation
 import HeadProfiling
 import Reporting
 import SampleAttention
@@ -8,7 +9,7 @@ enum ProfileReport {
         var table = TextTable(
             columns: [.left("text"), .right("length"), .right("SD(\(alphaText(result)))"), .right("least SD"), .right("density")]
                 + ["mean mass", "p1 mass", "min mass", "seconds"].map { .right($0) })
-        for prompt in result.profiles {
+        for prompt in result.prompts {
             let degrees = prompt.heads.map { $0.sparsityDegrees[mainAlpha(result)] }
             let count = Double(prompt.heads.count)
             table.append([
@@ -23,11 +24,11 @@ enum ProfileReport {
         }
         return "\(result.model.layers * result.model.queryHeads) heads, retained mass of the pattern of attention '\(result.attention)'; "
             + "SD, mass and density are means over heads, min mass is the least of all\n\n" + table.text()
-            + result.profiles.map { extremes($0, result) }.joined()
+            + result.prompts.map { extremes($0, result) }.joined()
     }
 
     /// The heads that need the most keys, and those whose pattern serves some query worst.
-    private static func extremes(_ prompt: ProfileResult.Prompt, _ result: ProfileResult) -> String {
+    private static func extremes(_ prompt: PromptProfile, _ result: ProfileResult) -> String {
         let alpha = mainAlpha(result)
         let densest = prompt.heads.sorted { $0.sparsityDegrees[alpha] < $1.sparsityDegrees[alpha] }.prefix(5)
         let worst = prompt.heads.sorted { $0.retained.minimum < $1.retained.minimum }.prefix(5)
@@ -44,7 +45,7 @@ enum ProfileReport {
         var report = HTMLReport(
             title: "Head profile",
             summary:
-                "\(heads) heads of a \(result.model.family) model at \(result.profiles.map { "\($0.length)" }.joined(separator: ", ")) tokens"
+                "\(heads) heads of a \(result.model.family) model at \(result.prompts.map { "\($0.length)" }.joined(separator: ", ")) tokens"
         )
         report.append(
             .facts([
@@ -54,11 +55,11 @@ enum ProfileReport {
                 "Texts": result.provenance.texts.map(\.name).joined(separator: ", "), "Seed": "\(result.provenance.seed)",
                 "Date": result.provenance.date,
             ]))
-        for prompt in result.profiles { append(prompt, of: result, to: &report) }
+        for prompt in result.prompts { append(prompt, of: result, to: &report) }
         return report
     }
 
-    private static func append(_ prompt: ProfileResult.Prompt, of result: ProfileResult, to report: inout HTMLReport) {
+    private static func append(_ prompt: PromptProfile, of result: ProfileResult, to report: inout HTMLReport) {
         report.append(.heading("\(prompt.text), \(prompt.length) tokens"))
         report.append(
             .figureRow([
@@ -72,7 +73,7 @@ enum ProfileReport {
     }
 
     private static func heatmap(
-        _ title: String, _ prompt: ProfileResult.Prompt, _ result: ProfileResult, _ value: (HeadProfile) -> Double
+        _ title: String, _ prompt: PromptProfile, _ result: ProfileResult, _ value: (HeadProfile) -> Double
     ) -> Heatmap {
         var values = [[Double]](repeating: Array(repeating: .nan, count: result.model.queryHeads), count: result.model.layers)
         for head in prompt.heads { values[head.layer][head.head] = value(head) }
@@ -85,8 +86,8 @@ enum ProfileReport {
     }
 
     /// Heads from sparsest to densest, one line an α.
-    private static func sortedDegrees(_ prompt: ProfileResult.Prompt, _ result: ProfileResult) -> LineChart {
-        let series = result.sparsityAlphas.enumerated().map { index, alpha in
+    private static func sortedDegrees(_ prompt: PromptProfile, _ result: ProfileResult) -> LineChart {
+        let series = result.scale.alphas.enumerated().map { index, alpha in
             let sorted = prompt.heads.map { $0.sparsityDegrees[index] }.sorted(by: >)
             return LineChart.Series("α = \(alpha)", sorted.enumerated().map { .init(Double($0 + 1), $1) })
         }
@@ -96,6 +97,6 @@ enum ProfileReport {
     }
 
     /// 0.95 where it was asked for, else the first.
-    private static func mainAlpha(_ result: ProfileResult) -> Int { result.sparsityAlphas.firstIndex(of: 0.95) ?? 0 }
-    private static func alphaText(_ result: ProfileResult) -> String { "\(result.sparsityAlphas[mainAlpha(result)])" }
+    private static func mainAlpha(_ result: ProfileResult) -> Int { result.scale.mainAlpha }
+    private static func alphaText(_ result: ProfileResult) -> String { "\(result.scale.alphas[mainAlpha(result)])" }
 }

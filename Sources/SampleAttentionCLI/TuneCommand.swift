@@ -2,6 +2,7 @@ import ArgumentParser
 import AttentionCore
 import AttentionKernels
 import Autotuning
+import DurableFiles
 import Foundation
 import LanguageModels
 import LinearAlgebra
@@ -57,7 +58,7 @@ struct TuneCommand: ParsableCommand {
         let study = Study(
             session: session, tuner: HeadTuner(kernel: session.kernel, space: SearchSpace(), seed: session.seed), trials: trials)
         let journal = try StudyJournal(
-            path: directory.file("journal.jsonl"),
+            study: directory.file("journal.jsonl"),
             header: StudyHeader(
                 model: identity, textSHA256: texts.map(\.sha256), seed: session.seed, trialsPerHead: trials,
                 space: study.tuner.space, instructionSet: session.kernel.instructionSet.rawValue,

@@ -34,32 +34,6 @@ import Testing
         return (first, (0..<keys).map { $0 % 3 == 0 ? 64 : UInt8(generator.next() % 65) })
     }
 
-    @Test(arguments: vectorSets, sizes) func scores(set: UInt32, size: Int) {
-        let d = size, keys = min(size + 3, 128), stride = d + 2
-        let qt = Self.random(d * 64, 1), k = Self.random(keys * stride, 2)
-        let scores = both(set) { kernels in
-            var s = [Float](repeating: 0, count: keys * 64)
-            kernels.scores(qt, Int32(d), k, stride, Int32(keys), &s)
-            return s
-        }
-        #expect(Self.difference(scores.vector, scores.scalar) < 0x1p-22 * Float(d + 8))
-    }
-
-    @Test(arguments: vectorSets, [1, 2, 77, 128]) func probabilitiesAndTheirSums(set: UInt32, keys: Int) {
-        var generator = SeededGenerator(seed: UInt64(keys))
-        let s = Self.random(keys * 64, 5, scale: 8), logSum = Self.random(64, 6, scale: 3)
-        let first = (0..<keys).map { _ in UInt8(generator.next() % 65) }
-        let end = (0..<keys).map { _ in UInt8(generator.next() % 65) }
-        for masked in [false, true] {
-            let result = both(set) { kernels in
-                var tile = s
-                kernels.probabilities(&tile, Int32(keys), masked ? first : nil, masked ? end : nil, logSum)
-                return tile
-            }
-            #expect(Self.difference(result.vector, result.scalar) < 1e-5)
-        }
-    }
-
     /// The stated error of the vector exponential: at most 1 ulp over its whole range, exactly 0 far below, exactly 1 at 0.
     @Test(arguments: vectorSets) func exponentialIsWithinOneUlp(set: UInt32) {
         let kernels = sa_kernels(SAInstructionSet(set))!.pointee

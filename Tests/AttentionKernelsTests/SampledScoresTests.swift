@@ -134,22 +134,22 @@ import Testing
     @Test(arguments: InstructionSet.allCases.filter(\.isAvailable)) func probabilityRowsMatchOracle(instructionSet: InstructionSet) throws {
         let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: 150, keyCount: 190, headDimension: 16)
         let oracle = NaiveAttention(shape: shape, seed: 8)
-        let lanes = SampledScores.lanesPerBlock
         let rows = [0, 5, 6, 99, 149]
         let scores = SampledScores(kernel: try AttentionKernel(instructionSet: instructionSet, pool: WorkerPool(threads: 1)))
         let workspace = AttentionWorkspace()
-        scores.prepare(workspace, dimension: 16, keys: 190)
-        var block = [Float](repeating: .nan, count: 190 * lanes)
+        let layout = scores.prepareStrips(workspace, shape: shape, precision: .fp32)
+        var probabilities = [Float](repeating: .nan, count: rows.count * 200)
         oracle.withTensors { query, key, _ in
-            block.withUnsafeMutableBufferPointer {
-                scores.probabilities(query: query, key: key, rows: rows[...], into: $0.baseAddress!, worker: 0, workspace: workspace)
-            }
+            let block = scores.block(query: query, key: key, rows: rows[...], precision: .fp32, worker: 0, workspace: workspace)
+            let strip = workspace.strip(layout, worker: 0)
+            block.scoreAll(into: strip)
+            probabilities.withUnsafeMutableBufferPointer { block.storeRows(strip: strip, into: $0.baseAddress!, stride: 200) }
         }
         for (lane, row) in rows.enumerated() {
             let expected = oracle.probabilities(head: 0, row: row)
             for token in 0..<190 {
                 let want = token < expected.count ? expected[token] : 0
-                #expect(abs(Double(block[token * lanes + lane]) - want) < 1e-6 + 1e-5 * want)
+                #expect(abs(Double(probabilities[lane * 200 + token]) - want) < 1e-6 + 1e-5 * want)
             }
         }
     }

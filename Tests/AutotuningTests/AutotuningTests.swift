@@ -109,10 +109,10 @@ import Testing
 
     @Test func recordsComeBackExactly() throws {
         try withPath { path in
-            let journal = try StudyJournal(path: path, header: Self.header, resume: false)
+            let journal = try StudyJournal(study: path, header: Self.header, resume: false)
             try journal.append([Self.trial(0), Self.trial(1)])
             try journal.append([Self.trial(2)])
-            let again = try StudyJournal(path: path, header: Self.header, resume: true)
+            let again = try StudyJournal(study: path, header: Self.header, resume: true)
             #expect(again.recorded == (0..<3).map(Self.trial))
         }
     }
@@ -120,11 +120,11 @@ import Testing
     /// What a crash leaves: a line cut anywhere is dropped, and the journal goes on cleanly after the last whole one.
     @Test(arguments: [1, 5, 40]) func aCutLineIsDropped(cut: Int) throws {
         try withPath { path in
-            let journal = try StudyJournal(path: path, header: Self.header, resume: false)
+            let journal = try StudyJournal(study: path, header: Self.header, resume: false)
             try journal.append([Self.trial(0), Self.trial(1)])
             let data = try Data(contentsOf: URL(fileURLWithPath: path))
             try data.dropLast(cut).write(to: URL(fileURLWithPath: path))
-            let resumed = try StudyJournal(path: path, header: Self.header, resume: true)
+            let resumed = try StudyJournal(study: path, header: Self.header, resume: true)
             #expect(resumed.recorded == [Self.trial(0)])
             try resumed.append([Self.trial(1)])
             #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == data)
@@ -133,18 +133,18 @@ import Testing
 
     @Test func nothingIsOverwrittenAndOtherStudiesAreRefused() throws {
         try withPath { path in
-            _ = try StudyJournal(path: path, header: Self.header, resume: false)
-            #expect(throws: InputError.self) { try StudyJournal(path: path, header: Self.header, resume: false) }
+            _ = try StudyJournal(study: path, header: Self.header, resume: false)
+            #expect(throws: InputError.self) { try StudyJournal(study: path, header: Self.header, resume: false) }
             var drawn = Self.header
             drawn.seed = 2
             var rounded = Self.header
             rounded.precision = .bf16
             for other in [drawn, rounded] {
-                #expect(throws: InputError.self) { try StudyJournal(path: path, header: other, resume: true) }
+                #expect(throws: InputError.self) { try StudyJournal(study: path, header: other, resume: true) }
             }
             try Data("not json\n".utf8).write(to: URL(fileURLWithPath: path))
-            #expect(throws: InputError.self) { try StudyJournal(path: path, header: Self.header, resume: true) }
+            #expect(throws: InputError.self) { try StudyJournal(study: path, header: Self.header, resume: true) }
         }
-        #expect(throws: InputError.self) { try StudyJournal(path: "/dev/null/x", header: Self.header, resume: false) }
+        #expect(throws: InputError.self) { try StudyJournal(study: "/dev/null/x", header: Self.header, resume: false) }
     }
 }

@@ -72,10 +72,6 @@ typedef struct SALaneBlock {
 #define SA_KERNEL_LIST(X)                                                                                                  \
     /* out[lane][dimension] = ot[dimension][lane] / sum[lane], for lanes < rows. */                                       \
     X(finish_output, void, (const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride))    \
-    /* s[key][lane] = sum over dimension of k[key][dimension] * qt[dimension][lane]. */                                   \
-    X(scores, void, (const float *qt, int dimension, const float *k, ptrdiff_t k_stride, int keys, float *s))             \
-    /* s becomes the probabilities 2^(s - log_sum[lane]), zero where masked as in SATile. */                              \
-    X(probabilities, void, (float *s, int keys, const uint8_t *first, const uint8_t *end, const float *log_sum))          \
     /* s[key] = scale * q . k[key], for one query; returns the largest. */                                                \
     X(row_scores, float, (const float *q, float scale, int dimension, const float *k, ptrdiff_t k_stride, int keys,       \
                          float *s))                                                                                       \

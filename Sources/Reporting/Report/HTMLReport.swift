@@ -6,7 +6,7 @@
 ///     var report = HTMLReport(title: "Head profile", summary: "Three heads of four are sparse.")
 ///     report.append(.facts(["model": "haystack-13m", "seed": "7"]))
 ///     report.append(.heatmap(retained))
-///     try AtomicFile.write(report.html(), to: "report.html")
+///     let text = report.html()
 public struct HTMLReport: Hashable, Sendable {
     /// A figure, alone or in a row.
     public enum Figure: Hashable, Sendable {

@@ -1,0 +1,134 @@
+import AttentionCore
+import Foundation
+import Synchronization
+
+/// What a journal is about: it continues only the work it was begun for.
+public protocol JournalHeader: Codable, Sendable {
+    /// The first field that two pieces of work disagree on, with both values; nil when one may continue the other.
+    func difference(from other: Self) -> JournalDifference?
+}
+
+/// A field of a header on which a file and the work at hand disagree.
+public struct JournalDifference: Hashable, Sendable {
+    public let field, own, others: String
+
+    public init(field: String, own: String, others: String) {
+        self.field = field
+        self.own = own
+        self.others = others
+    }
+
+    /// The first of some fields whose two values differ.
+    public static func first(of fields: [(field: String, own: String, others: String)]) -> JournalDifference? {
+        fields.first { $0.own != $0.others }.map { JournalDifference(field: $0.field, own: $0.own, others: $0.others) }
+    }
+}
+
+/// Results on disk, one JSON object a line, appended and synced as they come, so that a crash loses at most what is being
+/// measured. The first line is a header.
+public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendable>: Sendable {
+    public let path: String
+    /// Records found in the file when it was opened.
+    public let recorded: [Record]
+    private let file: Mutex<File>
+
+    private struct File: ~Copyable {
+        let handle: FileHandle
+        var isSettled = false
+    }
+
+    /// Begins a journal, or with `resume` continues one: half a line at the end, which a crash leaves, is cut off.
+    ///
+    /// - Parameters:
+    ///   - accept: how many of the file's records to keep, from the first; those after them are cut off too. Throws for records
+    ///     that cannot be.
+    /// - Throws: `InputError`: an existing journal without `resume` (nothing is overwritten), a journal of other work, a broken
+    ///   line before the last, or a file that cannot be written.
+    public init(
+        path: String, header: Header, resume: Bool, accept: ([Record]) throws(InputError) -> Int = { $0.count }
+    ) throws(InputError) {
+        self.path = path
+        let existing = FileManager.default.contents(atPath: path)
+        if let existing, !existing.isEmpty {
+            guard resume else {
+                throw InputError(.cannotCreate, file: path, rule: "a journal is there already: continue it with --resume, or remove it")
+            }
+            let (records, bytes) = try Self.read(existing, header: header, path: path, accept: accept)
+            recorded = records
+            file = Mutex(File(handle: try Self.open(path, keeping: bytes)))
+            if bytes == 0 { try write(Self.line(header)) }
+        } else {
+            recorded = []
+            guard FileManager.default.createFile(atPath: path, contents: nil) else {
+                throw InputError(.cannotCreate, file: path, rule: "the journal must be writable")
+            }
+            file = Mutex(File(handle: try Self.open(path, keeping: 0)))
+            try write(Self.line(header))
+        }
+    }
+
+    /// Appends records and waits until they are on the disk.
+    /// - Throws: `InputError` (`inputOutput`) when the disk is full or fails.
+    public func append(_ records: [Record]) throws(InputError) {
+        try write(records.reduce(into: Data()) { $0 += Self.line($1) })
+    }
+
+    /// Waits for a write under way and lets no other begin, so that the process may end without cutting a line.
+    public func settle() { file.withLock { $0.isSettled = true } }
+
+    private func write(_ lines: Data) throws(InputError) {
+        do {
+            try file.withLock { file in
+                guard !file.isSettled else { return }
+                try file.handle.write(contentsOf: lines)
+                try file.handle.synchronize()
+            }
+        } catch {
+            throw InputError(.inputOutput, file: path, rule: "the journal could not be written: \(error.localizedDescription)")
+        }
+    }
+
+    private static func line(_ value: some Encodable) -> Data {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        // Records hold finite numbers only, so encoding cannot fail.
+        return try! encoder.encode(value) + Data("\n".utf8)
+    }
+
+    /// Opens for appending after the last line that is kept.
+    private static func open(_ path: String, keeping bytes: Int) throws(InputError) -> FileHandle {
+        do {
+            guard let handle = FileHandle(forUpdatingAtPath: path) else { throw CocoaError(.fileWriteNoPermission) }
+            try handle.truncate(atOffset: UInt64(bytes))
+            return handle
+        } catch {
+            throw InputError(.cannotCreate, file: path, rule: "the journal must be writable")
+        }
+    }
+
+    /// The records that are accepted, and the bytes up to the last of them.
+    private static func read(
+        _ existing: Data, header: Header, path: String, accept: ([Record]) throws(InputError) -> Int
+    ) throws(InputError) -> (records: [Record], bytes: Int) {
+        let data = existing.lastIndex(of: UInt8(ascii: "\n")).map { existing[...$0] } ?? Data()
+        let lines = data.split(separator: UInt8(ascii: "\n"))
+        guard let first = lines.first else { return ([], 0) }
+        guard let found = try? JSONDecoder().decode(Header.self, from: Data(first)) else {
+            throw InputError(.invalidData, file: path, field: "line 1", rule: "must be the header of such a journal")
+        }
+        if let difference = header.difference(from: found) {
+            throw InputError(
+                .configuration, file: path, field: "line 1, \(difference.field)", value: difference.others,
+                rule: "must be \(difference.own): --resume continues the same work only")
+        }
+        var records: [Record] = []
+        for (index, line) in lines.enumerated().dropFirst() {
+            guard let record = try? JSONDecoder().decode(Record.self, from: Data(line)) else {
+                throw InputError(.invalidData, file: path, field: "line \(index + 1)", rule: "must be a record of this journal")
+            }
+            records.append(record)
+        }
+        records = Array(records.prefix(try accept(records)))
+        return (records, lines[records.count].endIndex + 1 - data.startIndex)
+    }
+}

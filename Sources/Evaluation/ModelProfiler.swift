@@ -1,0 +1,138 @@
+import AttentionCore
+import AttentionKernels
+import ErrorBounds
+import HeadProfiling
+import LanguageModels
+import ModelFormats
+import SampleAttention
+
+/// Profiles a model's heads prompt by prompt, in one dense prefill each.
+///
+/// Every layer's Q, K and V are those of dense attention; `policy` says which patterns are measured on them.
+public struct ModelProfiler {
+    private let model: LanguageModel
+    private let policy: AttentionPolicy
+    private let scale: ProfileScale
+    private let profiler: HeadProfiler
+    private let sampleAttention: SampleAttentionOperator
+
+    public init(model: LanguageModel, policy: AttentionPolicy, scale: ProfileScale) {
+        self.model = model
+        self.policy = policy
+        self.scale = scale
+        profiler = HeadProfiler(kernel: model.kernel)
+        sampleAttention = SampleAttentionOperator(kernel: model.kernel)
+    }
+
+    /// - Parameters:
+    ///   - recorded: layers of this prompt that need not be measured again, from the first, without gaps.
+    ///   - sibling: an earlier prompt of the same length, to compare columns with.
+    ///   - record: gets each layer as soon as it is measured; may throw to stop.
+    ///   - advance: called after each head.
+    /// - Throws: what the prefill throws, and what `record` throws.
+    public func profile(
+        _ tokens: [Int32], text: String, recorded: [LayerProfile] = [], sibling: PromptProfile? = nil,
+        record: (LayerProfile) throws -> Void = { _ in }, advance: () -> Void = {}
+    ) throws -> PromptProfile {
+        let start = ContinuousClock.now
+        let workspace = AttentionWorkspace()
+        var layers = recorded
+        if layers.count < model.configuration.layerCount {
+            try withoutActuallyEscaping(record) { record in
+                try withoutActuallyEscaping(advance) { advance in
+                    var tap = AttentionTap { layer, inputs, output in
+                        guard layer >= layers.count else { return }
+                        let prompt = Prompt(text: text, previous: layers.last, sibling: sibling?.layers[layer])
+                        let measured = try measure(
+                            layer, prompt: prompt, inputs: inputs, dense: output, workspace: workspace, advance: advance)
+                        layers.append(measured)
+                        try record(measured)
+                    }
+                    let cache = model.makeCache(capacity: tokens.count)
+                    _ = try model.prefill(tokens, cache: cache, policy: .dense, observer: &tap)
+                }
+            }
+        }
+        let before = recorded.reduce(0) { $0 + $1.seconds }
+        return PromptProfile(
+            text: text, length: tokens.count, seconds: before + (ContinuousClock.now - start).seconds, layers: layers)
+    }
+
+    /// Where a layer stands.
+    private struct Prompt {
+        let text: String
+        let previous, sibling: LayerProfile?
+    }
+
+    private func measure(
+        _ layer: Int, prompt: Prompt, inputs: SampleAttentionOperator.Inputs, dense: HeadTensor, workspace: AttentionWorkspace,
+        advance: () -> Void
+    ) throws -> LayerProfile {
+        let start = ContinuousClock.now
+        let shape = inputs.shape
+        let parameters = policy.parameters(layer: layer, queryHeads: shape.queryHeads, promptLength: shape.keyCount)
+        let selections = sampleAttention.select(inputs, parameters: parameters, promptLength: shape.keyCount, workspace: workspace)
+        let patterns = zip(parameters, selections).map {
+            SampleAttentionOperator.pattern($0, selection: $1, shape: shape, promptLength: shape.keyCount)
+        }
+        let heads = profiler.profile(
+            layer: layer, inputs: inputs, patterns: patterns, sampledMasses: selections.map(\.sampledMass), scale: scale,
+            workspace: workspace, advance: advance)
+        let errors = try OutputErrors(inputs: inputs, dense: dense, kernel: model.kernel)
+            .measure(patterns, retained: heads.map(\.profile.retained), workspace: workspace)
+        return LayerProfile(
+            text: prompt.text, length: shape.keyCount, layer: layer, seconds: (ContinuousClock.now - start).seconds,
+            heads: heads.map(\.profile), pictures: heads.map(\.picture), columns: heads.map(\.columns.positions),
+            overlaps: overlaps(heads.map(\.columns), shape: shape, prompt: prompt), errors: errors)
+    }
+
+    private func overlaps(_ heads: [SelectedColumns], shape: AttentionShape, prompt: Prompt) -> LayerProfile.Overlaps {
+        func mean(_ overlaps: [ColumnOverlap?]) -> ColumnOverlap? { ColumnOverlap(meanOf: overlaps.compactMap(\.self)) }
+        func sameHead(_ others: LayerProfile?) -> ColumnOverlap? {
+            mean(zip(heads, others?.columns ?? []).map { ColumnOverlap($0, borrowing: $1) })
+        }
+        let pairs = heads.indices.flatMap { own in heads.indices.map { (own: own, other: $0) } }
+        let group = pairs.filter { $0 != $1 && shape.keyValueHead(of: $0) == shape.keyValueHead(of: $1) }
+        return LayerProfile.Overlaps(
+            withinGroup: mean(group.map { ColumnOverlap(heads[$0.own], borrowing: heads[$0.other].positions) }),
+            previousLayer: sameHead(prompt.previous), otherPrompt: sameHead(prompt.sibling))
+    }
+}
+
+/// How far a layer's sparse outputs are from the dense ones.
+private struct OutputErrors {
+    let inputs: SampleAttentionOperator.Inputs
+    let dense: HeadTensor
+    let kernel: AttentionKernel
+
+    func measure(_ patterns: [SparsePattern], retained: [RetainedMass], workspace: AttentionWorkspace) throws -> [HeadError] {
+        let shape = inputs.shape
+        let buffer = AlignedBuffer<Float>(count: shape.queryHeads * shape.queryCount * shape.headDimension)
+        let output = MutableHeadTensor(
+            projection: buffer.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
+        kernel.run(
+            try AttentionPlan(shape: shape, patterns: patterns), query: inputs.query, key: inputs.key, value: inputs.value, output: output,
+            workspace: workspace)
+        let extents = try (0..<shape.keyValueHeads).map(extent)
+        return patterns.indices.map { head in
+            let distances = (0..<shape.queryCount).map { distance(head: head, row: $0, to: output.readOnly) }
+            let values = extents[shape.keyValueHead(of: head)]
+            return HeadError(
+                radius: values.radius, diameter: values.diameter, bound: (1 - retained[head].minimum) * values.diameter,
+                largest: distances.max() ?? 0, mean: distances.reduce(0, +) / Double(max(1, distances.count)))
+        }
+    }
+
+    private func distance(head: Int, row: Int, to sparse: HeadTensor) -> Double {
+        let (a, b) = (dense.row(head: head, token: row), sparse.row(head: head, token: row))
+        return (0..<inputs.shape.headDimension).reduce(0) { $0 + Double(abs(a[$1] - b[$1])) }
+    }
+
+    private func extent(keyValueHead: Int) throws -> ValueExtent {
+        let shape = inputs.shape
+        let head = try AttentionHead(
+            queryHead: keyValueHead * shape.queryHeads / shape.keyValueHeads, shape: shape, queries: inputs.query, keys: inputs.key,
+            values: inputs.value)
+        return ValueExtent(of: head, exactDiameterTokens: 0)
+    }
+}
