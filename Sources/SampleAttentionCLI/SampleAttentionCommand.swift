@@ -16,7 +16,7 @@ struct SampleAttentionCommand: ParsableCommand {
         version: ToolVersion.text,
         subcommands: [
             ProfileCommand.self, TuneCommand.self, VerifyCommand.self, GenerateCommand.self, EvaluateCommand.self, CompareCommand.self,
-            TasksCommand.self, ConfigCommand.self, EstimateCommand.self, BenchCommand.self,
+            TasksCommand.self, CaptureCommand.self, ConfigCommand.self, EstimateCommand.self, BenchCommand.self,
         ])
 
     static func main() {
