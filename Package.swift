@@ -41,7 +41,7 @@ let package = Package(
         .library(name: "SampleAttention", targets: ["AttentionCore", "AttentionKernels", "SampleAttention"]),
         .library(name: "HeadProfiling", targets: ["HeadProfiling"]),
         .library(name: "ErrorBounds", targets: ["ErrorBounds"]),
-        .library(name: "Autotuning", targets: ["Autotuning"]),
+        .library(name: "Autotuning", targets: ["Autotuning", "DurableFiles"]),
         .library(name: "LanguageModels", targets: ["LanguageModels", "HaystackModel"]),
         .executable(name: "sample-attention", targets: ["sample-attention"]),
     ],
@@ -85,7 +85,8 @@ let package = Package(
             name: "sample-attention",
             dependencies: [
                 "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "ErrorBounds", "Autotuning",
-                "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel", "Reporting", "LinearAlgebra", "DurableFiles", argumentParser,
+                "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel", "Reporting", "LinearAlgebra", "DurableFiles",
+                argumentParser,
             ],
             path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings, plugins: ["RecordCommit"]),
         .plugin(name: "RecordCommit", capability: .buildTool(), path: "Sources/RecordCommit"),
@@ -101,7 +102,7 @@ let package = Package(
         tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("DurableFiles", ["DurableFiles", "AttentionCore"]),
         tests("ErrorBounds", ["AttentionCore", "ErrorBounds"]),
-        tests("Autotuning", ["Autotuning", "AttentionCore", "AttentionKernels", "SampleAttention"]),
+        tests("Autotuning", ["Autotuning", "DurableFiles", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("ModelFormats", ["ModelFormats", "HaystackModel", "AttentionCore"], resources: [.copy("golden")]),
         tests(
             "LanguageModels", ["LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention"],

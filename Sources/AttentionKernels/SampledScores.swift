@@ -135,7 +135,8 @@ public struct SampledScores: Sendable {
             let strip = workspace.strip(layout, worker: worker)
             for start in stride(from: slot * lanes, to: rows.count, by: slots * lanes) {
                 let block = self.block(
-                    query: query.head(head), key: key.head(shape.keyValueHead(of: head)), rows: rows[start..<min(start + lanes, rows.count)],
+                    query: query.head(head), key: key.head(shape.keyValueHead(of: head)),
+                    rows: rows[start..<min(start + lanes, rows.count)],
                     precision: kernel.precision, worker: worker, workspace: workspace)
                 body(block, index, strip, base.base + task * width)
             }

@@ -1,8 +1,8 @@
 import ArgumentParser
 import AttentionCore
 import AttentionKernels
-import Evaluation
 import DurableFiles
+import Evaluation
 import Foundation
 import HeadProfiling
 import LanguageModels

@@ -2,6 +2,7 @@ import AttentionCore
 import AttentionKernels
 import AttentionTestSupport
 import Autotuning
+import DurableFiles
 import Foundation
 import SampleAttention
 import Testing

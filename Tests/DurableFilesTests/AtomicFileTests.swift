@@ -1,6 +1,6 @@
 import AttentionCore
-import Foundation
 import DurableFiles
+import Foundation
 import Testing
 
 /// An empty directory that is removed with its content.

@@ -173,7 +173,8 @@ enum Study {
 
     /// Line 1 is the header; with two heads, lines 2 and 3 are the first trial.
     @Test(arguments: [
-        ("nonsense", 1, "line 1: must be a study header"), ("nonsense", 2, "line 2: must be a trial"), ("{}", 4, "line 4: must be a trial"),
+        ("nonsense", 1, "line 1: must be the header of such a journal"), ("nonsense", 2, "line 2: must be a record of this journal"),
+        ("{}", 4, "line 4: must be a record of this journal"),
         (nil, 2, "line 2: trial 0 of layer 0, head 1"), (nil, 4, "line 4: trial 1 of layer 0, head 1"),
     ])
     func refusesABrokenJournal(replacement: String?, line: Int, message: String) throws {

@@ -53,7 +53,8 @@ final class MassPass: @unchecked Sendable {
             }
         }
         return HeadMasses(
-            shape: shape, lagBorders: lagBorders, columnBands: lagBorders.indices.map { band in sum(columns, at: band, width: shape.keyCount) },
+            shape: shape, lagBorders: lagBorders,
+            columnBands: lagBorders.indices.map { band in sum(columns, at: band, width: shape.keyCount) },
             blocks: Array(blockMasses.elements), cells: sum(cells, at: 0, width: AttentionPicture.cells * AttentionPicture.cells),
             fewestKeys: alphas.indices.map { alpha in
                 (0..<ProbabilityWalk.slots).reduce(0) { $0 + keys[$1 * alphas.count + alpha] }
