@@ -76,6 +76,12 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
     /// Waits for a write under way and lets no other begin, so that the process may end without cutting a line.
     public func settle() { file.withLock { $0.isSettled = true } }
 
+    /// Deletes the file: the work is done and its result is elsewhere. Nothing is written afterwards.
+    public func discard() {
+        settle()
+        try? FileManager.default.removeItem(atPath: path)
+    }
+
     private func write(_ lines: Data) throws(InputError) {
         do {
             try file.withLock { file in

@@ -22,6 +22,8 @@ public struct SampleAttentionParameters: Hashable, Sendable {
         case stride
         /// Blocks of rows at the ends of equal segments.
         case tailBlocks = "tail-blocks"
+        /// The rows at the end, as relatives that look at the last queries only do.
+        case lastRows = "last-rows"
         /// Rows drawn at random with `samplingSeed`.
         case random
     }
@@ -84,6 +86,7 @@ public struct SampleAttentionParameters: Hashable, Sendable {
         switch sampling {
         case .stride: .strided(queryCount: queryCount, ratio: sampleRatio)
         case .tailBlocks: .tailBlocks(queryCount: queryCount, ratio: sampleRatio)
+        case .lastRows: .lastRows(queryCount: queryCount, ratio: sampleRatio)
         case .random: .random(queryCount: queryCount, ratio: sampleRatio, seed: samplingSeed)
         }
     }

@@ -34,6 +34,13 @@ public struct SamplingPlan: Hashable, Sendable {
         return SamplingPlan(rows: rows)
     }
 
+    /// The last ⌈ratio · queryCount⌉ rows.
+    ///
+    /// Source: vertical-slash indices from the last queries, MInference (arXiv 2407.02490); here for comparison.
+    public static func lastRows(queryCount: Int, ratio: Fraction) -> SamplingPlan {
+        SamplingPlan(rows: Array((queryCount - ratio.ceiling(of: queryCount))..<queryCount))
+    }
+
     /// ⌈ratio · queryCount⌉ distinct rows drawn at random with a seed; a ratio of 1 takes every row.
     public static func random(queryCount: Int, ratio: Fraction, seed: UInt64) -> SamplingPlan {
         random(queryCount: queryCount, count: ratio.ceiling(of: queryCount), seed: seed)

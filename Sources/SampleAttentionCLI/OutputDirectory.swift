@@ -19,6 +19,16 @@ struct OutputDirectory {
         self.path = path
     }
 
+    /// Finds out before hours of work that a result will have no place. - Throws: `InputError` (`cannotCreate`) for a folder of that name.
+    func reserve(_ names: String...) throws(InputError) {
+        for name in names {
+            var isDirectory: ObjCBool = false
+            if FileManager.default.fileExists(atPath: file(name), isDirectory: &isDirectory), isDirectory.boolValue {
+                throw InputError(.cannotCreate, file: file(name), rule: "is a directory; must be a file")
+            }
+        }
+    }
+
     func file(_ name: String) -> String { path + "/" + name }
 
     func write(_ data: Data, to name: String) throws(InputError) { try AtomicFile.write(data, to: file(name)) }

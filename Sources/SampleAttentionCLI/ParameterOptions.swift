@@ -23,7 +23,7 @@ struct ParameterOptions: ParsableArguments {
     @Option(help: "Share of the query rows scored for the selection, in (0, 1].")
     var sampleRatio: Double?
 
-    @Option(help: "Which rows are scored: stride, tail-blocks or random.")
+    @Option(help: "Which rows are scored: stride, tail-blocks, last-rows or random.")
     var sampling: String?
 
     @Option(help: "First keys that are always kept.")
@@ -95,7 +95,7 @@ struct ParameterOptions: ParsableArguments {
         return value
     }
 
-    private static func choice<Value: RawRepresentable<String> & CaseIterable>(
+    static func choice<Value: RawRepresentable<String> & CaseIterable>(
         _ text: String, _ field: String
     ) throws(InputError) -> Value {
         guard let value = Value(rawValue: text) else {

@@ -20,7 +20,7 @@ struct ProfileCommand: ParsableCommand {
             structured SD the same for a window with columns, or columns with slashes; what lies between is the structure gap. Retained \
             mass is measured for the pattern of --attention (default: sample); its minimum over queries is the paper's CRA, and the \
             query it belongs to is named. Every query row counts, none is sampled. With --output, profile.json and report.html are \
-            written there beside a journal, and a stopped profile continues with --resume.
+            written there; until then a journal is, with which a stopped profile continues by --resume.
             """)
 
     @OptionGroup var model: ModelOptions
@@ -30,7 +30,7 @@ struct ProfileCommand: ParsableCommand {
     @Option(help: ArgumentHelp("α of the sparsity degree; repeatable (default: 0.9 0.95 0.99).", valueName: "share"))
     var sparsityAlpha: [Double] = []
 
-    @Option(help: ArgumentHelp("Folder for profile.json, report.html and journal.jsonl.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Folder for profile.json and report.html.", valueName: "dir"))
     var output: String?
 
     @Flag(help: "Continue the profile whose journal is in the output folder.")
@@ -46,6 +46,7 @@ struct ProfileCommand: ParsableCommand {
         let prompts = try texts.flatMap { text in try lengths.map { (text: text.name, tokens: try text.prompt(length: $0)) } }
         let run = ProfileRun(session: session, policy: policy, scale: ProfileScale(alphas: alphas), prompts: prompts)
         let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
+        try directory?.reserve("profile.json", "report.html")
         let journal = try directory.map { directory throws(InputError) in
             try ProfileJournal(
                 path: directory.file("journal.jsonl"), header: run.header(texts: texts, identity: session.identity(), lengths: lengths),
@@ -63,6 +64,7 @@ struct ProfileCommand: ParsableCommand {
         if let directory {
             try directory.write(JSONOutput.encode(result), to: "profile.json")
             try directory.write(ProfileReport.make(result).html(), to: "report.html")
+            journal?.discard()
         }
         if session.json { JSONOutput.print(result) } else { print(ProfileReport.summary(result), terminator: "") }
         if let directory, !session.json { print("\nWrote \(directory.file("profile.json")) and \(directory.file("report.html"))") }

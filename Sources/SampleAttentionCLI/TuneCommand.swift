@@ -54,6 +54,7 @@ struct TuneCommand: ParsableCommand {
         let prompts = try lengths.map { try texts[0].prompt(length: $0) }
         let heldOut = try HeldOutCheck(texts: texts, lengths: lengths)
         let directory = try OutputDirectory(output)
+        try directory.reserve("config.json", "report.html")
         let identity = try session.identity()
         let study = Study(
             session: session, tuner: HeadTuner(kernel: session.kernel, space: SearchSpace(), seed: session.seed), trials: trials)

@@ -189,7 +189,7 @@ import Testing
     }
 
     /// Columns and slashes in a real prefill, sampled three ways.
-    @Test(arguments: ["stride", "tail-blocks", "random"])
+    @Test(arguments: ["stride", "tail-blocks", "last-rows", "random"])
     func generatesWithColumnsAndSlashes(_ sampling: String) throws {
         let result = try Program.json(
             Self.opening + ["--head-pattern", "column-slash", "--alpha", "0.9", "--alpha-slashes", "0.8", "--sampling", sampling])

@@ -77,11 +77,15 @@ import Testing
         #expect(try Study.config(scratch.file("out")) == Study.config(scratch.file("whole")))
     }
 
-    @Test func leavesNoTemporaryFileWhenAReportDoesNotFit() throws {
+    @Test func aProfileContinuesAfterAFullDisk() throws {
         let arguments = command("profile", output: scratch.file("out")).map { "'\($0)'" }.joined(separator: " ")
-        let limited = try Program.shell("trap '' XFSZ; ulimit -f 1; exec \"$program\" \(arguments)")
+        let limited = try Program.shell("trap '' XFSZ; ulimit -f 4; exec \"$program\" \(arguments)")
         #expect(limited.exitCode == Refusal.inputOutput.rawValue, "\(limited.errors)")
-        #expect(limited.errors.hasPrefix("error: \(scratch.file("out/profile.json")): ") && limited.errors.filter { $0 == "\n" }.count == 1)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.file("out")) == [])
+        #expect(
+            limited.errors.hasPrefix("error: \(scratch.file("out/journal.jsonl")): ") && limited.errors.filter { $0 == "\n" }.count == 1)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.file("out")) == ["journal.jsonl"])
+
+        try Program.output(command("profile", output: scratch.file("out")) + ["--resume"])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.file("out")).sorted() == ["profile.json", "report.html"])
     }
 }

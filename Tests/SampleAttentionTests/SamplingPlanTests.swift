@@ -33,6 +33,7 @@ import Testing
                     SamplingPlan.strided(queryCount: queryCount, ratio: ratio),
                     SamplingPlan.tailBlocks(queryCount: queryCount, ratio: ratio),
                     SamplingPlan.random(queryCount: queryCount, ratio: ratio, seed: 3),
+                    SamplingPlan.lastRows(queryCount: queryCount, ratio: ratio),
                 ]
                 for plan in plans {
                     let label = "\(queryCount) queries, ratio \(ratio): \(plan.rows)"
@@ -60,6 +61,8 @@ import Testing
         #expect(parameters.samplingPlan(queryCount: 4000) == .strided(queryCount: 4000, ratio: parameters.sampleRatio))
         parameters.sampling = .tailBlocks
         #expect(parameters.samplingPlan(queryCount: 4000) == .tailBlocks(queryCount: 4000, ratio: parameters.sampleRatio))
+        parameters.sampling = .lastRows
+        #expect(parameters.samplingPlan(queryCount: 4000).rows == Array(3800..<4000))
         parameters.sampling = .random
         #expect(parameters.samplingPlan(queryCount: 4000) == .random(queryCount: 4000, ratio: parameters.sampleRatio, seed: 1))
         parameters.samplingSeed = 8

@@ -1,0 +1,97 @@
+import ArgumentParser
+import AttentionCore
+import Evaluation
+import LanguageModels
+import ModelFormats
+import Reporting
+import SampleAttention
+
+/// `audit`: what sampling promised against what all rows keep.
+struct AuditCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "audit", abstract: "Compare the mass that selections saw in sampled rows with what they keep in all rows.",
+        discussion: """
+            SampleAttention meets α in the rows it samples. For each rule and ratio of sampling this selects stripes for every head and \
+            measures the retained mass of every query row: the distribution over heads of (true mean mass − α), and how many heads \
+            stay below α. No rows are computed densely.
+            """)
+
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var text: TextOptions
+
+    @Option(help: ArgumentHelp("stride, tail-blocks, last-rows or random; repeatable (default: all).", valueName: "rule"))
+    var rule: [String] = []
+
+    @Option(help: ArgumentHelp("Share of the query rows sampled; repeatable (default: 0.005 0.01 0.02 0.05 0.1).", valueName: "share"))
+    var ratio: [Double] = []
+
+    @Option(help: "Share of the sampled mass to keep, in (0, 1].")
+    var alpha = 0.95
+
+    @Option(help: "Window as a share of the prompt, in (0, 1].")
+    var windowRatio = 0.08
+
+    func run() throws {
+        var parameters = SampleAttentionParameters.standard
+        parameters.alpha = try Fraction(alpha, field: "alpha")
+        parameters.window = .ratio(try Fraction(windowRatio, field: "window-ratio"))
+        let rules = try rule.map { name throws(InputError) -> SampleAttentionParameters.Sampling in
+            try ParameterOptions.choice(name, "rule")
+        }
+        let ratios = try (ratio.isEmpty ? [0.005, 0.01, 0.02, 0.05, 0.1] : ratio).map { try Fraction($0, field: "ratio") }
+        let session = try model.open()
+        let audit = SamplingAudit(
+            model: session.model, standard: parameters, rules: rules.isEmpty ? SampleAttentionParameters.Sampling.allCases : rules,
+            ratios: ratios, seed: session.seed)
+        let lengths = try text.lengths(session, default: [4096, 16384])
+        let texts = try text.texts(session)
+        let prompts = try texts.flatMap { text in try lengths.map { try text.prompt(length: $0) } }
+        let progress = ProgressBar("audit", total: prompts.count * session.model.configuration.layerCount)
+        let outcomes = try prompts.map { try audit.run($0) { progress.advance() } }
+        progress.finish()
+        let results = lengths.map { length in
+            AuditResult.Length(
+                length: length,
+                rules: audit.cases.indices.map { index in
+                    let own = zip(prompts, outcomes).filter { $0.0.count == length }.flatMap { $0.1[index] }
+                    return SamplingAudit.Summary(audit.cases[index], own, alpha: alpha)
+                })
+        }
+        let result = AuditResult(
+            model: try session.identity(), provenance: session.provenance(texts: texts, lengths: lengths), alpha: alpha,
+            windowRatio: windowRatio, lengths: results)
+        if session.json { JSONOutput.print(result) } else { print(result.text, terminator: "") }
+    }
+}
+
+/// What `audit` prints.
+private struct AuditResult: Encodable {
+    struct Length: Encodable {
+        let length: Int
+        let rules: [SamplingAudit.Summary]
+    }
+
+    let model: TunedConfig.ModelIdentity
+    let provenance: TunedConfig.Provenance
+    let alpha, windowRatio: Double
+    let lengths: [Length]
+
+    var text: String {
+        lengths.map { "\($0.length) tokens, \($0.rules[0].heads) heads; mass over all rows − \(alpha)\n\n" + Self.table($0.rules) + "\n" }
+            .joined()
+    }
+
+    private static func table(_ rules: [SamplingAudit.Summary]) -> String {
+        let titles = ["ratio", "mean", "p1", "least", "heads that miss", "sampled − true", "p1 of queries", "least query", "density"]
+        var table = TextTable(columns: [.left("rule")] + titles.map { .right($0) })
+        for rule in rules {
+            func signed(_ value: Double) -> String { (value < 0 ? "" : "+") + NumberFormat.fixed(value, decimals: 4) }
+            table.append([
+                rule.sampling.rawValue, NumberFormat.percent(rule.ratio), signed(rule.mean), signed(rule.p1), signed(rule.least),
+                NumberFormat.percent(rule.missed), signed(rule.optimism), NumberFormat.fixed(rule.queryP1, decimals: 3),
+                NumberFormat.fixed(rule.queryLeast, decimals: 3), NumberFormat.percent(rule.density),
+            ])
+        }
+        return table.text()
+    }
+}
