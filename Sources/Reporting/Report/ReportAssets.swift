@@ -51,7 +51,7 @@ enum ReportAssets {
         svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
           font-variant-numeric: tabular-nums; fill: var(--muted) }
         svg .axis { fill: var(--ink) }
-        svg .name { fill: var(--ink); paint-order: stroke; stroke: var(--page); stroke-width: 4px; stroke-linejoin: round }
+        svg .name { pointer-events: none; fill: var(--ink); paint-order: stroke; stroke: var(--page); stroke-width: 4px; stroke-linejoin: round }
         svg .value { font-size: 11.5px }
         .chart { width: 100%; max-width: 35rem }
         .grid { stroke: var(--line); stroke-width: 1; shape-rendering: crispEdges }
@@ -65,9 +65,20 @@ enum ReportAssets {
         .mark { outline: none; cursor: default }
         .s0 { --c: var(--s0) } .s1 { --c: var(--s1) } .s2 { --c: var(--s2) } .s3 { --c: var(--s3) }
         .s4 { --c: var(--s4) } .s5 { --c: var(--s5) } .s6 { --c: var(--s6) }
+        .group { --c: var(--light) }
+        @media (prefers-color-scheme: dark) { .group { --c: var(--dark) } }
         .line { stroke: var(--c) }
         .point { fill: var(--c) }
         .other .point { fill: var(--muted); fill-opacity: 0.55 }
+        .rule { pointer-events: none; fill: none; stroke: var(--muted); stroke-width: 1.25; stroke-dasharray: 5 4 }
+        .group .point { fill-opacity: 0.85 }
+        .bundle .line { stroke-width: 1.4; stroke-opacity: 0.75 }
+        .dense .line { stroke-width: 0.8; stroke-opacity: 0.4 }
+        .bundle .dot { fill: transparent; stroke: transparent; stroke-width: 9; pointer-events: all }
+        .bundle:hover .line, .bundle:focus-within .line { stroke-opacity: 0.18 }
+        .bundle .series:hover .line, .bundle .series:focus-within .line { stroke-width: 2.5; stroke-opacity: 1 }
+        .bundle .series:hover .dot, .bundle .series:focus-within .dot { fill: var(--c) }
+        .bundle .mark:hover .dot, .bundle .mark:focus .dot { stroke: var(--ink); stroke-width: 2 }
         .legend { margin: 0 0 0.6rem; padding: 0; list-style: none; display: flex; flex-wrap: wrap; gap: 0.15rem 1.25rem;
           font-size: 0.875rem; line-height: 1.5 }
         .legend li { display: flex; align-items: center; gap: 0.45rem; min-width: 0; overflow-wrap: anywhere }
@@ -80,7 +91,7 @@ enum ReportAssets {
           overflow-wrap: anywhere; font-variant-numeric: tabular-nums }
         .tip[hidden] { display: none }
         @media (max-width: 34rem) { body { padding-top: 2rem } h2 { margin-top: 2.5rem }
-          .chart text { font-size: 14.5px } dl { gap: 0.75rem } th, td { padding-right: 1.25rem } }
+          .scroll > .chart text { font-size: 14.5px } dl { gap: 0.75rem } th, td { padding-right: 1.25rem } }
         @media print { body { padding: 0; max-width: none } figure, tr { break-inside: avoid } h2 { break-after: avoid }
           .tip { display: none } }
         """
@@ -99,11 +110,13 @@ enum ReportAssets {
           const markOf = event => event.target instanceof Element ? event.target.closest(".mark") : null;
           let current = null;
           const hide = () => { current = null; tip.hidden = true; };
-          const show = mark => {
+          const show = (mark, pointer) => {
             current = mark;
             tip.textContent = mark.getAttribute("aria-label");
             tip.hidden = false;
-            const at = mark.getBoundingClientRect(), size = tip.getBoundingClientRect();
+            // A whole line is wide: its tip stands where it is pointed at.
+            const at = pointer && mark.querySelector(".line") ? new DOMRect(pointer.clientX, pointer.clientY) : mark.getBoundingClientRect();
+            const size = tip.getBoundingClientRect();
             const left = at.left + at.width / 2 - size.width / 2, above = at.top - size.height - 6;
             tip.style.left = Math.max(8, Math.min(left, innerWidth - size.width - 8)) + "px";
             tip.style.top = (above < 4 ? at.bottom + 6 : above) + "px";
@@ -129,8 +142,8 @@ enum ReportAssets {
               .sort((a, b) => cost(a)[0] - cost(b)[0] || cost(a)[1] - cost(b)[1])[0];
           };
 
-          document.addEventListener("pointerover", event => { const mark = markOf(event); if (mark) show(mark); else showFocused(); });
-          document.addEventListener("pointerdown", event => { const mark = markOf(event); if (mark) show(mark); });
+          document.addEventListener("pointerover", event => { const mark = markOf(event); if (mark) show(mark, event); else showFocused(); });
+          document.addEventListener("pointerdown", event => { const mark = markOf(event); if (mark) show(mark, event); });
           document.addEventListener("focusin", event => { const mark = markOf(event); if (mark) show(mark); else hide(); });
           document.addEventListener("focusout", hide);
           document.addEventListener("scroll", () => { if (current) show(current); }, { capture: true, passive: true });
