@@ -128,7 +128,8 @@ private func cells(_ map: AttentionMap) -> [Substring] {
             importance: .init(byKey: [], selected: [], cumulative: [], alpha: 0.9, selectedCount: 0),
             pattern: .init(window: nil, kept: [], density: .nan, retainedMass: .nan))
         let all = map(mass: nan, kept: nan, retained: [.nan, .nan, .nan, .nan], importance: [.nan, 0, -1, .infinity], selected: nan[0])
-        for (map, missing) in [(all, 3), (empty, 4), (map(mass: nan), 2)] {
+        let zero = [[Double]](repeating: [0, 0, 0, 0], count: 4)
+        for (map, missing) in [(all, 3), (empty, 4), (map(mass: nan), 2), (map(mass: zero), 2)] {
             let page = html(map)
             #expect(page.count(of: ">no values</text>") == missing)
             for word in ["\"nan", "\"inf", "\"-inf", " nan", "(nan", "-nan"] { #expect(!page.contains(word), "\(word)") }

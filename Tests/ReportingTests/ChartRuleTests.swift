@@ -46,6 +46,14 @@ private func points(_ page: String) throws -> [[Double]] {
         #expect(try lines(page).count == 1)
     }
 
+    /// Few points stand before the rules, which would vanish behind many.
+    @Test func manyPointsDoNotHideRules() {
+        for (count, isBehind) in [(100, true), (101, false)] {
+            let page = html((0..<count).map { (Double($0), 1) }, [.vertical(at: 3, label: "rule")])
+            #expect(page.split(separator: "class=\"mark\"")[0].contains("class=\"rule\"") == isBehind)
+        }
+    }
+
     @Test func whatIsOutOfSightIsNotDrawn() {
         let axis = ChartAxis("x", range: 0...1)
         let logarithm = ChartAxis("x", scale: .log2)

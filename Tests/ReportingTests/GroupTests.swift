@@ -93,12 +93,22 @@ private func legend(_ page: String) -> [(colour: Substring?, text: Substring)] {
         #expect(!page.contains("Pareto front"))
     }
 
+    @Test func manyPointsAreSmall() {
+        func page(_ count: Int) -> String {
+            let points = (0..<count).map { ScatterPlot.Point(Double($0), 1, label: "p", group: "g") }
+            return html(.scatter(ScatterPlot(title: "s", x: ChartAxis("x"), y: ChartAxis("y"), points: points)))
+        }
+        #expect(page(100).count(of: "r=\"4\"") == 100 && page(100).count(of: "r=\"11\"") == 100)
+        #expect(page(101).count(of: "r=\"2.5\"") == 101 && page(101).count(of: "r=\"6\"") == 101)
+    }
+
     @Test func aFrontStandsBesideGroups() {
         let points = [
             ScatterPlot.Point(1, 1, label: "a", isOnFront: true), .init(2, 2, label: "b", group: "x"), .init(3, 2, label: "c", group: "y"),
         ]
         let page = html(.scatter(ScatterPlot(title: "s", x: ChartAxis("x"), y: ChartAxis("y"), points: points)))
-        #expect(legend(page).map(\.text).contains("x"))
+        // The front's entry has a look of its own.
+        #expect(legend(page).map(\.text) == ["x", "y"])
         #expect(page.contains("</svg>Pareto front</li>"))
         #expect(page.count(of: "class=\"mark\"") == 3)
     }

@@ -7,11 +7,14 @@ extension ScatterPlot {
         // From left to right, so that the arrow keys walk the way the eye does.
         let placed = points.compactMap { point in frame.place(point.x, point.y).map { (point, $0) } }
             .sorted { ($0.1.x, $0.0.label) < ($1.1.x, $1.0.label) }
-        let colours = GroupColours(points.map(\.group))
+        let colours = GroupColours(points.filter { !$0.isOnFront }.map(\.group))
         return FigureParts(
             title: title, caption: caption, legend: legend(placed.map(\.0), colours),
-            drawing: frame.svg(title: title, content: drawing(placed, colours, in: frame)), values: values)
+            drawing: frame.svg(title: title, content: drawing(placed, colours, in: frame), rulesOnTop: isDense), values: values)
     }
+
+    /// Whether points as large as they can be would hide one another and the rules.
+    private var isDense: Bool { points.count > 100 }
 
     private func legend(_ shown: [Point], _ colours: GroupColours?) -> String {
         let isTwofold = shown.contains(where: \.isOnFront) && shown.contains { !$0.isOnFront }
@@ -42,7 +45,9 @@ extension ScatterPlot {
         let look = point.isOnFront ? Self.front : Self.others
         let mark = SVGMark(
             label: frame.label(point.label, point.x, point.y), row: 0, column: column, isFirst: column == 0, role: "img")
-        return mark.svg(look.shape(at: place, radius: 11, kind: "hit") + look.shape(at: place, radius: point.isOnFront ? 5 : 4))
+        let (target, radius) = isDense ? (6.0, 2.5) : (11, 4)
+        return mark.svg(
+            look.shape(at: place, radius: target, kind: "hit") + look.shape(at: place, radius: point.isOnFront ? 5 : radius))
     }
 
     /// The names of the front's points, each at the corner of its point where it covers the least of the other points and of the
