@@ -122,4 +122,14 @@ private func legend(_ page: String) -> [(colour: Substring?, text: Substring)] {
             #expect((dark.luminance + 0.05) / (0.0085 + 0.05) > 7, "\(step)")
         }
     }
+
+    /// The channels (red, green and blue are 0, 1 and 2) from the strongest to the weakest.
+    @Test(arguments: [(0, [2, 1, 0]), (0.5, [1, 2, 0]), (1, [0, 1, 2])] as [(Double, [Int])])
+    func coloursGoFromBlueThroughGreenToRed(share: Double, order: [Int]) throws {
+        for lightness in [0.56, 0.78] {
+            let digits = Array(ColourScale.hue(at: share, lightness: lightness).hex.dropFirst())
+            let channels = try stride(from: 0, to: 6, by: 2).map { try #require(Int(String(digits[$0..<$0 + 2]), radix: 16)) }
+            #expect(channels.indices.sorted { channels[$0] > channels[$1] } == order, "\(channels)")
+        }
+    }
 }
