@@ -1,7 +1,7 @@
 import Reporting
 import Testing
 
-extension String {
+extension StringProtocol {
     /// How often `part` occurs, without overlaps.
     func count(of part: String) -> Int { split(separator: part, omittingEmptySubsequences: false).count - 1 }
 }
@@ -25,7 +25,21 @@ private func report(saying text: String) -> HTMLReport {
     plot.frontName = text
     plot.othersName = text
     report.append(.figureRow([.heatmap(map), .lineChart(chart), .scatter(plot)]))
+    chart = LineChart(title: text, x: axis, y: axis, series: [.init(text, [.init(1, 2)], group: text), .init(text, [.init(2, 3)])])
+    chart.rules = [.horizontal(at: 1, label: text), .diagonal(label: text)]
+    plot = ScatterPlot(title: text, x: axis, y: axis, points: [.init(1, 2, label: text, group: text), .init(2, 3, label: text)])
+    plot.rules = [.vertical(at: 1, label: text)]
+    report.append(.figureRow([.lineChart(chart), .scatter(plot), .attentionMap(attentionMap(saying: text))]))
     return report
+}
+
+private func attentionMap(saying text: String) -> AttentionMap {
+    var map = AttentionMap(
+        title: text, length: 4, mass: [[1, 0], [0.5, 0.5]],
+        importance: .init(byKey: [1, 2], selected: [0, 1], cumulative: [.init(1, 0.6), .init(4, 1)], alpha: 0.5, selectedCount: 1),
+        pattern: .init(window: 2, kept: [[1, 0], [0.5, 1]], density: 0.75, retainedMass: 0.9))
+    map.caption = text
+    return map
 }
 
 /// The names of the tags left open or closed out of turn; a well-formed document has none.

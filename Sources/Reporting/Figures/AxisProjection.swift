@@ -9,7 +9,8 @@ struct AxisProjection {
     }
 
     private let axis: ChartAxis
-    private let domain: ClosedRange<Double>
+    /// The values at the axis's ends.
+    let domain: ClosedRange<Double>
     let ticks: [Tick]
 
     init(_ axis: ChartAxis, values: some Sequence<Double>, maximumTicks: Int) {
@@ -37,10 +38,11 @@ struct AxisProjection {
     /// Where the value lies between the axis's ends, 0…1; nil when it has no place.
     func position(_ value: Double) -> Double? {
         guard axis.canDraw(value) else { return nil }
-        guard axis.scale != .linear else {
-            return (value - domain.lowerBound) / (domain.upperBound - domain.lowerBound)
-        }
-        return log(value / domain.lowerBound) / log(domain.upperBound / domain.lowerBound)
+        let share =
+            axis.scale == .linear
+            ? (value - domain.lowerBound) / (domain.upperBound - domain.lowerBound)
+            : log(value / domain.lowerBound) / log(domain.upperBound / domain.lowerBound)
+        return axis.isReversed ? 1 - share : share
     }
 
     /// The given range; else all values, rounded out to ticks when linear, with a margin when logarithmic.

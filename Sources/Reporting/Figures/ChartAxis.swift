@@ -15,6 +15,8 @@ public struct ChartAxis: Hashable, Sendable {
     public let format: ValueFormat
     /// The part to show; nil shows all values. Values outside are left out.
     public let range: ClosedRange<Double>?
+    /// Whether values grow down or to the left, as rows of a matrix do.
+    var isReversed = false
 
     public init(
         _ label: String, scale: Scale = .linear, format: ValueFormat = .significant(3), range: ClosedRange<Double>? = nil

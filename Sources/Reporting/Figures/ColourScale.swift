@@ -26,7 +26,15 @@ package enum ColourScale {
         return colour(lightness, greenRed, blueYellow)
     }
 
-    /// OKLab to sRGB. The curve stays inside the gamut; the cut is for the last digit.
+    /// A colour for lines and points: as light as `lightness` (OKLab, 0…1) says, from blue at 0 through green to red at 1.
+    ///
+    /// One lightness means one contrast with the page, whatever the hue.
+    package static func hue(at share: Double, lightness: Double) -> Colour {
+        let angle = (265 - 240 * min(1, max(0, share))) / 180 * .pi
+        return colour(lightness, 0.125 * cos(angle), 0.125 * sin(angle))
+    }
+
+    /// OKLab to sRGB. What lies outside the gamut, by little, is cut.
     private static func colour(_ lightness: Double, _ a: Double, _ b: Double) -> Colour {
         let long = cube(lightness + 0.3963377774 * a + 0.2158037573 * b)
         let medium = cube(lightness - 0.1055613458 * a - 0.0638541728 * b)

@@ -34,7 +34,7 @@ private struct HeatmapDrawing {
         let rows = map.rows.values.indices.map { "<g role=\"row\">\n\(rowLabel($0))\(cells($0))</g>\n" }
         return """
             <svg role="grid" aria-label="\(label)" width="\(number(width))" height="\(number(height))" \
-            viewBox="0 0 \(number(width)) \(number(height))" style="min-width:\(number(width * 0.8))px">
+            viewBox="0 0 \(number(width)) \(number(height))" style="min-width:\(number(width * 0.75))px">
             \(axisNames)<g role="row">
             \(columnLabels)</g>
             \(rows.joined())\(legend)</svg>
@@ -43,7 +43,8 @@ private struct HeatmapDrawing {
 
     private var axisNames: String {
         let middle = left + cellWidth * Double(map.columns.values.count) / 2
-        return text(map.columns.name, middle, 14, "middle", " class=\"axis\"") + text(map.rows.name, left - 8, 36, "end", " class=\"axis\"")
+        return SVG.text(map.columns.name, middle, 14, "middle", " class=\"axis\"")
+            + SVG.text(map.rows.name, left - 8, 36, "end", " class=\"axis\"")
     }
 
     /// As many labels as have room, at even distances.
@@ -51,14 +52,14 @@ private struct HeatmapDrawing {
         let widest = map.columns.values.map(DisplayWidth.of).max() ?? 0
         let every = max(1, Int(((7.2 * Double(widest) + 6) / cellWidth).rounded(.up)))
         return map.columns.values.enumerated().filter { $0.offset.isMultiple(of: every) }.map { column, label in
-            text(label, left + (Double(column) + 0.5) * cellWidth, 36, "middle", " role=\"columnheader\"")
+            SVG.text(label, left + (Double(column) + 0.5) * cellWidth, 36, "middle", " role=\"columnheader\"")
         }.joined()
     }
 
     private func rowLabel(_ row: Int) -> String {
         let every = max(1, Int((14 / cellHeight).rounded(.up)))
         guard row.isMultiple(of: every) else { return "" }
-        return text(map.rows.values[row], left - 8, top + (Double(row) + 0.5) * cellHeight + 4, "end", " role=\"rowheader\"")
+        return SVG.text(map.rows.values[row], left - 8, top + (Double(row) + 0.5) * cellHeight + 4, "end", " role=\"rowheader\"")
     }
 
     private func cells(_ row: Int) -> String {
@@ -80,7 +81,8 @@ private struct HeatmapDrawing {
             """
         guard showsValues || colour == nil else { return rectangle }
         let ink = colour.map { " style=\"fill:\($0.textHex)\"" } ?? ""
-        return rectangle + text(shown, x + cellWidth / 2, y + cellHeight / 2 + 4, "middle", " class=\"value\" aria-hidden=\"true\"" + ink)
+        return rectangle
+            + SVG.text(shown, x + cellWidth / 2, y + cellHeight / 2 + 4, "middle", " class=\"value\" aria-hidden=\"true\"" + ink)
     }
 
     private func colour(of value: Double) -> ColourScale.Colour? {
@@ -94,28 +96,17 @@ private struct HeatmapDrawing {
     private var legend: String {
         let y = bottom + 22
         let missing = map.values.joined().contains { !$0.isFinite }
-        guard let range = map.colourRange else { return text("– no value", left, y + 10, "start") }
-        let steps = 48
+        guard let range = map.colourRange else { return SVG.text("– no value", left, y + 10, "start") }
         let length = 180.0
-        let strip = (0..<steps).map { step in
-            let colour = ColourScale.colour(at: Double(step) / Double(steps - 1))
-            return """
-                <rect shape-rendering="crispEdges" x="\(number(left + length * Double(step) / Double(steps)))" y="\(number(y))" \
-                width="\(number(length / Double(steps)))" height="10" fill="\(colour.hex)"/>
-                """
-        }
         let middle = range.lowerBound / 2 + range.upperBound / 2
         let numbers =
             range.lowerBound < range.upperBound
-            ? text(map.format.text(range.lowerBound), left, y + 26, "start")
-                + text(map.format.text(middle), left + length / 2, y + 26, "middle")
-                + text(map.format.text(range.upperBound), left + length, y + 26, "end")
-            : text(map.format.text(middle), left + length / 2, y + 26, "middle")
-        return strip.joined() + "\n" + numbers + (missing ? text("– no value", left, y + 44, "start") : "")
-    }
-
-    private func text(_ content: String, _ x: Double, _ y: Double, _ anchor: String, _ attributes: String = "") -> String {
-        "<text\(attributes) x=\"\(number(x))\" y=\"\(number(y))\" text-anchor=\"\(anchor)\">\(HTMLText.escaped(content))</text>\n"
+            ? SVG.text(map.format.text(range.lowerBound), left, y + 26, "start")
+                + SVG.text(map.format.text(middle), left + length / 2, y + 26, "middle")
+                + SVG.text(map.format.text(range.upperBound), left + length, y + 26, "end")
+            : SVG.text(map.format.text(middle), left + length / 2, y + 26, "middle")
+        return ColourBar.svg(x: left, y: y, width: length, height: 10) + numbers
+            + (missing ? SVG.text("– no value", left, y + 44, "start") : "")
     }
 
     private func number(_ value: Double) -> String { HTMLText.coordinate(value) }

@@ -1,4 +1,8 @@
 /// Values that follow one another along an axis, one line for each series.
+///
+/// A few series have a colour and a shape each. With groups a chart holds hundreds: thin lines in their group's colour, of which
+/// the one pointed at stands out and tells its name, as do its points. At most some 1,024 points tell their values:
+/// among more, evenly chosen ones of each line.
 public struct LineChart: Hashable, Sendable {
     /// A pair of values; where either is NaN or infinite the line has a gap.
     public struct Point: Hashable, Sendable {
@@ -15,10 +19,13 @@ public struct LineChart: Hashable, Sendable {
     public struct Series: Hashable, Sendable {
         public let name: String
         public let points: [Point]
+        /// What the line belongs to, such as its layer. Where lines have groups, these have the colours.
+        public let group: String?
 
-        public init(_ name: String, _ points: [Point]) {
+        public init(_ name: String, _ points: [Point], group: String? = nil) {
             self.name = name
             self.points = points
+            self.group = group
         }
     }
 
@@ -26,6 +33,8 @@ public struct LineChart: Hashable, Sendable {
     public let x: ChartAxis
     public let y: ChartAxis
     public let series: [Series]
+    /// Thresholds that the lines are compared with.
+    public var rules: [ChartRule] = []
     /// A sentence below the title.
     public var caption: String?
 

@@ -3,37 +3,51 @@ extension ScatterPlot {
     private static let front = SeriesLook(number: 3)
 
     var figure: FigureParts {
-        let frame = ChartFrame(x: x, y: y, points: points.map { ($0.x, $0.y) })
+        let frame = ChartFrame(x: x, y: y, points: points.map { ($0.x, $0.y) }, rules: rules)
         // From left to right, so that the arrow keys walk the way the eye does.
         let placed = points.compactMap { point in frame.place(point.x, point.y).map { (point, $0) } }
             .sorted { ($0.1.x, $0.0.label) < ($1.1.x, $1.0.label) }
-        let isTwofold = placed.contains { $0.0.isOnFront } && placed.contains { !$0.0.isOnFront }
-        let legend = [
-            Self.front.legendItem(frontName, withLine: true), Self.others.legendItem(othersName, withLine: false, isOther: true),
-        ]
+        let colours = GroupColours(points.filter { !$0.isOnFront }.map(\.group))
         return FigureParts(
-            title: title, caption: caption, legend: isTwofold ? SeriesLook.legend(legend) : "",
-            drawing: frame.svg(title: title, content: drawing(placed, in: frame)), values: values)
+            title: title, caption: caption, legend: legend(placed.map(\.0), colours),
+            drawing: frame.svg(title: title, content: drawing(placed, colours, in: frame), rulesOnTop: isDense), values: values)
     }
 
-    private func drawing(_ placed: [(point: Point, place: (x: Double, y: Double))], in frame: ChartFrame) -> String {
+    /// Whether points as large as they can be would hide one another and the rules.
+    private var isDense: Bool { points.count > 100 }
+
+    private func legend(_ shown: [Point], _ colours: GroupColours?) -> String {
+        let isTwofold = shown.contains(where: \.isOnFront) && shown.contains { !$0.isOnFront }
+        let front = isTwofold ? [Self.front.legendItem(frontName, withLine: true)] : []
+        let others = isTwofold ? [Self.others.legendItem(othersName, withLine: false, isOther: true)] : []
+        return SeriesLook.legend(front + (colours?.legendItems ?? others))
+    }
+
+    private func drawing(
+        _ placed: [(point: Point, place: (x: Double, y: Double))], _ colours: GroupColours?, in frame: ChartFrame
+    ) -> String {
         guard !placed.isEmpty else { return "" }
         let joined = placed.filter(\.point.isOnFront)
-        let path = joined.enumerated().map { index, item in
-            (index == 0 ? "M" : "L") + HTMLText.coordinate(item.place.x) + " " + HTMLText.coordinate(item.place.y)
+        let line = joined.count > 1 ? "<path class=\"line\" d=\"\(SVG.path(joined.map(\.place)))\"/>\n" : ""
+        let marks = placed.enumerated().map { (point: $1.point, svg: mark($1.point, $1.place, $0, frame)) }
+        let others = marks.filter { !$0.point.isOnFront }
+        let groups = colours.map { colours in
+            colours.members(others, of: \.point.group).map { Self.group(colours.attributes($0.name), $0.members.map(\.svg)) }
         }
-        let line = path.count > 1 ? "<path class=\"line\" d=\"\(path.joined())\"/>\n" : ""
-        let marks = placed.enumerated().map { column, item in (item.point.isOnFront, mark(item.point, item.place, column, frame)) }
-        return "<g class=\"other\">\n\(marks.filter { !$0.0 }.map(\.1).joined())</g>\n"
-            + "<g class=\"\(Self.front.colourClass)\">\n\(line)\(marks.filter(\.0).map(\.1).joined())</g>\n"
+        return (groups ?? [Self.group(" class=\"other\"", others.map(\.svg))]).joined()
+            + Self.group(" class=\"\(Self.front.colourClass)\"", [line] + marks.filter(\.point.isOnFront).map(\.svg))
             + names(of: joined, among: placed.map(\.place), in: frame)
     }
+
+    private static func group(_ attributes: String, _ content: [String]) -> String { "<g\(attributes)>\n\(content.joined())</g>\n" }
 
     private func mark(_ point: Point, _ place: (x: Double, y: Double), _ column: Int, _ frame: ChartFrame) -> String {
         let look = point.isOnFront ? Self.front : Self.others
         let mark = SVGMark(
             label: frame.label(point.label, point.x, point.y), row: 0, column: column, isFirst: column == 0, role: "img")
-        return mark.svg(look.shape(at: place, radius: 11, kind: "hit") + look.shape(at: place, radius: point.isOnFront ? 5 : 4))
+        let (target, radius) = isDense ? (6.0, 2.5) : (11, 4)
+        return mark.svg(
+            look.shape(at: place, radius: target, kind: "hit") + look.shape(at: place, radius: point.isOnFront ? 5 : radius))
     }
 
     /// The names of the front's points, each at the corner of its point where it covers the least of the other points and of the
@@ -52,7 +66,7 @@ extension ScatterPlot {
             if let best = free.min(by: { $0.covered(obstacles) < $1.covered(obstacles) }) { taken.append(best) }
         }
         return taken.map { box in
-            frame.text(box.name, box.x.lowerBound, box.y.upperBound - 4, "start", " class=\"name\" aria-hidden=\"true\"")
+            SVG.text(box.name, box.x.lowerBound, box.y.upperBound - 4, "start", " class=\"name\" aria-hidden=\"true\"")
         }.joined()
     }
 
@@ -65,8 +79,12 @@ extension ScatterPlot {
     }
 
     private var values: TextTable {
-        let rows = points.map { [$0.label, x.format.text($0.x), y.format.text($0.y), $0.isOnFront ? "yes" : ""] }
-        return TextTable(columns: [.left("name"), .right(x.label), .right(y.label), .left(frontName)], rows: rows)
+        let hasFront = points.contains(where: \.isOnFront)
+        let rows = points.map { point in
+            [point.label, x.format.text(point.x), y.format.text(point.y)] + (hasFront ? [point.isOnFront ? "yes" : ""] : [])
+        }
+        return TextTable(
+            columns: [.left("name"), .right(x.label), .right(y.label)] + (hasFront ? [.left(frontName)] : []), rows: rows)
     }
 }
 

@@ -53,6 +53,7 @@ extension HTMLReport.Figure {
         case .heatmap(let heatmap): heatmap.figure.html
         case .lineChart(let chart): chart.figure.html
         case .scatter(let plot): plot.figure.html
+        case .attentionMap(let map): map.figure.html
         }
     }
 }

@@ -13,6 +13,7 @@ public struct HTMLReport: Hashable, Sendable {
         case heatmap(Heatmap)
         case lineChart(LineChart)
         case scatter(ScatterPlot)
+        case attentionMap(AttentionMap)
     }
 
     /// A name and what it stands for.
@@ -48,6 +49,8 @@ public struct HTMLReport: Hashable, Sendable {
         public static func lineChart(_ chart: LineChart) -> Section { .figureRow([.lineChart(chart)]) }
         /// A scatter plot by itself.
         public static func scatter(_ plot: ScatterPlot) -> Section { .figureRow([.scatter(plot)]) }
+        /// The drawings of an attention map, beside one another.
+        public static func attentionMap(_ map: AttentionMap) -> Section { .figureRow([.attentionMap(map)]) }
     }
 
     public let title: String

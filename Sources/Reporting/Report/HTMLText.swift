@@ -4,7 +4,7 @@ enum HTMLText {
     ///
     /// Control characters, which HTML forbids, become U+FFFD; so do the direction overrides, which let a name
     /// display as another.
-    static func escaped(_ text: String) -> String {
+    static func escaped(_ text: some StringProtocol) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
             switch scalar {

@@ -9,11 +9,13 @@ enum ReportAssets {
         :root { color-scheme: light dark;
           --page: #ffffff; --ink: #1b1f24; --muted: #5c6672; --line: #e2e6ea; --faint: #f5f7f9; --accent: #0067a5;
           --tip: #1b1f24; --tip-ink: #ffffff;
-          --s0: #0072b2; --s1: #d55e00; --s2: #00835f; --s3: #b5548a; --s4: #a86f00; --s5: #3b8fc4; --s6: #6b6f76 }
+          --s0: #0072b2; --s1: #d55e00; --s2: #00835f; --s3: #b5548a; --s4: #a86f00; --s5: #3b8fc4; --s6: #6b6f76;
+          --g0: #e9ecef; --g1: #dce0e4; --g2: #cbd0d6; --g3: #b4bbc3 }
         @media (prefers-color-scheme: dark) { :root {
           --page: #14171b; --ink: #e7eaee; --muted: #9ba5b1; --line: #2c323a; --faint: #1b2026; --accent: #62b6ee;
           --tip: #e7eaee; --tip-ink: #14171b;
-          --s0: #56b4e9; --s1: #f28c4b; --s2: #2fc79b; --s3: #e39cc6; --s4: #ecc04d; --s5: #9db7ff; --s6: #b1b6be } }
+          --s0: #56b4e9; --s1: #f28c4b; --s2: #2fc79b; --s3: #e39cc6; --s4: #ecc04d; --s5: #9db7ff; --s6: #b1b6be;
+          --g0: #30363e; --g1: #3b424b; --g2: #4a525d; --g3: #606a76 } }
         * { box-sizing: border-box }
         html { -webkit-text-size-adjust: 100%; text-size-adjust: 100% }
         body { margin: 0 auto; padding: 3.5rem clamp(1.25rem, 4vw, 3rem) 5rem; max-width: 70rem; background: var(--page);
@@ -51,7 +53,7 @@ enum ReportAssets {
         svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
           font-variant-numeric: tabular-nums; fill: var(--muted) }
         svg .axis { fill: var(--ink) }
-        svg .name { fill: var(--ink); paint-order: stroke; stroke: var(--page); stroke-width: 4px; stroke-linejoin: round }
+        svg .name { pointer-events: none; fill: var(--ink); paint-order: stroke; stroke: var(--page); stroke-width: 4px; stroke-linejoin: round }
         svg .value { font-size: 11.5px }
         .chart { width: 100%; max-width: 35rem }
         .grid { stroke: var(--line); stroke-width: 1; shape-rendering: crispEdges }
@@ -65,9 +67,36 @@ enum ReportAssets {
         .mark { outline: none; cursor: default }
         .s0 { --c: var(--s0) } .s1 { --c: var(--s1) } .s2 { --c: var(--s2) } .s3 { --c: var(--s3) }
         .s4 { --c: var(--s4) } .s5 { --c: var(--s5) } .s6 { --c: var(--s6) }
+        .group { --c: var(--light) }
+        @media (prefers-color-scheme: dark) { .group { --c: var(--dark) } }
         .line { stroke: var(--c) }
         .point { fill: var(--c) }
         .other .point { fill: var(--muted); fill-opacity: 0.55 }
+        .rule { pointer-events: none; fill: none; stroke: var(--muted); stroke-width: 1.25; stroke-dasharray: 5 4 }
+        .group .point { fill-opacity: 0.85 }
+        .bundle .line { stroke-width: 1.4; stroke-opacity: 0.75 }
+        .dense .line { stroke-width: 0.8; stroke-opacity: 0.4 }
+        .bundle .dot { fill: transparent; stroke: transparent; stroke-width: 9; pointer-events: all }
+        .bundle:hover .line, .bundle:focus-within .line { stroke-opacity: 0.18 }
+        .bundle .series:hover .line, .bundle .series:focus-within .line { stroke-width: 2.5; stroke-opacity: 1 }
+        .bundle .series:hover .dot, .bundle .series:focus-within .dot { fill: var(--c) }
+        .bundle .mark:hover .dot, .bundle .mark:focus .dot { stroke: var(--ink); stroke-width: 2 }
+        .bar { stroke: var(--g3) }
+        .bar.selected { stroke: var(--s1) }
+        .area { fill: var(--s1); fill-opacity: 0.16 }
+        .cells { stroke-width: 1; shape-rendering: crispEdges }
+        .grey0 { stroke: var(--g0) } .grey1 { stroke: var(--g1) } .grey2 { stroke: var(--g2) } .grey3 { stroke: var(--g3) }
+        .boundary { fill: none; stroke: #fff; stroke-width: 1.5; stroke-dasharray: 6 4 }
+        .boundary.casing { stroke: #10131a; stroke-width: 3.5; stroke-dasharray: none; stroke-opacity: 0.55 }
+        .band { fill: transparent }
+        .mark:hover .band, .mark:focus .band { fill: var(--page); fill-opacity: 0.2; stroke: var(--ink); stroke-width: 1.5 }
+        .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); gap: 1.5rem 2rem }
+        .panel { display: grid; grid-template-rows: subgrid; grid-row: span 3; gap: 0.5rem; align-content: start; min-width: 0 }
+        .panel p { margin: 0; font-size: 0.9rem; line-height: 1.4 }
+        .panel p strong { display: block; font-weight: 600 }
+        .panel p span { color: var(--muted) }
+        .panel .chart { max-width: 26rem }
+        .panel .legend { margin: 0; font-size: 0.8rem; align-content: start; gap: 0.1rem 0.9rem }
         .legend { margin: 0 0 0.6rem; padding: 0; list-style: none; display: flex; flex-wrap: wrap; gap: 0.15rem 1.25rem;
           font-size: 0.875rem; line-height: 1.5 }
         .legend li { display: flex; align-items: center; gap: 0.45rem; min-width: 0; overflow-wrap: anywhere }
@@ -80,7 +109,7 @@ enum ReportAssets {
           overflow-wrap: anywhere; font-variant-numeric: tabular-nums }
         .tip[hidden] { display: none }
         @media (max-width: 34rem) { body { padding-top: 2rem } h2 { margin-top: 2.5rem }
-          .chart text { font-size: 14.5px } dl { gap: 0.75rem } th, td { padding-right: 1.25rem } }
+          .scroll > .chart text { font-size: 14.5px } dl { gap: 0.75rem } th, td { padding-right: 1.25rem } }
         @media print { body { padding: 0; max-width: none } figure, tr { break-inside: avoid } h2 { break-after: avoid }
           .tip { display: none } }
         """
@@ -99,11 +128,13 @@ enum ReportAssets {
           const markOf = event => event.target instanceof Element ? event.target.closest(".mark") : null;
           let current = null;
           const hide = () => { current = null; tip.hidden = true; };
-          const show = mark => {
+          const show = (mark, pointer) => {
             current = mark;
             tip.textContent = mark.getAttribute("aria-label");
             tip.hidden = false;
-            const at = mark.getBoundingClientRect(), size = tip.getBoundingClientRect();
+            // A whole line is wide: its tip stands where it is pointed at.
+            const at = pointer && mark.querySelector(".line") ? new DOMRect(pointer.clientX, pointer.clientY) : mark.getBoundingClientRect();
+            const size = tip.getBoundingClientRect();
             const left = at.left + at.width / 2 - size.width / 2, above = at.top - size.height - 6;
             tip.style.left = Math.max(8, Math.min(left, innerWidth - size.width - 8)) + "px";
             tip.style.top = (above < 4 ? at.bottom + 6 : above) + "px";
@@ -129,8 +160,8 @@ enum ReportAssets {
               .sort((a, b) => cost(a)[0] - cost(b)[0] || cost(a)[1] - cost(b)[1])[0];
           };
 
-          document.addEventListener("pointerover", event => { const mark = markOf(event); if (mark) show(mark); else showFocused(); });
-          document.addEventListener("pointerdown", event => { const mark = markOf(event); if (mark) show(mark); });
+          document.addEventListener("pointerover", event => { const mark = markOf(event); if (mark) show(mark, event); else showFocused(); });
+          document.addEventListener("pointerdown", event => { const mark = markOf(event); if (mark) show(mark, event); });
           document.addEventListener("focusin", event => { const mark = markOf(event); if (mark) show(mark); else hide(); });
           document.addEventListener("focusout", hide);
           document.addEventListener("scroll", () => { if (current) show(current); }, { capture: true, passive: true });
