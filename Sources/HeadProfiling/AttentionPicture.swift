@@ -49,7 +49,8 @@ public struct AttentionPicture: Sendable, Hashable, Codable {
         }
         let window = parts.isDense ? 0 : masses.windowMass(parts.window)
         let sorted = outside.sorted(by: >)
-        columnCounts = LineCounts(upTo: shape.keyCount).counts
+        // The pattern's own count is among them.
+        columnCounts = Set(LineCounts(upTo: shape.keyCount).counts + [parts.columns.count]).sorted()
         var (sum, done) = (window * Double(shape.queryCount), 0)
         cumulative = columnCounts.map { count in
             sum += sorted[done..<count].reduce(0, +)

@@ -66,7 +66,7 @@ struct ProfileCommand: ParsableCommand {
             try directory.write(ProfileReport.make(result).html(), to: "report.html")
             journal?.discard()
         }
-        if session.json { JSONOutput.print(result) } else { print(ProfileReport.summary(result), terminator: "") }
+        if session.json { JSONOutput.print(result) } else { print(result.summary, terminator: "") }
         if let directory, !session.json { print("\nWrote \(directory.file("profile.json")) and \(directory.file("report.html"))") }
     }
 }
