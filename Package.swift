@@ -64,6 +64,7 @@ let package = Package(
         library("SampleAttention", ["AttentionCore", "AttentionKernels"], exclude: ["tuned-config.schema.json"]),
         library("HeadProfiling", ["AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
         library("ErrorBounds", ["AttentionCore", "LinearAlgebra"]),
+        library("BoundVerification", ["AttentionCore", "AttentionKernels", "SampleAttention", "ErrorBounds"]),
         library("Autotuning", ["AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LinearAlgebra"]),
 
         // Models and what is asked of them.
@@ -79,8 +80,8 @@ let package = Package(
         .executableTarget(
             name: "sample-attention",
             dependencies: [
-                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "ErrorBounds", "Autotuning",
-                "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel", "Reporting", "LinearAlgebra", argumentParser,
+                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "ErrorBounds", "BoundVerification",
+                "Autotuning", "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel", "Reporting", "LinearAlgebra", argumentParser,
             ],
             path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings, plugins: ["RecordCommit"]),
         .plugin(name: "RecordCommit", capability: .buildTool(), path: "Sources/RecordCommit"),
@@ -95,6 +96,13 @@ let package = Package(
         tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore"]),
         tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("ErrorBounds", ["AttentionCore", "ErrorBounds"]),
+        tests(
+            "BoundVerification",
+            [
+                "BoundVerification", "ErrorBounds", "AttentionCore", "AttentionKernels", "SampleAttention", "LanguageModels",
+                "ModelFormats",
+                "HaystackModel",
+            ]),
         tests("Autotuning", ["Autotuning", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("ModelFormats", ["ModelFormats", "HaystackModel", "AttentionCore"], resources: [.copy("golden")]),
         tests(
