@@ -14,7 +14,7 @@ public struct KernelOutput: Sendable {
     }
 
     /// The kernel's errors in a row, beside the exact outputs. O(valueDimension).
-    func errors(_ exact: AttentionRow) -> KernelRowErrors {
+    public func errors(_ exact: AttentionRow) -> KernelRowErrors {
         precondition(exact.dense.count <= width && exact.errors.row < rows.count / width, "a kernel's output has every row and column")
         let first = exact.errors.row * width
         func distance(_ from: [Double]) -> Double {

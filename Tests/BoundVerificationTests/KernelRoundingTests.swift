@@ -87,6 +87,25 @@ import Testing
         #expect(measured.kernelRows.allSatisfy { $0.deviation <= $0.allowance })
     }
 
+    /// 1 + 127/128 · 2⁻⁸ lies just below the middle of two neighbours of BF16, 1 and 1 + 2⁻⁷. Every row keeps itself alone, with
+    /// weight 1; rows are five because fewer are computed one by one, in FP32.
+    @Test("an operand errs by up to its roundoff, and by more than half of it", arguments: all)
+    func operandRoundoff(index: Index) throws {
+        let value = 1 + 127 * 0x1p-15
+        let rows = Array(repeating: [value], count: 5)
+        let zeros = Array(repeating: [0.0], count: 5)
+        let head = try KernelHead(rounding: AttentionHead(queries: zeros, keys: zeros, values: rows))
+        let output = try head.output(
+            keeping: .windowColumns(WindowColumns(window: 1, columns: [])), kernel: index.kernel, workspace: AttentionWorkspace())
+        ExactAttention(head.exact).forEachRow(keeping: SparsePattern.windowColumns(WindowColumns(window: 1, columns: []))) { row in
+            let error = output.errors(row).deviation / value
+            let roundoff = KernelRounding(index.kernel.precision).operandRoundoff
+            // The exponential of 0 errs by less than 1e-4, which BF16 rounds away above the line and not below it.
+            #expect(error <= roundoff + 1e-4)
+            #expect(error >= 0.5 * roundoff)
+        }
+    }
+
     @Test("a constructed head keeps its attention when it is padded and its scale moves into the queries")
     func padding() throws {
         for (dimension, valueDimension) in [(1, 5), (6, 2), (3, 3)] {
