@@ -96,7 +96,8 @@ public struct KernelAllowance: Sendable {
             - powers * log1p(-rounding.exponentialError)
     }
 
-    /// Scores below 2¹⁰⁰; weights beside the shift's at most 2³² and at most e^(2A), so sums at most that times n·max|V|.
+    /// Scores below 2¹⁰⁰; weights beside the shift's at most 2³² and at most e^(2A) (3A and 2³³ here: scores err too), so sums at
+    /// most that times n·max|V|.
     private func isInRange(keptKeys: Int, magnitude: Double) -> Bool {
         let largestWeight = exp(min(3 * magnitude, 33 * 0.6931471805599453))
         return magnitude < 0x1p100 && max(largestQuery, largestKey) < 0x1p120
