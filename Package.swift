@@ -65,6 +65,7 @@ let package = Package(
         library("DurableFiles", ["AttentionCore"]),
         library("HeadProfiling", ["AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
         library("ErrorBounds", ["AttentionCore", "LinearAlgebra"]),
+        library("BoundVerification", ["AttentionCore", "AttentionKernels", "SampleAttention", "ErrorBounds"]),
         library(
             "Autotuning", ["AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LinearAlgebra", "DurableFiles"]),
 
@@ -84,9 +85,9 @@ let package = Package(
         .executableTarget(
             name: "sample-attention",
             dependencies: [
-                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "ErrorBounds", "Autotuning",
-                "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel", "Reporting", "LinearAlgebra", "DurableFiles",
-                argumentParser,
+                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "ErrorBounds", "BoundVerification",
+                "Autotuning", "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel", "Reporting", "LinearAlgebra",
+                "DurableFiles", argumentParser,
             ],
             path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings, plugins: ["RecordCommit"]),
         .plugin(name: "RecordCommit", capability: .buildTool(), path: "Sources/RecordCommit"),
@@ -102,6 +103,12 @@ let package = Package(
         tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("DurableFiles", ["DurableFiles", "AttentionCore"]),
         tests("ErrorBounds", ["AttentionCore", "ErrorBounds"]),
+        tests(
+            "BoundVerification",
+            [
+                "BoundVerification", "ErrorBounds", "AttentionCore", "AttentionKernels", "SampleAttention", "LanguageModels",
+                "ModelFormats", "HaystackModel",
+            ]),
         tests("Autotuning", ["Autotuning", "DurableFiles", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("ModelFormats", ["ModelFormats", "HaystackModel", "AttentionCore"], resources: [.copy("golden")]),
         tests(

@@ -35,7 +35,7 @@ public enum InstructionSet: String, CaseIterable, Sendable, Codable {
 public enum Precision: String, CaseIterable, Sendable, Codable {
     /// Operands as they are.
     case fp32
-    /// Operands rounded to BF16 (8 bits of mantissa, relative error up to 2⁻⁹) as they are packed. Runs everywhere, and fast
+    /// Operands rounded to BF16 (8 significant bits, relative error up to 2⁻⁸) as they are packed. Runs everywhere, and fast
     /// where the instruction set has BF16 products.
     case bf16
 

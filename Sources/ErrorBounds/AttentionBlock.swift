@@ -20,6 +20,8 @@ struct AttentionBlock: ~Copyable {
     private let dense: AlignedBuffer<Double>
     private let kept: AlignedBuffer<Double>
     private let dropped: AlignedBuffer<Double>
+    /// |scale|·|Q||K|ᵀ, [capacity][keyCount], when a kernel is to be judged.
+    private let magnitudes: AlignedBuffer<Double>
     private let stride: Int
 
     /// A row's sums: `total` and `dropped` in units of exp(max), `kept` in units of exp(max over the kept keys).
@@ -32,23 +34,36 @@ struct AttentionBlock: ~Copyable {
         var keptFactor = 1.0
     }
 
-    init(head: AttentionHead, capacity: Int) {
+    init(head: AttentionHead, capacity: Int, judgesKernel: Bool = false) {
         stride = head.keyCount
         weights = AlignedBuffer(count: capacity * head.keyCount)
         keptWeights = AlignedBuffer(count: capacity * head.keyCount)
         dense = AlignedBuffer(count: capacity * head.valueDimension)
         kept = AlignedBuffer(count: capacity * head.valueDimension)
         dropped = AlignedBuffer(count: capacity * head.valueDimension)
+        magnitudes = AlignedBuffer(count: judgesKernel ? capacity * head.keyCount : 0)
     }
 
     /// weights = scale · Q Kᵀ for the rows and the keys that any of them sees.
     func scores(_ rows: Range<Int>, of head: AttentionHead) {
-        head.queries.withUnsafeBufferPointer { queries in
-            head.keys.withUnsafeBufferPointer { keys in
+        Self.products(rows, head.queries, head.keys, scale: head.scale, of: head, into: weights)
+    }
+
+    /// magnitudes = |scale| · |Q||K|ᵀ for the same pairs.
+    func scoreMagnitudes(_ rows: Range<Int>, of head: AttentionHead, _ allowance: KernelAllowance) {
+        Self.products(rows, allowance.absoluteQueries, allowance.absoluteKeys, scale: abs(head.scale), of: head, into: magnitudes)
+    }
+
+    private static func products(
+        _ rows: Range<Int>, _ queries: [Double], _ keys: [Double], scale: Double, of head: AttentionHead,
+        into result: borrowing AlignedBuffer<Double>
+    ) {
+        queries.withUnsafeBufferPointer { queries in
+            keys.withUnsafeBufferPointer { keys in
                 MatrixProduct.multiply(
-                    rows: rows.count, columns: head.firstPosition + rows.upperBound, inner: head.dimension,
-                    scale: head.scale, a: queries.baseAddress! + rows.lowerBound * head.dimension, aStride: head.dimension,
-                    b: keys.baseAddress!, bStride: head.dimension, transposedB: true, into: weights.base, cStride: stride)
+                    rows: rows.count, columns: head.firstPosition + rows.upperBound, inner: head.dimension, scale: scale,
+                    a: queries.baseAddress! + rows.lowerBound * head.dimension, aStride: head.dimension, b: keys.baseAddress!,
+                    bStride: head.dimension, transposedB: true, into: result.base, cStride: head.keyCount)
             }
         }
     }
@@ -105,7 +120,7 @@ struct AttentionBlock: ~Copyable {
     }
 
     /// The outputs, errors and identity residuals of the row at `index` in the block.
-    func attentionRow(_ row: Int, at index: Int, mass: Mass, of head: AttentionHead) -> AttentionRow {
+    func attentionRow(_ row: Int, at index: Int, mass: Mass, of head: AttentionHead, _ allowance: KernelAllowance?) -> AttentionRow {
         let width = head.valueDimension
         func mean(_ sums: borrowing AlignedBuffer<Double>, over weight: Double) -> [Double] {
             (index * width..<(index + 1) * width).map { sums[$0] / weight }
@@ -128,8 +143,13 @@ struct AttentionBlock: ~Copyable {
         let errors = RowErrors(
             row: row, causalKeys: head.firstPosition + row + 1, keptKeys: mass.keptKeys,
             mass: (retained: mass.keptFactor * mass.kept / mass.total, dropped: droppedMass), error: error,
-            residual: residual)
-        return AttentionRow(errors: errors, dense: output, unrenormalised: unrenormalised, renormalised: renormalised)
+            residual: residual, outputNorm: output.reduce(0) { $0 + abs($1) })
+        let seen = index * stride..<index * stride + errors.causalKeys
+        let permitted = allowance?.l1(
+            weights: UnsafeBufferPointer(rebasing: keptWeights.elements[seen]),
+            magnitudes: UnsafeBufferPointer(rebasing: magnitudes.elements[seen]), keptKeys: mass.keptKeys, renormalised: renormalised)
+        return AttentionRow(
+            errors: errors, dense: output, unrenormalised: unrenormalised, renormalised: renormalised, kernelAllowance: permitted ?? 0)
     }
 
     /// The row at `index` in the block as probabilities, in place of its scores.

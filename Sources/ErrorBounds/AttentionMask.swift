@@ -10,29 +10,24 @@ public protocol AttentionMask: Sendable {
 }
 
 extension SparsePattern: AttentionMask {
-    /// O(columns) for a window with columns, O(position) pattern queries for any other pattern.
+    /// O(columns) for a window with columns, O(kept blocks) for blocks and lines of them; a union asks its members in turn.
     public func forEachKeptRun(position: Int, shape: AttentionShape, _ body: (Range<Int>) -> Void) {
-        guard case .windowColumns(let pattern) = self, position < shape.keyCount - pattern.denseLastRows else {
-            return forEachRunOfKeptKeys(position: position, shape: shape, body)
-        }
-        let windowStart = max(0, position - pattern.window + 1)
-        for column in pattern.columns.prefix(pattern.columnCount(below: windowStart)) {
-            body(Int(column)..<Int(column) + 1)
-        }
-        body(windowStart..<position + 1)
-    }
-
-    private func forEachRunOfKeptKeys(position: Int, shape: AttentionShape, _ body: (Range<Int>) -> Void) {
-        var start: Int?
-        for key in 0...position {
-            if keeps(key: key, position: position, shape: shape) {
-                start = start ?? key
-            } else if let first = start {
-                body(first..<key)
-                start = nil
+        switch self {
+        case .dense: body(0..<position + 1)
+        case .windowColumns(let pattern):
+            if position >= shape.keyCount - pattern.denseLastRows { return body(0..<position + 1) }
+            let windowStart = max(0, position - pattern.window + 1)
+            for column in pattern.columns.prefix(pattern.columnCount(below: windowStart)) { body(Int(column)..<Int(column) + 1) }
+            body(windowStart..<position + 1)
+        case .columnsSlashes, .blocks:
+            let parts = parts
+            if position >= shape.keyCount - parts.denseLastRows { return body(0..<position + 1) }
+            for block in parts.keyBlocks(queryBlock: position / BlockMask.blockSize).map(Int.init) {
+                body(block * BlockMask.blockSize..<min((block + 1) * BlockMask.blockSize, position + 1))
             }
+        case .union(let members):
+            for member in members { member.forEachKeptRun(position: position, shape: shape, body) }
         }
-        if let first = start { body(first..<position + 1) }
     }
 }
 

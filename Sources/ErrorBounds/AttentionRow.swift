@@ -23,10 +23,13 @@ public struct RowErrors: Hashable, Sendable {
     ///
     /// Source: the head–tail identity of arXiv 2512.07647.
     public var renormalisedResidual: Double
+    /// ‖o‖₁, the size that errors may be compared with.
+    public var outputNorm: Double
 
     public init(
         row: Int, causalKeys: Int, keptKeys: Int, mass: (retained: Double, dropped: Double),
-        error: (unrenormalised: Double, renormalised: Double), residual: (unrenormalised: Double, renormalised: Double)
+        error: (unrenormalised: Double, renormalised: Double), residual: (unrenormalised: Double, renormalised: Double),
+        outputNorm: Double
     ) {
         self.row = row
         self.causalKeys = causalKeys
@@ -34,6 +37,7 @@ public struct RowErrors: Hashable, Sendable {
         (retainedMass, droppedMass) = mass
         (unrenormalisedError, renormalisedError) = error
         (unrenormalisedResidual, renormalisedResidual) = residual
+        self.outputNorm = outputNorm
     }
 
     /// The error of the given output.
@@ -62,4 +66,6 @@ public struct AttentionRow: Sendable {
     public let unrenormalised: [Double]
     /// ô = õ / r.
     public let renormalised: [Double]
+    /// How far in L1 a kernel's output of the row may be from `renormalised`; 0 when no kernel is judged.
+    public let kernelAllowance: Double
 }

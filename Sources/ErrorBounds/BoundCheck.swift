@@ -15,7 +15,7 @@ public struct RowLocation: Hashable, Sendable, Encodable {
 public struct BoundTally: Hashable, Sendable {
     /// Measurements so far.
     public private(set) var checked = 0
-    /// Measurements above bound + allowance, or NaN.
+    /// Measurements above bound + allowance, infinite, or NaN.
     public private(set) var violations = 0
     /// The largest measured/bound, over bounds of at least `resolution` allowances; 0 before the first.
     ///
@@ -36,7 +36,7 @@ public struct BoundTally: Hashable, Sendable {
         measured: Double, bound: Double, allowance: Double, at location: @autoclosure () -> RowLocation
     ) {
         checked += 1
-        if !(measured <= bound + allowance) {
+        if !(measured <= bound + allowance && measured < .infinity) {
             violations += 1
             firstViolation = firstViolation ?? location()
         }
@@ -83,6 +83,12 @@ public struct BoundCheck: Hashable, Sendable {
     public var worst: RowLocation? { rows.maxRatio > cases.maxRatio ? rows.worst : cases.worst ?? rows.worst }
     /// Where a violation was, if any.
     public var firstViolation: RowLocation? { cases.firstViolation ?? rows.firstViolation }
+    /// True when it is a theorem and something contradicts it.
+    public var isBroken: Bool { valid && violations > 0 }
+    /// One line with the claim, the head and the row of the first violation; nil where there is none.
+    public var violationDescription: String? {
+        firstViolation.map { "\(name): \($0.label): query \($0.row): \(violations) of \(checked) checks broken: \(statement)" }
+    }
 
     mutating func merge(_ other: BoundCheck) {
         precondition(name == other.name && valid == other.valid, "only checks of the same claim can be merged")

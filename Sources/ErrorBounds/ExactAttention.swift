@@ -13,25 +13,30 @@ public struct ExactAttention: Sendable {
     public let head: AttentionHead
     /// Rows computed at a time; changes memory and speed, and the result by rounding only.
     public let blockRows: Int
+    /// Computed with each row when a kernel is to be judged.
+    private let kernelAllowance: KernelAllowance?
 
-    public init(_ head: AttentionHead, blockRows: Int = 64) {
+    /// - Parameter kernelAllowance: how a kernel may deviate on the same head; rows then say by how much.
+    public init(_ head: AttentionHead, blockRows: Int = 64, kernelAllowance: KernelAllowance? = nil) {
         precondition(blockRows >= 1, "a block has at least one row")
         self.head = head
         self.blockRows = min(blockRows, head.queryCount)
+        self.kernelAllowance = kernelAllowance
     }
 
     /// Calls `body` with each query row in order.
     public func forEachRow<Failure: Error>(
         keeping mask: some AttentionMask, _ body: (AttentionRow) throws(Failure) -> Void
     ) throws(Failure) {
-        let block = AttentionBlock(head: head, capacity: blockRows)
+        let block = AttentionBlock(head: head, capacity: blockRows, judgesKernel: kernelAllowance != nil)
         for first in stride(from: 0, to: head.queryCount, by: blockRows) {
             let rows = first..<min(first + blockRows, head.queryCount)
             block.scores(rows, of: head)
+            if let kernelAllowance { block.scoreMagnitudes(rows, of: head, kernelAllowance) }
             let masses = rows.map { block.split(row: $0, firstRow: first, of: head, keeping: mask) }
             block.outputs(rows, of: head)
             for (row, mass) in zip(rows, masses) {
-                try body(block.attentionRow(row, at: row - first, mass: mass, of: head))
+                try body(block.attentionRow(row, at: row - first, mass: mass, of: head, kernelAllowance))
             }
         }
     }

@@ -5,21 +5,35 @@ public struct MaskMeasurement: Sendable {
     /// Names the head and mask in reports, such as `layer 3 head 5 window 512`.
     public let label: String
     public let rows: [RowErrors]
+    /// A kernel's rows under the same mask, in the order of `rows`; empty when none was judged.
+    public let kernelRows: [KernelRowErrors]
     public let values: ValueExtent
     public let valueDimension: Int
 
-    /// Measures `mask` on `head`. O(queryCount · keyCount · (d + dv)), one thread.
-    public init(_ head: AttentionHead, keeping mask: some AttentionMask, values: ValueExtent, label: String) {
-        self.init(
-            label: label, rows: ExactAttention(head).rowErrors(keeping: mask), values: values,
-            valueDimension: head.valueDimension)
+    /// Measures `mask` on `head`, and with it what a kernel computed. O(queryCount · keyCount · (d + dv)), one thread.
+    public init(
+        _ head: AttentionHead, keeping mask: some AttentionMask, values: ValueExtent, label: String, kernel: KernelOutput? = nil
+    ) {
+        let allowance = kernel.map { KernelAllowance($0.rounding, head: head, values: values) }
+        var rows: [RowErrors] = []
+        var kernelRows: [KernelRowErrors] = []
+        rows.reserveCapacity(head.queryCount)
+        ExactAttention(head, kernelAllowance: allowance).forEachRow(keeping: mask) { row in
+            rows.append(row.errors)
+            if let kernel { kernelRows.append(kernel.errors(row)) }
+        }
+        self.init(label: label, rows: rows, kernelRows: kernelRows, values: values, valueDimension: head.valueDimension)
     }
 
-    /// A measurement made elsewhere. `rows` must not be empty.
-    public init(label: String, rows: [RowErrors], values: ValueExtent, valueDimension: Int) {
+    /// A measurement made elsewhere. `rows` must not be empty, `kernelRows` may be.
+    public init(
+        label: String, rows: [RowErrors], kernelRows: [KernelRowErrors] = [], values: ValueExtent, valueDimension: Int
+    ) {
         precondition(!rows.isEmpty, "a measurement has at least one row")
+        precondition(kernelRows.isEmpty || kernelRows.count == rows.count, "a kernel computes every row")
         self.label = label
         self.rows = rows
+        self.kernelRows = kernelRows
         self.values = values
         self.valueDimension = valueDimension
     }
@@ -30,6 +44,8 @@ public struct MaskMeasurement: Sendable {
     public var largestDroppedMass: Double { rows.map(\.droppedMass).max()! }
     /// The mean of the rows' retained mass; it hides rare rows that lose much, so read it beside the CRA.
     public var meanRetainedMass: Double { rows.reduce(0) { $0 + $1.retainedMass } / Double(rows.count) }
+    /// The mean over rows of ‖o‖₁, the size that errors may be compared with.
+    public var meanOutputNorm: Double { rows.reduce(0) { $0 + $1.outputNorm } / Double(rows.count) }
     /// Kept over causal (query, key) pairs.
     public var density: Double {
         Double(rows.reduce(0) { $0 + $1.keptKeys }) / Double(rows.reduce(0) { $0 + $1.causalKeys })

@@ -1,5 +1,3 @@
-import AttentionCore
-
 /// A claim of the form: the masked output differs from the dense one by at most (1 − r) · c, with c from the values alone.
 ///
 /// The norm is the L1 norm of a row, and for a whole head the largest over its rows; 1 − r is then the row's dropped mass,
@@ -26,26 +24,17 @@ extension OutputErrorBound {
         droppedMass * errorPerDroppedMass(values)
     }
 
-    /// The largest dropped mass, in (0, 1], for which the bound promises an error of at most `error`: min(1, ε / c).
+    /// The largest dropped mass, in (0, 1], for which the bound promises an error of at most ε: min(1, ε / c).
     ///
-    /// - Throws: `InputError` (`usage`) when `error` is not positive and finite, or the bound is not valid.
-    public func largestDroppedMass(error: Double, values: ValueExtent) throws(InputError) -> Double {
-        guard valid else {
-            throw InputError(.usage, field: "bound", value: name, rule: "must be a valid bound to derive a mask from")
-        }
-        guard error > 0, error.isFinite else {
-            throw InputError(.usage, field: "error", value: "\(error)", rule: "must be positive and finite")
-        }
+    /// Traps for a claim that is not valid: it promises nothing.
+    public func largestDroppedMass(error: ErrorTolerance, values: ValueExtent) -> Double {
+        precondition(valid, "no mask follows from a claim that is not a theorem")
         let factor = errorPerDroppedMass(values)
-        return error >= factor ? 1 : error / factor
+        return error.value >= factor ? 1 : error.value / factor
     }
 
-    /// The CRA that suffices for an error of at most `error`: α = max(0, 1 − ε / c), in [0, 1]. 0 asks for nothing.
-    ///
-    /// - Throws: `InputError` (`usage`) when `error` is not positive and finite, or the bound is not valid.
-    public func alpha(error: Double, values: ValueExtent) throws(InputError) -> Double {
-        1 - (try largestDroppedMass(error: error, values: values))
-    }
+    /// The CRA that suffices for an error of at most ε: α = max(0, 1 − ε / c), in [0, 1]. 0 asks for nothing.
+    public func alpha(error: ErrorTolerance, values: ValueExtent) -> Double { 1 - largestDroppedMass(error: error, values: values) }
 }
 
 /// ‖o − õ‖₁ ≤ (1 − CRA)·R, since o − õ = (1 − r)·μ_dropped and a mean of value rows has norm at most R. Tight.

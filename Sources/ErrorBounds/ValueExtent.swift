@@ -1,10 +1,11 @@
 import AttentionCore
 
-/// The size of a head's values as the bounds need it: R = max_j ‖V_j‖₁ and D = max_{j,k} ‖V_j − V_k‖₁.
+/// The size of a head's values as the bounds need it: R = max_j ‖V_j‖₁ and D = max_{j,k} ‖V_j − V_k‖₁, both finite.
 ///
 /// D by pairs costs O(keys² · dv) at worst; past `exactDiameterTokens` keys an upper bound takes its place: the smallest of
-/// 2·max_j ‖V_j − c‖₁ for c the origin, the mean and the mid-range, and Σ_k (max_j V_jk − min_j V_jk). A bound from the
-/// larger D is still valid, and the ratio measured/bound can only come out smaller than with the exact D.
+/// 2·max_j ‖V_j − c‖₁ for c the origin, the mean and the mid-range, and Σ_k (max_j V_jk − min_j V_jk). It is at most twice D,
+/// since D ≥ max_j ‖V_j − mean‖₁. A bound from the larger D is still valid, and the ratio measured/bound can only come out
+/// smaller than with the exact D.
 public struct ValueExtent: Hashable, Sendable {
     /// R, the largest L1 norm of a value row.
     public let radius: Double
@@ -12,15 +13,20 @@ public struct ValueExtent: Hashable, Sendable {
     public let diameter: Double
     /// False when `diameter` is the upper bound.
     public let diameterIsExact: Bool
+    /// The upper bound of D that costs O(keys · dv), whether or not `diameter` is exact.
+    public let diameterUpperBound: Double
 
     /// Keys up to which `diameter` is computed by pairs unless the caller says otherwise.
     public static let defaultExactDiameterTokens = 2048
 
-    public init(radius: Double, diameter: Double, diameterIsExact: Bool) {
+    /// - Parameter diameterUpperBound: `diameter` when nil.
+    public init(radius: Double, diameter: Double, diameterIsExact: Bool, diameterUpperBound: Double? = nil) {
         precondition(radius >= 0 && diameter >= 0, "norms cannot be negative")
+        precondition(radius.isFinite && diameter.isFinite, "the theorems need bounded values")
         self.radius = radius
         self.diameter = diameter
         self.diameterIsExact = diameterIsExact
+        self.diameterUpperBound = diameterUpperBound ?? diameter
     }
 
     /// The extent of a head's values. O(keys · dv), and O(keys² · dv) up to `exactDiameterTokens` keys.
@@ -33,85 +39,6 @@ public struct ValueExtent: Hashable, Sendable {
         let exact = head.keyCount <= exactDiameterTokens
         self.init(
             radius: distances[0].max()!, diameter: exact ? values.diameter(sortedBy: distances[2], atMost: upper) : upper,
-            diameterIsExact: exact)
-    }
-}
-
-/// Rows padded with zeros to whole vectors of eight.
-private struct PaddedRows {
-    typealias Lanes = SIMD8<Double>
-
-    let rows: Int
-    let vectors: Int
-    let storage: [Lanes]
-
-    init(_ elements: [Double], width: Int) {
-        rows = elements.count / width
-        vectors = (width + 7) / 8
-        var storage = [Lanes](repeating: .zero, count: rows * vectors)
-        for row in 0..<rows {
-            for k in 0..<width { storage[row * vectors + k / 8][k % 8] = elements[row * width + k] }
-        }
-        self.storage = storage
-    }
-
-    func row(_ index: Int) -> ArraySlice<Lanes> { storage[index * vectors..<(index + 1) * vectors] }
-
-    func zero() -> [Lanes] { Array(repeating: .zero, count: vectors) }
-
-    func mean() -> [Lanes] {
-        var sum = zero()
-        for row in 0..<rows {
-            for v in 0..<vectors { sum[v] += storage[row * vectors + v] }
-        }
-        return sum.map { $0 / Double(rows) }
-    }
-
-    /// The middle and the L1 extent of the smallest box that holds every row.
-    func box() -> (middle: [Lanes], extent: Double) {
-        var low = Array(row(0))
-        var high = low
-        for index in 1..<max(rows, 1) {
-            for v in 0..<vectors {
-                low[v] = pointwiseMin(low[v], storage[index * vectors + v])
-                high[v] = pointwiseMax(high[v], storage[index * vectors + v])
-            }
-        }
-        let middle = zip(low, high).map { $0 / 2 + $1 / 2 }
-        return (middle, zip(low, high).reduce(0) { $0 + ($1.1 - $1.0).sum() })
-    }
-
-    func distances(to centre: [Lanes]) -> [Double] {
-        centre.withUnsafeBufferPointer { centre in
-            storage.withUnsafeBufferPointer { storage in
-                (0..<rows).map { distance(storage.baseAddress! + $0 * vectors, centre.baseAddress!) }
-            }
-        }
-    }
-
-    /// The largest distance of two rows. Rows far from a centre come first; a pair whose two distances to it do not
-    /// add up to more than the best so far cannot beat it, nor can any pair after it.
-    func diameter(sortedBy distances: [Double], atMost upper: Double) -> Double {
-        let order = (0..<rows).sorted { distances[$0] > distances[$1] }
-        return storage.withUnsafeBufferPointer { storage in
-            var best = 0.0
-            for (rank, a) in order.enumerated() {
-                for b in order[(rank + 1)...] {
-                    if distances[a] + distances[b] <= best { break }
-                    best = max(best, distance(storage.baseAddress! + a * vectors, storage.baseAddress! + b * vectors))
-                }
-            }
-            return min(best, upper)
-        }
-    }
-
-    @inline(__always)
-    private func distance(_ a: UnsafePointer<Lanes>, _ b: UnsafePointer<Lanes>) -> Double {
-        var sum = Lanes.zero
-        for v in 0..<vectors {
-            let difference = a[v] - b[v]
-            sum += pointwiseMax(difference, -difference)
-        }
-        return sum.sum()
+            diameterIsExact: exact, diameterUpperBound: upper)
     }
 }

@@ -71,22 +71,6 @@ import Testing
         #expect(written == result as NSDictionary)
     }
 
-    @Test func verifiesTheBounds() throws {
-        let result = try Program.json(["verify", "--length", "64", "--length", "96"])
-        #expect(result["holds"] as? Bool == true)
-        let bounds = try #require(result["bounds"] as? [[String: Any]])
-        #expect(bounds.count { $0["valid"] as? Bool == true } >= 3)
-        for bound in bounds where bound["valid"] as? Bool == true {
-            #expect(bound["violations"] as? Int == 0, "\(bound)")
-            #expect(try number(bound, "maxRatio") < 1 + 1e-9 && number(bound, "checked") > 10_000, "\(bound)")
-        }
-        let invalid = try #require(bounds.first { $0["valid"] as? Bool == false })
-        #expect((invalid["name"] as? String)?.contains("factor-one") == true, "\(invalid)")
-        #expect(try number(invalid, "violations") > 0 && number(invalid, "maxRatio") > 1.5, "\(invalid)")
-        let worst = try #require((invalid["worst"] as? [String: Any])?["label"] as? String)
-        #expect((result["adversarialHeads"] as? [String])?.contains(worst) == true)
-    }
-
     @Test func evaluatesTasksAndPerplexity() throws {
         let scratch = try Scratch()
         // The model's own continuation is right everywhere; a word it does not expect is not.
@@ -220,9 +204,5 @@ import Testing
 
     @Test func saysItsVersion() throws {
         #expect(try Program.output(["--version"]).wholeMatch(of: /sample-attention \d+\.\d+\.\d+ \([0-9a-z-]+\)\n/) != nil)
-    }
-
-    private func number(_ object: [String: Any], _ key: String) throws -> Double {
-        try #require(object[key] as? NSNumber, "\(key) of \(object)").doubleValue
     }
 }

@@ -52,6 +52,9 @@ enum Program {
     }
 }
 
+/// A number of a JSON object, which must be there.
+func number(_ object: [String: Any], _ key: String) throws -> Double { try #require(object[key] as? Double, "\(key) of \(object)") }
+
 /// A child process whose output goes to files, so that no full pipe can stall it.
 final class RunningProgram {
     private let process = Process()

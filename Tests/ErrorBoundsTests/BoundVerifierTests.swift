@@ -9,7 +9,7 @@ import Testing
     private func measurement(_ change: (inout RowErrors) -> Void) -> MaskMeasurement {
         var row = RowErrors(
             row: 3, causalKeys: 4, keptKeys: 2, mass: (retained: 0.75, dropped: 0.25),
-            error: (unrenormalised: 0.25, renormalised: 0.5), residual: (unrenormalised: 0, renormalised: 0))
+            error: (unrenormalised: 0.25, renormalised: 0.5), residual: (unrenormalised: 0, renormalised: 0), outputNorm: 1)
         change(&row)
         return MaskMeasurement(label: "doctored", rows: [row], values: extent, valueDimension: 2)
     }
@@ -52,6 +52,42 @@ import Testing
     func notANumber() {
         #expect(violated { $0.unrenormalisedError = .nan } == ["unrenormalised"])
         #expect(violated { $0.renormalisedResidual = .nan } == ["identity-renormalised"])
+    }
+
+    @Test("a kernel's row is held to its allowance, and to each bound with the allowance added")
+    func kernelRows() {
+        func violated(_ kernel: KernelRowErrors) -> [String] {
+            let exact = measurement { _ in }
+            var verifier = BoundVerifier()
+            verifier.check(
+                MaskMeasurement(label: "kernel", rows: exact.rows, kernelRows: [kernel], values: extent, valueDimension: 2))
+            return verifier.brokenChecks.map(\.name)
+        }
+        let limit = KernelRowErrors(row: 3, error: 0.6, deviation: 0.1, allowance: 0.1)
+        func changed(_ change: (inout KernelRowErrors) -> Void) -> KernelRowErrors {
+            var row = limit
+            change(&row)
+            return row
+        }
+        let bounds = ["kernel-renormalised-radius", "kernel-renormalised-diameter"]
+        #expect(violated(limit) == [])
+        #expect(violated(changed { $0.deviation += 1e-12 }) == ["kernel-rounding"])
+        #expect(violated(changed { $0.error += 1e-12 }) == bounds)
+        #expect(violated(changed { $0.deviation = .nan }) == ["kernel-rounding"])
+        #expect(violated(changed { $0.error = .nan }) == bounds)
+        let overflow = KernelRowErrors(row: 3, error: .infinity, deviation: .infinity, allowance: .infinity)
+        #expect(violated(overflow) == ["kernel-rounding"] + bounds, "infinite is wrong even where nothing is promised")
+    }
+
+    @Test("a broken theorem says which, where and how often, in one line")
+    func violationDescription() throws {
+        var verifier = BoundVerifier()
+        verifier.check(measurement { $0.renormalisedResidual = 1 })
+        let check = try #require(verifier.brokenChecks.first)
+        let text = try #require(check.violationDescription)
+        #expect(text.hasPrefix("identity-renormalised: doctored: query 3: 1 of 1 checks broken: "))
+        #expect(!text.contains("\n"))
+        #expect(verifier.checks[0].violationDescription == nil)
     }
 
     @Test("where nothing is dropped the error must be rounding")
@@ -102,7 +138,7 @@ import Testing
             let firstViolation: Place?
         }
         let entries = try JSONDecoder().decode([Entry].self, from: JSONEncoder().encode(verifier.checks))
-        #expect(entries.count == 6)
+        #expect(entries.count == 9)
         for (entry, check) in zip(entries, verifier.checks) {
             #expect(entry.name == check.name && entry.valid == check.valid)
             #expect(entry.checked == check.checked && entry.violations == check.violations)

@@ -1,4 +1,5 @@
 import AttentionCore
+import AttentionTestSupport
 import ErrorBounds
 import Foundation
 import Testing
@@ -87,6 +88,15 @@ import Testing
         for pattern in patterns(keyCount: 45) {
             let rows = ExactAttention(head).rowErrors(keeping: pattern)
             #expect(rows.reduce(0) { $0 + $1.keptKeys } == pattern.keptPairs(head.shape))
+        }
+    }
+
+    @Test("a pattern's runs are the keys it keeps, whatever its kind", arguments: PatternCase.all)
+    func runsOfPatterns(test: PatternCase) {
+        for position in test.shape.firstPosition..<test.shape.keyCount {
+            var kept = Set<Int>()
+            test.pattern.forEachKeptRun(position: position, shape: test.shape) { kept.formUnion($0.clamped(to: 0..<position + 1)) }
+            #expect(kept == Set((0...position).filter { test.keeps($0, position) }), "position \(position)")
         }
     }
 

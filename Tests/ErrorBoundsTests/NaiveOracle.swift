@@ -94,3 +94,5 @@ func randomHeads(seeds: ClosedRange<UInt64>) -> [(name: String, head: AttentionH
         }
     }
 }
+
+func exponential(_ x: Double) -> Double { exp(x) }

@@ -5,37 +5,42 @@ import Testing
 @Suite struct TheoremTests {
     private let extent = ValueExtent(radius: 4, diameter: 5, diameterIsExact: true)
 
+    private func alpha(_ error: Double, _ output: OutputForm) throws -> Double {
+        Theorem2(error: try ErrorTolerance(error), values: extent, output: output).alpha
+    }
+
     @Test("α is 1 − ε over the bound's constant, and 0 when any mask will do")
     func formulas() throws {
-        #expect(try UnrenormalisedBound().alpha(error: 1, values: extent) == 0.75)
-        #expect(try RenormalisedRadiusBound().alpha(error: 1, values: extent) == 0.875)
-        #expect(try RenormalisedDiameterBound().alpha(error: 1, values: extent) == 0.8)
-        #expect(try Theorem2.alpha(error: 1, values: extent, output: .unrenormalised) == 0.75)
-        #expect(try Theorem2.alpha(error: 1, values: extent, output: .renormalised) == 0.8)
-        #expect(try Theorem1.probabilityBudget(error: 1, values: extent) == 0.25)
-        #expect(try UnrenormalisedBound().alpha(error: 4, values: extent) == 0)
-        #expect(try UnrenormalisedBound().alpha(error: 1e300, values: extent) == 0)
+        let one = try ErrorTolerance(1)
+        #expect(UnrenormalisedBound().alpha(error: one, values: extent) == 0.75)
+        #expect(RenormalisedRadiusBound().alpha(error: one, values: extent) == 0.875)
+        #expect(RenormalisedDiameterBound().alpha(error: one, values: extent) == 0.8)
+        #expect(try alpha(1, .unrenormalised) == 0.75)
+        #expect(try alpha(1, .renormalised) == 0.8)
+        #expect(Theorem1(error: one, values: extent).probabilityBudget == 0.25)
+        #expect(try alpha(4, .unrenormalised) == 0)
+        #expect(try alpha(1e300, .unrenormalised) == 0)
         let none = ValueExtent(radius: 0, diameter: 0, diameterIsExact: true)
-        #expect(try UnrenormalisedBound().alpha(error: 1e-9, values: none) == 0)
+        #expect(UnrenormalisedBound().alpha(error: try ErrorTolerance(1e-9), values: none) == 0)
     }
 
     @Test("an ε that is not positive and finite is refused", arguments: [0, -1, .nan, .infinity] as [Double])
     func badError(error: Double) throws {
-        for output in OutputForm.allCases {
-            let refused = try #require(throws: InputError.self) {
-                try Theorem2.alpha(error: error, values: extent, output: output)
-            }
-            #expect(refused.code == .usage && refused.field == "error")
-        }
-        #expect(throws: InputError.self) { try Theorem1.probabilityBudget(error: error, values: extent) }
+        let refused = try #require(throws: InputError.self) { try ErrorTolerance(error) }
+        #expect(refused.code == .usage && refused.field == "error")
     }
 
     @Test("no α comes from a bound that is not valid")
-    func invalidBound() throws {
-        let refused = try #require(throws: InputError.self) {
-            try RenormalisedFactorOneBound().alpha(error: 1, values: extent)
+    func invalidBound() async {
+        await #expect(processExitsWith: .failure) {
+            let values = ValueExtent(radius: 4, diameter: 5, diameterIsExact: true)
+            _ = RenormalisedFactorOneBound().alpha(error: try ErrorTolerance(1), values: values)
         }
-        #expect(refused.field == "bound")
+    }
+
+    @Test("values without a finite R are outside the theorems")
+    func unboundedValues() async {
+        await #expect(processExitsWith: .failure) { _ = ValueExtent(radius: .infinity, diameter: 1, diameterIsExact: true) }
     }
 
     @Test(
@@ -45,11 +50,13 @@ import Testing
         for (name, head) in randomHeads(seeds: seed...seed) where head.keyCount > 8 {
             let values = ValueExtent(of: head)
             for share in [0.02, 0.2, 0.7] {
-                let error = share * values.radius
-                let mask = try Theorem1.mask(for: head, error: error, values: values)
+                let error = try ErrorTolerance(share * values.radius)
+                let theorem = Theorem1(error: error, values: values)
+                let mask = theorem.mask(for: head)
                 let measured = MaskMeasurement(head, keeping: mask, values: values, label: name)
-                let worst = measured.worstRow(for: .unrenormalised).unrenormalisedError
-                #expect(worst <= error + measured.allowance(keys: head.keyCount), "\(name), ε = \(error)")
+                #expect(measured.largestDroppedMass <= theorem.probabilityBudget + 1e-14)
+                #expect(
+                    Theorem2(error: error, values: values, output: .unrenormalised).holds(for: measured), "\(name), ε = \(error)")
                 #expect(measured.rows.reduce(0) { $0 + $1.keptKeys } == mask.keptPairs)
                 #expect(measured.density < 1, "\(name), ε = \(error)")
             }
@@ -78,11 +85,11 @@ import Testing
         for (name, head) in randomHeads(seeds: seed...seed) {
             let values = ValueExtent(of: head)
             for output in OutputForm.allCases {
-                let error = 0.3 * values.radius
-                let alpha = try Theorem2.alpha(error: error, values: values, output: output)
-                let measured = try #require(narrowestWindow(head, meeting: alpha, values: values))
-                let worst = measured.worstRow(for: output).error(of: output)
-                #expect(worst <= error + measured.allowance(keys: head.keyCount), "\(name), \(output), α = \(alpha)")
+                let error = try ErrorTolerance(0.3 * values.radius)
+                let theorem = Theorem2(error: error, values: values, output: output)
+                let measured = try #require(narrowestWindow(head, meeting: theorem, values: values))
+                #expect(theorem.holds(for: measured), "\(name), \(output), α = \(theorem.alpha)")
+                #expect(measured.cumulativeResidualAttention >= theorem.alpha - 1e-14)
             }
         }
     }
@@ -106,11 +113,23 @@ import Testing
         }
     }
 
-    private func narrowestWindow(_ head: AttentionHead, meeting alpha: Double, values: ValueExtent) -> MaskMeasurement? {
+    @Test("a theorem says when its hypothesis and its conclusion fail")
+    func failures() throws {
+        let made = AdversarialHeads.factorOneCounterexample
+        let values = ValueExtent(of: made.head)
+        let measured = MaskMeasurement(made.head, keeping: made.pattern, values: values, label: made.name)
+        for (error, holds) in [(0.15, false), (0.19999, false), (0.2, true), (0.3, true)] {
+            let theorem = Theorem2(error: try ErrorTolerance(error), values: values, output: .renormalised)
+            #expect(theorem.isMet(by: measured) == (error > 0.2) || error == 0.2, "ε = \(error)")
+            #expect(theorem.holds(for: measured) == holds, "ε = \(error)")
+        }
+    }
+
+    private func narrowestWindow(_ head: AttentionHead, meeting theorem: Theorem2, values: ValueExtent) -> MaskMeasurement? {
         for window in 1...head.keyCount {
             let pattern = SparsePattern.windowColumns(WindowColumns(window: window, columns: []))
             let measured = MaskMeasurement(head, keeping: pattern, values: values, label: "window \(window)")
-            if measured.cumulativeResidualAttention >= alpha { return measured }
+            if theorem.isMet(by: measured) { return measured }
         }
         return nil
     }

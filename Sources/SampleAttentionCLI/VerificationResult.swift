@@ -1,0 +1,89 @@
+import ErrorBounds
+import LinearAlgebra
+import Reporting
+import SampleAttention
+
+/// What `verify` prints.
+struct VerificationResult: Encodable {
+    /// One head of one prompt under its selected pattern.
+    struct Head: Encodable {
+        let text: String
+        let tokens, layer, head: Int
+        let bounds: HeadBounds
+
+        private enum Key: String, CodingKey { case text, tokens, layer, head }
+
+        /// The keys of `HeadBounds` beside text, tokens, layer and head.
+        func encode(to encoder: any Encoder) throws {
+            try bounds.encode(to: encoder)
+            var container = encoder.container(keyedBy: Key.self)
+            try container.encode(text, forKey: .text)
+            try container.encode(tokens, forKey: .tokens)
+            try container.encode(layer, forKey: .layer)
+            try container.encode(head, forKey: .head)
+        }
+    }
+
+    let model: TunedConfig.ModelIdentity
+    let provenance: TunedConfig.Provenance
+    let holds: Bool
+    let patterns, adversarialHeads: [String]
+    let bounds: [BoundCheck]
+    let heads: [Head]
+
+    var text: String {
+        let count = model.layers * model.queryHeads
+        let lengths = provenance.lengths.map(String.init).joined(separator: ", ")
+        return
+            "\(count) heads at \(lengths) tokens, \(patterns.count) patterns each, and \(adversarialHeads.count) adversarial heads\n\n"
+            + boundTable.text() + bounds.map { "\n\($0.name): \($0.statement)" }.joined()
+            + "\n\nHow much the bound (1 − CRA)·D promises on these heads, under the pattern selected for each, and the α that Theorem 2 asks for\n"
+            + "an error of 1, 5 and 10 % of the mean L1 norm of a head's output rows (renormalised); rounding: the kernel's\n"
+            + "largest deviation in units of its row's allowance. Medians over heads.\n\n"
+            + vacuityTable.text() + (holds ? "\n\nEvery valid bound holds.\n" : "\n\nA valid bound is broken: see the table.\n")
+    }
+
+    private var boundTable: TextTable {
+        var table = TextTable(columns: [
+            .left("bound"), .left("valid"), .right("checked"), .right("violations"), .right("largest error / bound"), .left("where"),
+        ])
+        for check in bounds {
+            table.append([
+                check.name, check.valid ? "yes" : "no", NumberFormat.count(check.checked), NumberFormat.count(check.violations),
+                NumberFormat.fixed(check.maxRatio, decimals: 4), check.worst.map { "\($0.label), query \($0.row)" } ?? NumberFormat.missing,
+            ])
+        }
+        return table
+    }
+
+    /// One line a text and length, over its heads.
+    private var vacuityTable: TextTable {
+        let shares = HeadBounds.shares.map { "α for \(NumberFormat.percent($0, decimals: 0))" }
+        var table = TextTable(
+            columns: [.left("text"), .right("tokens"), .right("CRA"), .right("bound / error"), .right("range")]
+                + shares.map { .right($0) } + [.right("D upper / exact"), .right("rounding / allowed")])
+        for text in provenance.texts.map(\.name) {
+            for length in provenance.lengths {
+                let own = heads.filter { $0.text == text && $0.tokens == length }.map(\.bounds)
+                table.append([text, "\(length)"] + Self.summary(own))
+            }
+        }
+        return table
+    }
+
+    private static func summary(_ heads: [HeadBounds]) -> [String] {
+        func median(_ values: [Double], _ decimals: Int) -> String { NumberFormat.fixed(Quantiles.median(values), decimals: decimals) }
+        let ratios = heads.compactMap(\.vacuity)
+        let range = [ratios.min(), ratios.max()].map { NumberFormat.significant($0 ?? .nan) }
+        let exact = heads.filter { $0.diameterIsExact && $0.diameter > 0 }
+        return [
+            median(heads.map(\.cumulativeResidualAttention), 3), NumberFormat.significant(Quantiles.median(ratios)),
+            range.joined(separator: " – "),
+        ]
+            + HeadBounds.shares.indices.map { index in
+                median(heads.compactMap { $0.alphas.indices.contains(index) ? $0.alphas[index].renormalised : nil }, 4)
+            } + [
+                median(exact.map { $0.diameterUpperBound / $0.diameter }, 3), median(heads.compactMap(\.kernelAllowanceUsed), 4),
+            ]
+    }
+}
