@@ -75,7 +75,7 @@ INLINE vfloat exp2_vector(vfloat x) {
     return exp2_polynomial(x, coefficients, 7);
 }
 
-/* The same to 7.5e-5 by the best cubic: for results that BF16 rounds to 2e-3 next. */
+/* The same to 7.5e-5 by the best cubic: for results that BF16 rounds by up to 4e-3 next. */
 INLINE vfloat exp2_coarse(vfloat x) {
     const float coefficients[] = {0.055171669074863f, 0.242611122194330f, 0.693260985457337f, 0.999928073540496f};
     return exp2_polynomial(x, coefficients, 4);

@@ -40,8 +40,8 @@ import Testing
     /// d · 2⁻²⁴ · Σ|q k| in the exponent. Inputs are O(1), so 2⁻²⁴ · (keys + 8 d) with a factor 4 covers the worst seen.
     static func tolerance(_ shape: AttentionShape) -> Double { 4 * 0x1p-24 * Double(shape.keyCount + 8 * shape.headDimension) }
 
-    /// BF16 rounds q, k, p and v by up to 2⁻⁹ each. A score so moves by at most 2⁻⁸ · Σ|q k|/√d, and the softmax relatively by
-    /// twice that; p and v add 2⁻⁸.
+    /// BF16 rounds q, k, p and v by up to 2⁻⁸ each. A score so moves by at most 2⁻⁷ · Σ|q k|/√d, and the softmax relatively by
+    /// twice that; p and v add 2⁻⁷. Roundings of both signs leave less: the limit is half of that worst case.
     static func coarseTolerance(_ oracle: NaiveAttention, head: Int, row: Int) -> Double {
         0x1p-8 * (1.1 + 2 * oracle.scoreMagnitude(head: head, row: row))
     }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct SampledScoresTests {
     static let kernels = InstructionSet.allCases.filter(\.isAvailable).flatMap { set in Precision.allCases.map { (set, $0) } }
-    /// Relative to 1 + the mass: FP32, and BF16 with operands off by 2⁻⁹, whose errors are mostly of both signs.
+    /// Relative to 1 + the mass: FP32, and BF16 with operands off by up to 2⁻⁸, whose errors are mostly of both signs.
     static func limit(_ precision: Precision) -> Double { precision == .fp32 ? 1e-4 : 2e-2 }
 
     @Test(arguments: kernels, [1, 3, 70]) func columnMassMatchesOracle(

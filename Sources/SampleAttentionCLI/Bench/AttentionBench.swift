@@ -195,7 +195,7 @@ struct AttentionBench {
             workspace: AttentionWorkspace())
         execute(subject.kind, plan: plan, heads: tested, kernel: kernel, workspace: AttentionWorkspace())
         let error = tested.largestDifference(from: reference)
-        // FP32: sums of `length` terms of order 1, in another order. BF16: four operands off by up to 2⁻⁹ each.
+        // FP32: sums of `length` terms of order 1, in another order. BF16: four operands off by up to 2⁻⁸ each.
         let limit = kernel.precision == .fp32 ? 1e-4 : 1.5e-2
         guard error < limit else {
             throw InputError(

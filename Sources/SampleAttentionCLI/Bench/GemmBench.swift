@@ -69,7 +69,7 @@ struct GemmBenchCommand: ParsableCommand {
         for (index, library) in libraries.enumerated() {
             execute(index)
             let error = product.error()
-            // Operands of order 1: FP32 rounds sums of `inputs` terms, BF16 each operand by up to 2⁻⁹.
+            // Operands of order 1: FP32 rounds sums of `inputs` terms, BF16 each operand by up to 2⁻⁸.
             let limit = kernel.precision == .fp32 ? 1e-5 * Double(shape.inputs).squareRoot() : 0x1p-7
             guard error < limit else {
                 throw InputError(
