@@ -107,7 +107,7 @@ extension Certificate {
     }
 
     /// What follows for all rows from what was found in the unseen ones.
-    init(
+    package init(
         _ strata: RowStrata, unseen: UnseenRows?, alpha: Double, escalation: Escalation, confidence: Double, valueDiameter: Double
     ) {
         let meanLowerBound = strata.mean(ofUnseen: unseen?.meanLowerBound ?? 1)

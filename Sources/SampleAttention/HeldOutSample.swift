@@ -1,18 +1,18 @@
 import AttentionCore
 
 /// The rows of one head that a certificate is made from: drawn after the selection, from rows it has not seen.
-struct HeldOutSample {
-    let head: Int
-    let strata: RowStrata
+package struct HeldOutSample {
+    package let head: Int
+    package let strata: RowStrata
     /// Ascending, as they are scored; a row drawn twice stands twice.
-    let rows: [Int]
+    package let rows: [Int]
     /// All unseen rows are in it, because they are no more than there were draws.
-    let isCensus: Bool
+    package let isCensus: Bool
     /// The draw that each of `rows` was.
     private let drawOfRow: [Int]
 
     /// - Parameter generator: is asked for the draws, once each.
-    init(head: Int, strata: RowStrata, draws count: Int, generator: consuming SeededGenerator) {
+    package init(head: Int, strata: RowStrata, draws count: Int, generator: consuming SeededGenerator) {
         self.head = head
         self.strata = strata
         isCensus = strata.unseenRows <= count
@@ -26,7 +26,7 @@ struct HeldOutSample {
     /// - Parameters:
     ///   - masses: one a row, in the order of `rows`.
     ///   - failure: δ of each statement.
-    func unseen(_ masses: [Double], alpha: Double, failure: Double) -> Certificate.UnseenRows? {
+    package func unseen(_ masses: [Double], alpha: Double, failure: Double) -> Certificate.UnseenRows? {
         if rows.isEmpty { return nil }
         var draws = masses
         for (draw, mass) in zip(drawOfRow, masses) { draws[draw] = mass }

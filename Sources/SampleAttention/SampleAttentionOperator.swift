@@ -87,7 +87,8 @@ public struct SampleAttentionOperator: Sendable {
         return Report(
             keptPairs: plan.keptPairs, causalPairs: inputs.shape.causalPairs, sampledMass: selections.map(\.sampledMass),
             certificates: certificates, selectionSeconds: (selected - start + (planned - certified)).seconds,
-            certificateSeconds: (certified - selected).seconds, kernelSeconds: (ContinuousClock.now - planned).seconds)
+            certificateSeconds: certificates == nil ? 0 : (certified - selected).seconds,
+            kernelSeconds: (ContinuousClock.now - planned).seconds)
     }
 
     /// Stages 1 and 2: what each head keeps beside its window; `parameters` has one entry a query head.

@@ -62,7 +62,9 @@ struct GenerateCommand: ParsableCommand {
     private func policy(_ session: Session) throws(InputError) -> AttentionPolicy {
         let policy = try attention.policy(session)
         let isSparse = policy.name != AttentionPolicy.dense.name
-        guard let certification = try certificate.certification(default: session.json && isSparse, seed: session.seed) else { return policy }
+        guard let certification = try certificate.certification(default: session.json && isSparse, seed: session.seed) else {
+            return policy
+        }
         return policy.certified(certification)
     }
 

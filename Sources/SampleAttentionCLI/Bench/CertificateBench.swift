@@ -7,7 +7,8 @@ import SampleAttention
 /// `bench certificate`: what certificates cost beside dense attention.
 struct CertificateBenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "certificate", abstract: "Time the certificates of a layer's heads against dense attention on the same synthetic heads.",
+        commandName: "certificate",
+        abstract: "Time the certificates of a layer's heads against dense attention on the same synthetic heads.",
         discussion: """
             "as selected" looks at each head once. "escalated" has a least mass that every head misses as selected and reaches with more \
             columns: two looks and a second selection, the most that certificates can cost. "of dense" is the time over that of dense \
