@@ -92,7 +92,7 @@ let package = Package(
         tests("AttentionCore", ["AttentionCore"]),
         tests("LinearAlgebra", ["LinearAlgebra", "AttentionCore"]),
         tests("AttentionKernels", ["AttentionCore", "AttentionKernels", "CAttentionKernels"]),
-        tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore", "ErrorBounds", "LinearAlgebra"]),
+        tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore", "ErrorBounds"]),
         tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("ErrorBounds", ["AttentionCore", "ErrorBounds"]),
         tests("Autotuning", ["Autotuning", "AttentionCore", "AttentionKernels", "SampleAttention"]),

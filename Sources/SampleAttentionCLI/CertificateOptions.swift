@@ -21,7 +21,7 @@ struct CertificateOptions: ParsableArguments {
     @Option(
         help: """
             Least mean retained mass, in (0, 1]: a head whose certified lower bound is below it takes more columns, then everything. The \
-            bound is some way below the mean, so columns are enough only well above it, and drawn rows show 1 - 4.4 / rows at best: \
+            bound is some way below the mean, so columns are enough only well above it, and drawn rows show 1 - 4.2 / rows at best: \
             beyond that every head is dense.
             """)
     var minMass: Double?
