@@ -61,7 +61,7 @@ let package = Package(
         library("AttentionKernels", ["AttentionCore", "CAttentionKernels"]),
 
         // The method.
-        library("SampleAttention", ["AttentionCore", "AttentionKernels"], exclude: ["tuned-config.schema.json"]),
+        library("SampleAttention", ["AttentionCore", "AttentionKernels", "LinearAlgebra"], exclude: ["tuned-config.schema.json"]),
         library("DurableFiles", ["AttentionCore"]),
         library("HeadProfiling", ["AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
         library("ErrorBounds", ["AttentionCore", "LinearAlgebra"]),
@@ -99,7 +99,7 @@ let package = Package(
         tests("AttentionCore", ["AttentionCore"]),
         tests("LinearAlgebra", ["LinearAlgebra", "AttentionCore"]),
         tests("AttentionKernels", ["AttentionCore", "AttentionKernels", "CAttentionKernels"]),
-        tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore"]),
+        tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore", "ErrorBounds"]),
         tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("DurableFiles", ["DurableFiles", "AttentionCore"]),
         tests("ErrorBounds", ["AttentionCore", "ErrorBounds"]),

@@ -5,11 +5,20 @@ import SampleAttention
 public struct AttentionPolicy: Sendable {
     /// A short name for tables and JSON, such as `dense` or `tuned`.
     public let name: String
+    /// Asks for certificates of the heads' retained mass, and maybe for a least mass; nil asks for neither.
+    public private(set) var certification: Certification?
     private let choose: @Sendable (_ layer: Int, _ queryHeads: Int, _ promptLength: Int) -> [SampleAttentionParameters]
 
     /// The parameters of each query head of a layer, for a prompt of this length.
     public func parameters(layer: Int, queryHeads: Int, promptLength: Int) -> [SampleAttentionParameters] {
         choose(layer, queryHeads, promptLength)
+    }
+
+    /// The same attention with every head certified, and changed where it misses the certification's least mass.
+    public func certified(_ certification: Certification) -> AttentionPolicy {
+        var policy = self
+        policy.certification = certification
+        return policy
     }
 
     /// Full attention everywhere.

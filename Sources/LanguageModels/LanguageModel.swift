@@ -96,14 +96,16 @@ public final class LanguageModel: Sendable {
     public struct PrefillReport: Sendable {
         public let tokens: Int
         public let seconds: Double
-        /// Selection and kernel, all layers.
+        /// Selection, certificates and kernel, all layers.
         public let attentionSeconds: Double
         public let selectionSeconds: Double
+        /// 0 unless the policy asks for certificates.
+        public let certificateSeconds: Double
         /// Matrix products outside attention: projections and MLP.
         public let productSeconds: Double
         /// Kept over causal pairs, all layers and heads.
         public let density: Double
-        /// One list of layer reports a chunk.
+        /// One list of layer reports a chunk; each holds its heads' certificates where the policy asks for them.
         public let chunks: [[SampleAttentionOperator.Report]]
     }
 
@@ -193,9 +195,10 @@ public final class LanguageModel: Sendable {
         let kept = layers.reduce(0) { $0 + $1.keptPairs.reduce(0, +) }
         let causal = layers.reduce(0) { $0 + $1.causalPairs * $1.keptPairs.count }
         let selection = layers.reduce(0) { $0 + $1.selectionSeconds }
+        let certificate = layers.reduce(0) { $0 + $1.certificateSeconds }
         return PrefillReport(
-            tokens: tokens, seconds: seconds, attentionSeconds: layers.reduce(selection) { $0 + $1.kernelSeconds },
-            selectionSeconds: selection, productSeconds: passes.reduce(0) { $0 + $1.productSeconds },
+            tokens: tokens, seconds: seconds, attentionSeconds: layers.reduce(selection + certificate) { $0 + $1.kernelSeconds },
+            selectionSeconds: selection, certificateSeconds: certificate, productSeconds: passes.reduce(0) { $0 + $1.productSeconds },
             density: Double(kept) / Double(causal), chunks: passes.map(\.layers))
     }
 }

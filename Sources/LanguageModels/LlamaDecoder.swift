@@ -76,7 +76,7 @@ struct LlamaDecoder: Sendable {
                 projection: activations.attended.base, heads: c.queryHeads, tokens: count, dimension: c.headDimension)
             let report = try attention.attend(
                 inputs, parameters: policy.parameters(layer: layer, queryHeads: c.queryHeads, promptLength: promptLength),
-                promptLength: promptLength, output: output,
+                promptLength: promptLength, output: output, certification: policy.certification?.seeded(layer: layer),
                 workspace: workspace)
             pass.layers.append(report)
             try observer.attended(layer: layer, inputs: inputs, output: output.readOnly)

@@ -10,12 +10,9 @@ public struct QuasiRandomSequence: ~Copyable {
     private let generator: UnsafeMutablePointer<gsl_qrng>
     private let shift: [Double]
 
-    /// GSL's default handler aborts the process. Switched off once; results are checked instead.
-    private static let errorsReturn: Void = { gsl_set_error_handler_off() }()
-
     public init(dimensions: Int, seed: UInt64) {
         precondition((1...40).contains(dimensions), "GSL's Sobol sequence has 1 to 40 dimensions")
-        _ = Self.errorsReturn
+        _ = GSLErrors.areReturned
         self.dimensions = dimensions
         generator = cgsl_sobol_alloc(UInt32(dimensions))!
         var random = SeededGenerator(seed: seed)

@@ -36,7 +36,11 @@ public struct SampleAttentionOperator: Sendable {
         public let causalPairs: Int
         /// Each head's mass in the sampled rows; 1 for dense heads.
         public let sampledMass: [Double]
+        /// What can be said of each head's retained mass; nil when it was not asked for.
+        public let certificates: [Certificate]?
         public let selectionSeconds: Double
+        /// Certificates, and what heads that missed the least mass did about it; 0 without.
+        public let certificateSeconds: Double
         public let kernelSeconds: Double
 
         /// Kept over causal pairs, all heads together.
@@ -49,10 +53,11 @@ public struct SampleAttentionOperator: Sendable {
     ///   - promptLength: the whole prompt's length: windows given as a ratio and the dense last rows refer to it. A chunked
     ///     prefill so keeps the same windows; columns are chosen chunk by chunk, from the chunk's own queries.
     ///   - logSumExp: [queryHeads][queryCount] over the kept keys, optional.
+    ///   - certification: asks for a certificate of each head, and maybe for a least retained mass; nil costs nothing.
     /// - Throws: `InputError` (`usage`) when `parameters` does not have one entry a query head.
     public func attend(
         _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, output: MutableHeadTensor,
-        logSumExp: UnsafeMutablePointer<Float>? = nil, workspace: AttentionWorkspace
+        logSumExp: UnsafeMutablePointer<Float>? = nil, certification: Certification? = nil, workspace: AttentionWorkspace
     ) throws(InputError) -> Report {
         guard parameters.count == inputs.shape.queryHeads else {
             throw InputError(
@@ -60,18 +65,30 @@ public struct SampleAttentionOperator: Sendable {
                 rule: "there must be one for each of \(inputs.shape.queryHeads) query heads")
         }
         let start = ContinuousClock.now
-        let selections = select(inputs, parameters: parameters, promptLength: promptLength, workspace: workspace)
+        let sampled = SampledMass.ofHeads(
+            inputs, parameters: parameters, promptLength: promptLength, kernel: kernel, workspace: workspace)
+        var selections = select(sampled, parameters: parameters)
+        let selected = ContinuousClock.now
+        let certificates = certification.map {
+            HeadCertifier(
+                certification: $0, inputs: inputs, parameters: parameters, sampled: sampled, promptLength: promptLength, kernel: kernel,
+                workspace: workspace
+            ).certify(&selections)
+        }
+        let certified = ContinuousClock.now
         let patterns = zip(parameters, selections).map { parameters, selection in
             Self.pattern(parameters, selection: selection, shape: inputs.shape, promptLength: promptLength)
         }
         let plan = try AttentionPlan(shape: inputs.shape, patterns: patterns)
-        let selected = ContinuousClock.now
+        let planned = ContinuousClock.now
         kernel.run(
             plan, query: inputs.query, key: inputs.key, value: inputs.value, output: output, logSumExp: logSumExp,
             workspace: workspace)
         return Report(
             keptPairs: plan.keptPairs, causalPairs: inputs.shape.causalPairs, sampledMass: selections.map(\.sampledMass),
-            selectionSeconds: (selected - start).seconds, kernelSeconds: (ContinuousClock.now - selected).seconds)
+            certificates: certificates, selectionSeconds: (selected - start + (planned - certified)).seconds,
+            certificateSeconds: certificates == nil ? 0 : (certified - selected).seconds,
+            kernelSeconds: (ContinuousClock.now - planned).seconds)
     }
 
     /// Stages 1 and 2: what each head keeps beside its window; `parameters` has one entry a query head.
@@ -79,33 +96,17 @@ public struct SampleAttentionOperator: Sendable {
         _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, workspace: AttentionWorkspace
     ) -> [HeadSelection] {
         precondition(parameters.count == inputs.shape.queryHeads, "there must be parameters for each query head")
-        var selections = [HeadSelection](repeating: .dense, count: parameters.count)
-        let scores = SampledScores(kernel: kernel)
-        func heads(_ pattern: SampleAttentionParameters.Pattern) -> [(head: Int, rows: [Int])] {
-            parameters.indices.filter { parameters[$0].pattern == pattern }
-                .map { ($0, parameters[$0].samplingPlan(queryCount: inputs.shape.queryCount).rows) }
-        }
+        let sampled = SampledMass.ofHeads(
+            inputs, parameters: parameters, promptLength: promptLength, kernel: kernel, workspace: workspace)
+        return select(sampled, parameters: parameters)
+    }
 
-        let striped = heads(.stripeWindow)
-        let masses = scores.columnMasses(
-            query: inputs.query, key: inputs.key, shape: inputs.shape,
-            requests: striped.map { ($0.head, $0.rows, parameters[$0.head].massRule(promptLength: promptLength)) }, workspace: workspace)
-        // Each head on a thread of its own: a selection is quick, but not nothing.
+    /// Stage 2, each head on a thread of its own: a selection is quick, but not nothing.
+    private func select(_ sampled: [SampledMass], parameters: [SampleAttentionParameters]) -> [HeadSelection] {
+        var selections = [HeadSelection](repeating: .dense, count: parameters.count)
         selections.withUnsafeMutableBufferPointer { all in
             let target = SharedPointer(all.baseAddress!)
-            kernel.pool.run(striped.count) { _, index in
-                let (head, rows) = striped[index]
-                target.base[head] = .stripes(
-                    StripeSelection.fewest(columnMass: masses[index], rows: rows.count, parameters: parameters[head]))
-            }
-        }
-
-        let crossed = heads(.columnSlash)
-        let blocks = scores.blockMasses(
-            query: inputs.query, key: inputs.key, shape: inputs.shape, requests: crossed, workspace: workspace)
-        for ((head, _), mass) in zip(crossed, blocks) {
-            selections[head] = .columnSlash(
-                ColumnSlashSelection.fewest(columnMass: mass.columns, slashMass: mass.slashes, parameters: parameters[head]))
+            kernel.pool.run(sampled.count) { _, head in target.base[head] = sampled[head].selection(parameters[head]) }
         }
         return selections
     }
@@ -140,15 +141,6 @@ public enum HeadSelection: Sendable, Hashable {
         case .dense: 1
         case .stripes(let selection): selection.sampledMass
         case .columnSlash(let selection): selection.sampledMass
-        }
-    }
-}
-
-extension SampleAttentionParameters {
-    fileprivate func massRule(promptLength: Int) -> SampledScores.MassRule {
-        switch columnScoring {
-        case .allMass: .all
-        case .windowAware: .outsideWindow(window.positions(promptLength: promptLength))
         }
     }
 }

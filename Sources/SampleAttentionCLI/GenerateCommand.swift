@@ -12,6 +12,7 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var attention: AttentionOptions
+    @OptionGroup var certificate: CertificateOptions
 
     @Option(help: "The prompt.")
     var prompt: String?
@@ -38,7 +39,7 @@ struct GenerateCommand: ParsableCommand {
         if let chunk { _ = try ParameterOptions.count(chunk, "chunk", atLeast: 1) }
         let sampler = try TokenSampler(temperature: temperature, topP: Fraction(topP, field: "top-p"), seed: model.machine.seed)
         let session = try model.open()
-        let policy = try attention.policy(session)
+        let policy = try policy(session)
         let tokens = try session.model.promptTokens(for: text)
 
         var printer = StreamingText(session: session)
@@ -53,7 +54,18 @@ struct GenerateCommand: ParsableCommand {
         } else {
             printer.finish()
             Message.write(Self.summary(generation, policy: policy))
+            if let certificate = CertificateResult(generation.prefill, policy: policy) { Message.write(certificate.summary) }
         }
+    }
+
+    /// The attention asked for, with certificates where they are wanted.
+    private func policy(_ session: Session) throws(InputError) -> AttentionPolicy {
+        let policy = try attention.policy(session)
+        let isSparse = policy.name != AttentionPolicy.dense.name
+        guard let certification = try certificate.certification(default: session.json && isSparse, seed: session.seed) else {
+            return policy
+        }
+        return policy.certified(certification)
     }
 
     private func promptText() throws(InputError) -> String {
@@ -110,9 +122,10 @@ private struct GenerationResult: Encodable {
     let attention, text: String
     let tokens: [Int32]
     let promptTokens: Int
-    let prefillSeconds, attentionSeconds, selectionSeconds, decodeSeconds, density: Double
+    let prefillSeconds, attentionSeconds, selectionSeconds, certificateSeconds, decodeSeconds, density: Double
     /// Mean over layers and heads of the sampled rows' mass that the pattern keeps: what the selection saw, not a bound.
     let sampledMass: Double
+    let certificate: CertificateResult?
 
     init(
         generation: LanguageModel.Generation, policy: AttentionPolicy, text: String, model: TunedConfig.ModelIdentity,
@@ -128,9 +141,11 @@ private struct GenerationResult: Encodable {
         prefillSeconds = report.seconds
         attentionSeconds = report.attentionSeconds
         selectionSeconds = report.selectionSeconds
+        certificateSeconds = report.certificateSeconds
         decodeSeconds = generation.decodeSeconds
         density = report.density
         let masses = report.chunks.flatMap { $0.flatMap(\.sampledMass) }
         sampledMass = masses.reduce(0, +) / Double(masses.count)
+        certificate = CertificateResult(report, policy: policy)
     }
 }

@@ -52,6 +52,73 @@ import Testing
         #expect(texts[0] != texts[2])
     }
 
+    /// A prompt long enough that rows are drawn, not read whole.
+    private static func longPrompt() throws -> [String] {
+        let prompt = try Program.output(["tasks", "--length", "512", "--prompt-only"])
+        return ["generate", "--prompt", prompt, "--max-tokens", "1", "--attention", "sample"]
+    }
+
+    @Test func certifiesEveryHead() throws {
+        let arguments = try Self.longPrompt()
+        let result = try Program.json(arguments + ["--certificate-rows", "100", "--confidence", "0.9"])
+        let certificate = try #require(result["certificate"] as? [String: Any])
+        #expect(try number(certificate, "confidence") == 0.9 && number(certificate, "rows") == 100)
+        #expect(certificate["escalatedHeads"] as? Int == 0 && certificate["minMass"] == nil)
+        let seconds = try number(certificate, "seconds")
+        #expect(try seconds > 0 && seconds == number(result, "certificateSeconds") && seconds < number(result, "attentionSeconds"))
+        let heads = try #require(certificate["heads"] as? [[String: Any]])
+        #expect(Set(heads.map { [$0["chunk"] as? Int, $0["layer"] as? Int, $0["head"] as? Int] }).count == 48 && heads.count == 48)
+        for head in heads {
+            let unseen = try #require(head["unseen"] as? [String: Any])
+            #expect(unseen["drawn"] as? Int == 100 && head["isExact"] as? Bool == false)
+            let (bound, mean) = try (number(head, "meanLowerBound"), number(head, "meanMass"))
+            #expect(0 < bound && bound < mean && mean <= 1)
+            #expect(try number(unseen, "meanBernsteinBound") < number(unseen, "meanLowerBound"))
+            #expect(try number(unseen, "shareLowerBound") < number(unseen, "share"))
+            #expect(try abs(number(head, "meanErrorBound") - (1 - bound) * number(head, "valueDiameter")) < 1e-9)
+        }
+        #expect(try number(certificate, "leastMeanLowerBound") == heads.map { try number($0, "meanLowerBound") }.min())
+        let chunked = try Program.json(arguments + ["--chunk", "200"])
+        #expect(((chunked["certificate"] as? [String: Any])?["heads"] as? [Any])?.count == 3 * 48)
+    }
+
+    @Test func certificatesComeWhereTheyAreWanted() throws {
+        let arguments = try Self.longPrompt()
+        #expect(try Program.json(arguments)["certificate"] is [String: Any])
+        #expect(try Program.json(arguments + ["--no-certificate"])["certificate"] == nil)
+        #expect(try Program.json(Self.opening)["certificate"] == nil, "dense attention has nothing to certify unless asked")
+        #expect(try !Program.run(arguments).errors.contains("certificate"))
+        #expect(try Program.run(arguments + ["--certificate"]).errors.contains("certificate: mean retained mass"))
+        #expect(try Program.run(Self.opening + ["--certificate"]).errors.contains("every head is dense"))
+    }
+
+    @Test func aLeastMassChangesTheHeadsThatMissIt() throws {
+        let arguments = try Self.longPrompt() + ["--certificate-rows", "200", "--alpha", "0.7"]
+        let plain = try Program.json(arguments)
+        let some = try Program.json(arguments + ["--min-mass", "0.8"])
+        let all = try Program.json(arguments + ["--min-mass", "0.9999"])
+        let certificates = try [plain, some, all].map { try #require($0["certificate"] as? [String: Any]) }
+        let escalated = try certificates.map { try number($0, "escalatedHeads") }
+        #expect(escalated[0] == 0 && escalated[1] > 0 && escalated[2] == 48, "\(escalated)")
+        #expect(try number(certificates[1], "leastMeanLowerBound") >= 0.8 && number(certificates[2], "leastMeanLowerBound") == 1)
+        #expect(certificates[2]["denseHeads"] as? Int == 48)
+        let densities = try [plain, some, all].map { try number($0, "density") }
+        #expect(densities[0] < densities[1] && densities[1] < densities[2] && densities[2] == 1, "\(densities)")
+    }
+
+    @Test func benchesCertificates() throws {
+        let result = try Program.json([
+            "bench", "certificate", "--length", "1024", "--head-dimension", "64", "--rounds", "1", "--threads", "1",
+        ])
+        let rows = try #require(result["results"] as? [[String: Any]])
+        #expect(rows.map { $0["subject"] as? String } == ["as selected", "escalated"])
+        #expect(rows.map { $0["escalatedHeads"] as? Int } == [0, 8])
+        for row in rows {
+            #expect(try number(row, "milliseconds") > 0 && number(row, "shareOfDense") > 0)
+            #expect(try number(row, "meanLowerBound") < number(row, "meanMass"))
+        }
+    }
+
     @Test func profilesEveryHead() throws {
         let scratch = try Scratch()
         let result = try Program.json(["profile", "--length", "256", "--output", scratch.file("out")])

@@ -10,7 +10,8 @@ struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Time the parts of a prefill; every answer is checked before it is timed.",
         subcommands: [
-            AttentionBenchCommand.self, SelectionBenchCommand.self, GemmBenchCommand.self, PrefillBenchCommand.self, PeakBenchCommand.self,
+            AttentionBenchCommand.self, SelectionBenchCommand.self, CertificateBenchCommand.self, GemmBenchCommand.self,
+            PrefillBenchCommand.self, PeakBenchCommand.self,
         ])
 }
 

@@ -1,0 +1,50 @@
+import ArgumentParser
+import AttentionCore
+import SampleAttention
+
+/// Whether and how a prefill certifies the retained mass of its heads.
+struct CertificateOptions: ParsableArguments {
+    @Flag(
+        inversion: .prefixedNo,
+        help: """
+            Certify each head's retained mass from query rows held out of the selection (default: with --json, unless --attention is \
+            dense; implied by the options below).
+            """)
+    var certificate: Bool?
+
+    @Option(help: "Query rows drawn for a head's certificate (default: 256).")
+    var certificateRows: Int?
+
+    @Option(help: "Probability with which each statement of a certificate holds, between 0 and 1 (default: 0.95).")
+    var confidence: Double?
+
+    @Option(
+        help: """
+            Least mean retained mass, in (0, 1]: a head whose certified lower bound is below it takes more columns, then everything. The \
+            bound is some way below the mean, so columns are enough only well above it, and drawn rows show 1 - 4.2 / rows at best: \
+            beyond that every head is dense.
+            """)
+    var minMass: Double?
+
+    /// What was asked for; nil for no certificates.
+    ///
+    /// - Parameter standard: whether there are certificates when no option says so.
+    func certification(default standard: Bool, seed: UInt64) throws(InputError) -> Certification? {
+        let given = [
+            ("certificate-rows", certificateRows.map { "\($0)" }), ("confidence", confidence.map { "\($0)" }),
+            ("min-mass", minMass.map { "\($0)" }),
+        ]
+        var areWanted = certificate ?? standard
+        for case (let field, let value?) in given {
+            guard certificate != false else {
+                throw InputError(.usage, field: field, value: value, rule: "cannot go with --no-certificate")
+            }
+            areWanted = true
+        }
+        guard areWanted else { return nil }
+        return try Certification(
+            rows: try ParameterOptions.count(certificateRows ?? Certification.standardRows, "certificate-rows", atLeast: 2),
+            confidence: confidence ?? Certification.standardConfidence,
+            minimumMass: try minMass.map { value throws(InputError) in try Fraction(value, field: "min-mass") }, seed: seed)
+    }
+}
