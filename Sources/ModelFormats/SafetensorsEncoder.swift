@@ -10,7 +10,12 @@ import Foundation
 public struct SafetensorsEncoder {
     private struct Entry: Encodable {
         let dtype = "F32"
-        let shape, data_offsets: [Int]
+        let shape, dataOffsets: [Int]
+
+        enum CodingKeys: String, CodingKey {
+            case dtype, shape
+            case dataOffsets = "data_offsets"
+        }
     }
 
     /// A tensor, or the file's own strings.
@@ -38,7 +43,7 @@ public struct SafetensorsEncoder {
         let start = data.count
         // The format is little-endian, and so is every machine that the kernels run on.
         values.withUnsafeBytes { data.append(contentsOf: $0) }
-        members[name] = .tensor(Entry(shape: shape, data_offsets: [start, data.count]))
+        members[name] = .tensor(Entry(shape: shape, dataOffsets: [start, data.count]))
     }
 
     /// The whole file.
