@@ -52,12 +52,13 @@ let package = Package(
     targets: [
         // System libraries. CGSL names no pkg-config on purpose: gsl.pc pulls in gslcblas, whose cblas_sgemm is 20 times slower.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CLAPACKE", pkgConfig: "lapacke", providers: [.apt(["liblapacke-dev"])]),
         .systemLibrary(name: "CGSL", providers: [.apt(["libgsl-dev"])]),
         .target(name: "CAttentionKernels", exclude: ["README.md"], cSettings: cSettings),
 
         // Foundations.
         library("AttentionCore", []),
-        library("LinearAlgebra", ["AttentionCore", "COpenBLAS", "CGSL"]),
+        library("LinearAlgebra", ["AttentionCore", "COpenBLAS", "CLAPACKE", "CGSL"]),
         library("AttentionKernels", ["AttentionCore", "CAttentionKernels"]),
 
         // The method.

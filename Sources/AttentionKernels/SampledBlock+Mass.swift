@@ -145,23 +145,32 @@ extension SampledBlock {
             strip.probabilities(tile: index), Int32(tile.count), scratch.firstLane, scratch.endLane, nil, strip.shift(tile: index), mass)
     }
 
-    /// The probabilities themselves, [lane][stride]: the first `positions[lane] + 1` of a row are written, and zeros up to the end of
-    /// the tile. FP32 strips only.
-    package func storeRows(strip: SampledStrip, into rows: UnsafeMutablePointer<Float>, stride: Int) {
-        precondition(precision == .fp32, "a strip of pairs holds no floats")
+    /// Room that `collect` needs behind a row's keys.
+    package static let collectSlack = 16
+
+    /// A row's probabilities that are at least a limit, and the sum of the others.
+    ///
+    /// - Parameters:
+    ///   - least: [lane], positive: keys after a row, whose probability is 0, are never collected.
+    ///   - rows: [lane][stride], a row for each of `lanesPerBlock` lanes, with room for all keys and `collectSlack` more.
+    ///   - body: gets each lane's collected probabilities in the order of keys, and what the row's other keys hold together.
+    package func collect(
+        strip: SampledStrip, least: [Float], into rows: UnsafeMutablePointer<Float>, stride: Int,
+        body: (_ lane: Int, _ collected: UnsafeBufferPointer<Float>, _ rest: Double) -> Void
+    ) {
         let lanes = KernelTable.lanes
-        // A cache line of keys at a time.
-        let width = 16
+        precondition(least.count == lanes && least.allSatisfy { $0 > 0 }, "one positive limit a lane")
+        var counts = [Int32](repeating: 0, count: lanes)
+        var rest = [Double](repeating: 0, count: lanes)
+        var tileRest = [Float](repeating: 0, count: lanes)
         forEachTile { index, tile in
-            let source = strip.probabilities(tile: index)
-            let weight = strip.shift(tile: index)
-            for start in Swift.stride(from: 0, to: tile.count, by: width) {
-                let count = min(width, tile.count - start)
-                for lane in positions.indices {
-                    let target = rows + lane * stride + tile.lowerBound + start
-                    for key in 0..<count { target[key] = source[(start + key) * lanes + lane] * weight[lane] }
-                }
-            }
+            for lane in 0..<lanes { tileRest[lane] = 0 }
+            tiles.collect(
+                strip.probabilities(tile: index), Int32(tile.count), strip.shift(tile: index), least, rows, stride, &counts, &tileRest)
+            for lane in 0..<lanes { rest[lane] += Double(tileRest[lane]) }
+        }
+        for lane in positions.indices {
+            body(lane, UnsafeBufferPointer(start: rows + lane * stride, count: Int(counts[lane])), rest[lane])
         }
     }
 }

@@ -1,3 +1,4 @@
+import AttentionCore
 import Dispatch
 import Synchronization
 
@@ -28,6 +29,15 @@ public final class WorkerPool: Sendable {
                 guard index < count else { return }
                 body(worker, index)
             }
+        }
+    }
+    /// `body(index)` of each index in `0 ..< count`, computed as `run` does.
+    package func map<Result: Sendable>(_ count: Int, _ body: @Sendable (_ index: Int) -> Result) -> [Result] {
+        [Result](unsafeUninitializedCapacity: count) { results, initialized in
+            guard let base = results.baseAddress else { return }
+            let target = SharedPointer(base)
+            run(count) { _, index in (target.base + index).initialize(to: body(index)) }
+            initialized = count
         }
     }
 }

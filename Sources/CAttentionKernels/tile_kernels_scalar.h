@@ -124,6 +124,16 @@ static void SA_TILE_NAME(row_mass)(
                     weight[lane] * SA_TILE_NAME(get)(p, SA_TILE_NAME(across)(key, SA_LANES, lane));
 }
 
+static void SA_TILE_NAME(collect)(
+    const void *p, int keys, const float *weight, const float *least, float *rows, ptrdiff_t stride, int32_t *count, float *rest) {
+    for (int key = 0; key < keys; key++)
+        for (int lane = 0; lane < SA_LANES; lane++) {
+            float x = weight[lane] * SA_TILE_NAME(get)(p, SA_TILE_NAME(across)(key, SA_LANES, lane));
+            if (x >= least[lane]) rows[lane * stride + count[lane]++] = x;
+            else rest[lane] += x;
+        }
+}
+
 static void SA_TILE_NAME(pack_weights)(const float *w, int outputs, int inputs, void *out) {
     size_t block = (size_t)SA_TILE_NAME(steps)(inputs) * SA_LANES;
     for (int first = 0; first < outputs; first += SA_LANES)

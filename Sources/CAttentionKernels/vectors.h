@@ -33,6 +33,22 @@ INLINE vfloat choose(vint mask, vfloat yes, vfloat no) { return (vfloat)((mask &
 INLINE vfloat at_least(vfloat x, float limit) { return choose(x < splat(limit), splat(limit), x); }
 INLINE vfloat at_most(vfloat x, float limit) { return choose(x > splat(limit), splat(limit), x); }
 
+/* Stores the elements of x that are at least `least` next to each other and returns their number; writes a whole vector. */
+INLINE int compress(vfloat x, vfloat least, float *out) {
+#if SA_VECTOR_BYTES == 64
+    __mmask16 chosen = _mm512_cmp_ps_mask((__m512)x, (__m512)least, _CMP_GE_OQ);
+    store(out, (vfloat)_mm512_maskz_compress_ps(chosen, (__m512)x));
+    return __builtin_popcount(chosen);
+#else
+    int count = 0;
+    for (int i = 0; i < WIDTH; i++) {
+        out[count] = x[i];
+        count += x[i] >= least[i];
+    }
+    return count;
+#endif
+}
+
 INLINE float horizontal_sum(vfloat v) {
     float sum = 0;
     for (int i = 0; i < WIDTH; i++) sum += v[i];

@@ -114,7 +114,7 @@ private struct OutputErrors {
             try AttentionPlan(shape: shape, patterns: patterns), query: inputs.query, key: inputs.key, value: inputs.value, output: output,
             workspace: workspace)
         let extents = try (0..<shape.keyValueHeads).map(extent)
-        return patterns.indices.map { head in
+        return kernel.pool.map(patterns.count) { head in
             let distances = (0..<shape.queryCount).map { distance(head: head, row: $0, to: output.readOnly) }
             let values = extents[shape.keyValueHead(of: head)]
             return HeadError(

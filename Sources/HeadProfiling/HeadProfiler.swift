@@ -28,16 +28,19 @@ public struct HeadProfiler: Sendable {
         let lags = windows + patterns.map { $0.parts.isDense ? 0 : $0.parts.window }
         let first = MassPass(walk: walk, shape: shape, windows: lags, alphas: scale.alphas)
         let second = StructurePass(walk: walk, shape: shape)
-        return patterns.indices.map { head in
-            let pattern = patterns[head]
-            let masses = first.run(head: head, inputs: inputs, patterns: [pattern.parts], workspace: workspace)
+        let passes = patterns.indices.map { head in
+            let masses = first.run(head: head, inputs: inputs, patterns: [patterns[head].parts], workspace: workspace)
             let curves = second.run(head: head, inputs: inputs, masses: masses, windows: windows, workspace: workspace)
             advance()
+            return (masses: masses, curves: curves)
+        }
+        return walk.pool.map(passes.count) { head in
+            let (masses, curves) = passes[head]
             return HeadMeasurement(
                 profile: Self.profile(
-                    layer: layer, head: head, masses: masses, curves: curves, pattern: pattern, sampledMass: sampledMasses[head],
+                    layer: layer, head: head, masses: masses, curves: curves, pattern: patterns[head], sampledMass: sampledMasses[head],
                     scale: scale),
-                picture: AttentionPicture(masses, pattern: pattern), columns: masses.selected(pattern.parts))
+                picture: AttentionPicture(masses, pattern: patterns[head]), columns: masses.selected(patterns[head].parts))
         }
     }
 

@@ -103,12 +103,7 @@ public struct SampleAttentionOperator: Sendable {
 
     /// Stage 2, each head on a thread of its own: a selection is quick, but not nothing.
     private func select(_ sampled: [SampledMass], parameters: [SampleAttentionParameters]) -> [HeadSelection] {
-        var selections = [HeadSelection](repeating: .dense, count: parameters.count)
-        selections.withUnsafeMutableBufferPointer { all in
-            let target = SharedPointer(all.baseAddress!)
-            kernel.pool.run(sampled.count) { _, head in target.base[head] = sampled[head].selection(parameters[head]) }
-        }
-        return selections
+        kernel.pool.map(sampled.count) { sampled[$0].selection(parameters[$0]) }
     }
 
     /// The pattern that parameters and a selection stand for.

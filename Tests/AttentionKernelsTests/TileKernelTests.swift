@@ -191,6 +191,21 @@ import Testing
         }
     }
 
+    @Test(arguments: variants, [1, 15, 16, 40, 128]) func collect(variant: Variant, keys: Int) {
+        let elements = MicrokernelTests.random(variant.steps(keys) * 64, 1)
+        let weight = MicrokernelTests.random(64, 2), least = MicrokernelTests.random(64, 3).map(abs)
+        let stride = keys + 20
+        let collected = both(variant) { kernels in
+            var rows = [Float](repeating: 0, count: 64 * stride), rest = (0..<64).map(Float.init)
+            var counts = (0..<64).map { Int32($0 % 3) }
+            kernels.collect(elements, Int32(keys), weight, least, &rows, stride, &counts, &rest)
+            // What stands behind a list is anything.
+            for lane in 0..<64 { for index in Int(counts[lane])..<stride { rows[lane * stride + index] = 0 } }
+            return rows + rest + counts.map(Float.init)
+        }
+        #expect(MicrokernelTests.difference(collected.vector, collected.scalar) < 1e-5)
+    }
+
     @Test(arguments: variants, [1, 6, 13, 96]) func multiply(variant: Variant, rows: Int) {
         for (inputs, outputs) in [(1, 1), (7, 63), (64, 64), (130, 65), (33, 200)] {
             let x = MicrokernelTests.random(rows * inputs, 1), w = MicrokernelTests.random(outputs * inputs, 2)

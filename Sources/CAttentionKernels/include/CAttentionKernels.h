@@ -60,6 +60,10 @@ typedef struct SALaneBlock {
     /* mass[group[key]][lane] += weight[lane] * p[key][lane] where lane l keeps the key; group == NULL puts all keys in group 0. */ \
     X(row_mass, void, (const void *p, int keys, const uint8_t *first, const uint8_t *end, const uint8_t *group,           \
                        const float *weight, float *mass))                                                                 \
+    /* Appends weight[lane] * p[key][lane], where that is at least least[lane], to rows[lane * stride + count[lane]] in the   \
+     * order of keys, and adds the others to rest[lane]; least > 0. Writes up to 16 floats past every lane's last. */         \
+    X(collect, void, (const void *p, int keys, const float *weight, const float *least, float *rows, ptrdiff_t stride,    \
+                      int32_t *count, float *rest))                                                                       \
     /* out[output / SA_LANES][step][output % SA_LANES] = w[output][step], zero past the last output. */                   \
     X(pack_weights, void, (const float *w, int outputs, int inputs, void *out))                                           \
     /* y[row][output] (+)= sum over step of x[row][step] * w[output][step], w packed, x as pack_keys leaves it. */        \

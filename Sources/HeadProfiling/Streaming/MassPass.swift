@@ -21,7 +21,7 @@ final class MassPass: @unchecked Sendable {
     private var rowStride: Int { Self.rowStride(shape) }
 
     /// Not a power of two, or the rows of a block would fall on the same lines of the cache.
-    private static func rowStride(_ shape: AttentionShape) -> Int { shape.keyCount + 48 }
+    private static func rowStride(_ shape: AttentionShape) -> Int { shape.keyCount + SampledBlock.collectSlack + 32 }
 
     init(walk: ProbabilityWalk, shape: AttentionShape, windows: [Int], alphas: [Double]) {
         self.walk = walk
@@ -54,7 +54,7 @@ final class MassPass: @unchecked Sendable {
         }
         return HeadMasses(
             shape: shape, lagBorders: lagBorders,
-            columnBands: lagBorders.indices.map { band in sum(columns, at: band, width: shape.keyCount) },
+            columnBands: walk.pool.map(lagBorders.count) { sum(columns, at: $0, width: shape.keyCount) },
             blocks: Array(blockMasses.elements), cells: sum(cells, at: 0, width: AttentionPicture.cells * AttentionPicture.cells),
             fewestKeys: alphas.indices.map { alpha in
                 (0..<ProbabilityWalk.slots).reduce(0) { $0 + keys[$1 * alphas.count + alpha] }
@@ -122,11 +122,12 @@ final class MassPass: @unchecked Sendable {
 
     private func count(_ step: ProbabilityWalk.Step) {
         let own = rows.base + step.worker * ProbabilityWalk.lanes * rowStride
-        step.block.storeRows(strip: step.strip, into: own, stride: rowStride)
-        var counter = SparsityCounter()
-        for (lane, position) in step.block.positions.enumerated() {
-            let row = UnsafeBufferPointer(start: own + lane * rowStride, count: position + 1)
-            for (alpha, fewest) in counter.fewestKeys(row, alphas: alphas).enumerated() {
+        var counter = SparsityCounter(alphas: alphas)
+        var least = [Float](repeating: .greatestFiniteMagnitude, count: ProbabilityWalk.lanes)
+        for (lane, position) in step.block.positions.enumerated() { least[lane] = counter.leastNeeded(keys: position + 1) }
+        step.block.collect(strip: step.strip, least: least, into: own, stride: rowStride) { lane, heavy, rest in
+            let all = step.block.positions[lane] + 1
+            for (alpha, fewest) in counter.fewestKeys(heavy, rest: rest, keys: all).enumerated() {
                 keys[step.slot * alphas.count + alpha] += fewest
             }
         }
@@ -145,8 +146,8 @@ extension ProbabilityWalk.Step {
 struct HeadMasses {
     let shape: AttentionShape
     let lagBorders: [Int]
-    /// [band][key]: Σ over rows whose lag to the key lies in the band.
-    let columnBands: [[Double]]
+    /// [border][key]: Σ over rows whose lag to the key is at least the border.
+    private let columnsOutside: [[Double]]
     /// [query block][key block] of 128 tokens.
     let blocks: [Double]
     /// [query cell][key cell] of a picture.
@@ -156,6 +157,24 @@ struct HeadMasses {
     /// [pattern][row]: r_i.
     let retained: [[Double]]
 
+    /// - Parameter columnBands: [band][key]: Σ over rows whose lag to the key lies between two borders.
+    init(
+        shape: AttentionShape, lagBorders: [Int], columnBands: [[Double]], blocks: [Double], cells: [Double], fewestKeys: [Int],
+        retained: [[Double]]
+    ) {
+        self.shape = shape
+        self.lagBorders = lagBorders
+        self.blocks = blocks
+        self.cells = cells
+        self.fewestKeys = fewestKeys
+        self.retained = retained
+        var outside = columnBands
+        for band in outside.indices.dropLast().reversed() {
+            for key in 0..<shape.keyCount { outside[band][key] += outside[band + 1][key] }
+        }
+        columnsOutside = outside
+    }
+
     private var rows: Double { Double(shape.queryCount) }
 
     /// [key]: the mass from rows at least `lag` positions after it; `lag` is 0 or one of the borders, or past all keys.
@@ -164,7 +183,7 @@ struct HeadMasses {
             precondition(lag >= shape.keyCount, "the lag must be a border")
             return Array(repeating: 0, count: shape.keyCount)
         }
-        return columnBands[band...].dropFirst().reduce(columnBands[band]) { zip($0, $1).map(+) }
+        return columnsOutside[band]
     }
 
     /// Mean over rows of the mass on keys fewer than `lag` positions back.

@@ -22,7 +22,7 @@ final class StructurePass: @unchecked Sendable {
     func run(
         head: Int, inputs: SampleAttentionOperator.Inputs, masses: HeadMasses, windows: [Int], workspace: AttentionWorkspace
     ) -> (stripes: [PatternCurve], lines: PatternCurve) {
-        let stripes = windows.map { StripeFamily(masses: masses, window: $0, counts: columnCounts) }
+        let stripes = walk.pool.map(windows.count) { StripeFamily(masses: masses, window: windows[$0], counts: columnCounts) }
         let lines = LineFamily(masses: masses, counts: lineCounts)
         let stripeSteps = columnCounts.counts.count
         let width = stripes.count * stripeSteps + lineCounts.counts.count
