@@ -192,7 +192,8 @@ import Testing
     }
 
     @Test(arguments: variants, [1, 15, 16, 40, 128]) func collect(variant: Variant, keys: Int) {
-        let elements = MicrokernelTests.random(variant.steps(keys) * 64, 1)
+        var elements = [Float](repeating: 0, count: variant.steps(keys) * 64)
+        variant.scalar.pack_values(MicrokernelTests.random(keys * 64, 1), 64, nil, Int32(keys), 64, &elements)
         let weight = MicrokernelTests.random(64, 2), least = MicrokernelTests.random(64, 3).map(abs)
         let stride = keys + 20
         let collected = both(variant) { kernels in
