@@ -52,7 +52,8 @@ public struct Certification: Hashable, Sendable {
     /// δ of one look: the failure probability is split over the looks a head may take, whichever of them is its last.
     var failure: Double { (1 - confidence) / Double(looks.count) }
 
-    /// Parameters that keep more: what α leaves out of the sampled mass, or what `minimumMass` allows if that is less, over 4.
+    /// Parameters that keep more: what α leaves out of the sampled mass, or what `minimumMass` allows if that is less, over 4;
+    /// twice a fixed count of columns, and 64 more at the least.
     func escalated(_ parameters: SampleAttentionParameters) -> SampleAttentionParameters {
         func raised(_ alpha: Fraction) -> Fraction {
             // Between α and 1, so never outside (0, 1].
@@ -61,6 +62,7 @@ public struct Certification: Hashable, Sendable {
         var more = parameters
         more.alpha = raised(parameters.alpha)
         more.alphaSlashes = parameters.alphaSlashes.map(raised)
+        more.columnCount = parameters.columnCount.map { $0 + max($0, 64) }
         return more
     }
 }

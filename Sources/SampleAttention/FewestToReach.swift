@@ -28,23 +28,32 @@ package struct FewestToReach {
         total = firstMass + coarse.total
     }
 
+    /// The `count` heaviest positions in ascending order, and their sum: those kept first among them, whatever they weigh.
+    ///
+    /// Fewer when fewer are kept first or have any mass. Complexity: O(masses), the same descent by counts.
+    package func positions(heaviest count: Int) -> (positions: [Int32], mass: Double) {
+        guard count > firstKept, let threshold = threshold(heaviest: count - firstKept) else { return firstPositions }
+        let positions = collect(threshold)
+        return (positions, positions.reduce(0) { $0 + Double(masses[Int($1)]) })
+    }
+
     /// Positions in ascending order, and their sum. An infinite target, or one above the total, takes every positive mass.
     package func positions(reaching target: Double) -> (positions: [Int32], mass: Double) {
-        guard firstMass < target, let threshold = threshold(target) else { return ((0..<Int32(firstKept)).map(\.self), firstMass) }
-        return (collect(threshold), threshold.mass)
+        guard firstMass < target, let (threshold, mass) = threshold(target) else { return firstPositions }
+        return (collect(threshold), mass)
     }
+
+    private var firstPositions: (positions: [Int32], mass: Double) { ((0..<Int32(firstKept)).map(\.self), firstMass) }
 
     /// The lightest mass that is kept.
     private struct Threshold {
         let bits: UInt32
         /// How many of the masses equal to it are kept.
         let ties: Int
-        /// The sum of all that is kept.
-        let mass: Double
     }
 
-    /// Nil when no mass is positive.
-    private func threshold(_ target: Double) -> Threshold? {
+    /// The lightest that is needed, and the sum of all that is kept with it; nil when no mass is positive.
+    private func threshold(_ target: Double) -> (Threshold, mass: Double)? {
         var histogram = coarse
         var bits: UInt32 = 0
         var kept = firstMass
@@ -57,7 +66,24 @@ package struct FewestToReach {
         let value = MassHistogram.value(bits)
         var ties = 1
         while ties < equal && kept + Double(ties) * value < target { ties += 1 }
-        return Threshold(bits: bits, ties: ties, mass: kept + Double(ties) * value)
+        return (Threshold(bits: bits, ties: ties), kept + Double(ties) * value)
+    }
+
+    /// The lightest of the `count` heaviest, or the lightest of all when there are fewer; nil when no mass is positive.
+    private func threshold(heaviest count: Int) -> Threshold? {
+        var missing = count
+        var bits: UInt32 = 0
+        for digit in MassHistogram.Digit.allCases {
+            let counts = MassHistogram.counts(digit: digit, prefix: bits, of: masses[firstKept...])
+            guard var bucket = counts.indices.last(where: { counts[$0] > 0 }) else { return nil }
+            while counts[bucket] < missing, let next = counts[..<bucket].lastIndex(where: { $0 > 0 }) {
+                missing -= counts[bucket]
+                bucket = next
+            }
+            missing = min(missing, counts[bucket])
+            bits |= UInt32(bucket) << digit.shift
+        }
+        return Threshold(bits: bits, ties: missing)
     }
 
     private func collect(_ threshold: Threshold) -> [Int32] {

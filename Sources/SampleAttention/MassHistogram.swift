@@ -70,6 +70,18 @@ struct MassHistogram {
     /// Σ m of the bucket that `bits` fall into.
     func significands(_ bits: UInt32) -> Int { sums[Int(bits >> digit.shift) & (sums.count - 1)] }
 
+    /// How many positive masses fall into each bucket, of those whose bits above the digit are those of `prefix`. O(masses).
+    static func counts(digit: Digit, prefix: UInt32, of masses: ArraySlice<Float>) -> [Int] {
+        var counts = Array(repeating: 0, count: digit.buckets)
+        let last = UInt32(digit.buckets - 1)
+        for mass in masses {
+            let key = Self.key(mass)
+            guard key > 0, key & digit.prefixMask == prefix else { continue }
+            counts[Int((key >> digit.shift) & last)] &+= 1
+        }
+        return counts
+    }
+
     private func mass(_ bucket: Int) -> Double {
         Double(sums[bucket]) * Self.unit(prefix | UInt32(bucket) << digit.shift)
     }

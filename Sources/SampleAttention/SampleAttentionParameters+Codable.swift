@@ -3,12 +3,12 @@ import AttentionCore
 extension SampleAttentionParameters: Codable {
     private enum CodingKeys: String, CodingKey {
         case pattern, alpha, alphaSlashes, windowRatio, windowTokens, sampleRatio, sampling, samplingSeed, sinks, denseLastRows
-        case columnScoring
+        case columnScoring, columnCount
     }
 
     private typealias Fields = KeyedDecodingContainer<CodingKeys>
 
-    /// Reads the fields of a config file; `alphaSlashes`, `sampling` and `samplingSeed` may be absent.
+    /// Reads the fields of a config file; `alphaSlashes`, `columnCount`, `sampling` and `samplingSeed` may be absent.
     ///
     /// - Throws: `InputError` (`usage`) or `DecodingError` that names the field: missing, out of range, or without meaning
     ///   beside the others.
@@ -23,6 +23,7 @@ extension SampleAttentionParameters: Codable {
         sampling = try fields.decodeIfPresent(Sampling.self, forKey: .sampling) ?? .stride
         samplingSeed = try Self.seed(fields, sampling: sampling) ?? Self.standardSamplingSeed
         sinks = try Self.count(fields, .sinks, atLeast: 0)
+        columnCount = try Self.columnCount(fields, sinks: sinks, pattern: pattern)
         denseLastRows = try Self.count(fields, .denseLastRows, atLeast: 0)
         columnScoring = try fields.decode(ColumnScoring.self, forKey: .columnScoring)
     }
@@ -33,6 +34,7 @@ extension SampleAttentionParameters: Codable {
         try container.encode(pattern, forKey: .pattern)
         try container.encode(alpha, forKey: .alpha)
         if pattern == .columnSlash { try container.encodeIfPresent(alphaSlashes, forKey: .alphaSlashes) }
+        if pattern == .stripeWindow { try container.encodeIfPresent(columnCount, forKey: .columnCount) }
         switch window {
         case .ratio(let ratio): try container.encode(ratio, forKey: .windowRatio)
         case .tokens(let count): try container.encode(count, forKey: .windowTokens)
@@ -48,6 +50,14 @@ extension SampleAttentionParameters: Codable {
     private static func window(_ fields: Fields) throws -> Window {
         if let ratio = try fields.decodeIfPresent(Fraction.self, forKey: .windowRatio) { return .ratio(ratio) }
         return .tokens(try count(fields, .windowTokens, atLeast: 1))
+    }
+
+    private static func columnCount(_ fields: Fields, sinks: Int, pattern: Pattern) throws -> Int? {
+        guard fields.contains(.columnCount) else { return nil }
+        try require(pattern == .stripeWindow, fields, .columnCount, "needs the pattern stripe-window")
+        let count = try Self.count(fields, .columnCount, atLeast: 0)
+        try require(count >= sinks, fields, .columnCount, value: "\(count)", "must be at least the \(sinks) sinks, which count")
+        return count
     }
 
     private static func seed(_ fields: Fields, sampling: Sampling) throws -> UInt64? {

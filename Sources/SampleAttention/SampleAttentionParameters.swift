@@ -4,7 +4,7 @@ import AttentionCore
 ///
 /// Source: SampleAttention (arXiv 2406.15486): α, the window ratio r_w and the sampling ratio r_row are the paper's
 /// hyperparameters; α_c, α_s and tail blocks are those of its third version (MLSys 2025; arXiv 2406.15486v3). Sinks,
-/// token-count windows and window-aware scoring are this project's.
+/// token-count windows and window-aware scoring are this project's; a fixed count of columns is what MInference and vLLM keep.
 public struct SampleAttentionParameters: Hashable, Sendable {
     /// The family of patterns the head may use.
     public enum Pattern: String, Sendable, CaseIterable, Codable {
@@ -57,6 +57,9 @@ public struct SampleAttentionParameters: Hashable, Sendable {
     public var alpha: Fraction
     /// The share that the slashes of column-slash must hold (α_s); `alpha` when nil.
     public var alphaSlashes: Fraction?
+    /// For stripe-window: keeps this many columns, sinks among them, instead of the fewest that reach α; α when nil. The heaviest
+    /// are kept, and fewer where fewer have any mass. Not below `sinks`; equal to it, the head keeps its sinks and window only.
+    public var columnCount: Int?
     public var window: Window
     /// The share of query rows scored in stage 1 (r_row).
     public var sampleRatio: Fraction

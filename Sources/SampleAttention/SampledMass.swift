@@ -18,8 +18,8 @@ struct SampledMass: Sendable {
         self.sums = sums
     }
 
-    /// Stage 2: the fewest columns, or blocks and slashes, that reach the parameters' shares. Only α, α_s and sinks are read: the
-    /// others were settled when the rows were scored.
+    /// Stage 2: the fewest columns, or blocks and slashes, that reach the parameters' shares. Only α, α_s, the column count and sinks are
+    /// read: the others were settled when the rows were scored.
     func selection(_ parameters: SampleAttentionParameters) -> HeadSelection {
         switch sums {
         case .nothing: .dense

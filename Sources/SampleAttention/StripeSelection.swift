@@ -11,7 +11,8 @@ public struct StripeSelection: Sendable, Hashable {
     ///
     /// Window-aware: `columnMass` is the mass outside the window, and `(window mass + Σ selected) / rows ≥ α`.
     /// The paper's rule: `columnMass` is all mass, and `Σ selected / rows ≥ α` whatever the window holds.
-    /// Sinks are kept first and count. α = 1 keeps every column with any mass.
+    /// Sinks are kept first and count. α = 1 keeps every column with any mass. With a `columnCount` the heaviest columns are
+    /// kept up to that count, sinks among them, and α is not asked.
     ///
     /// - Parameters:
     ///   - columnMass: [keyCount], from `SampledScores.columnMasses`.
@@ -23,7 +24,7 @@ public struct StripeSelection: Sendable, Hashable {
         let masses = FewestToReach(columnMass, keepingFirst: parameters.sinks)
         let windowMass = parameters.columnScoring == .windowAware ? max(0, total - masses.total) : 0
         let target = parameters.alpha == .one ? Double.infinity : parameters.alpha.value * total - windowMass
-        let (columns, kept) = masses.positions(reaching: target)
+        let (columns, kept) = parameters.columnCount.map(masses.positions(heaviest:)) ?? masses.positions(reaching: target)
         return StripeSelection(columns: columns, sampledMass: rows == 0 ? 1 : min(1, (windowMass + kept) / total))
     }
 }

@@ -155,11 +155,18 @@ public struct TunedConfig: Hashable, Sendable, Codable {
     /// shorter one when two are equally near); dense below `denseBelow`.
     public func parameters(layer: Int, promptLength: Int) -> [SampleAttentionParameters] {
         if promptLength < denseBelow { return Array(repeating: .dense, count: model.queryHeads) }
-        let nearest = buckets.min { Self.distance($0.length, promptLength) < Self.distance($1.length, promptLength) }
+        let nearest = nearestBucket(promptLength: promptLength).map { buckets[$0] }
         return (0..<model.queryHeads).map { head in
             guard let nearest, layer < nearest.layers.count, head < nearest.layers[layer].count else { return defaults }
             return nearest.layers[layer][head].parameters
         }
+    }
+
+    /// The index of the bucket nearest in ratio of lengths, the shorter one when two are equally near; nil without buckets.
+    ///
+    /// `denseBelow` plays no part. O(buckets).
+    public func nearestBucket(promptLength: Int) -> Int? {
+        buckets.indices.min { Self.distance(buckets[$0].length, promptLength) < Self.distance(buckets[$1].length, promptLength) }
     }
 
     private static func distance(_ a: Int, _ b: Int) -> Double { Double(max(a, b)) / Double(max(1, min(a, b))) }

@@ -167,6 +167,23 @@ import Testing
         #expect(counts[.none, default: 0] > Self.trials / 100 && counts[.columns, default: 0] > Self.trials / 10, "\(counts)")
     }
 
+    /// A fixed count is no share to raise: the second look has 64 columns more.
+    @Test func aFixedCountOfColumnsEscalates() throws {
+        var parameters = SampleAttentionParameters(alpha: try Fraction(0.7), window: .tokens(20), sampleRatio: try Fraction(0.1))
+        parameters.denseLastRows = 0
+        parameters.columnCount = 10
+        var more = parameters
+        more.columnCount = 74
+        let layer = try Layer(queries: 400, [parameters, parameters])
+        let (few, many) = (layer.patterns(layer.parameters), layer.patterns([more, more]))
+        #expect(few.allSatisfy { $0.parts.columns.count == 10 } && many.allSatisfy { $0.parts.columns.count == 74 })
+        // All unseen rows are drawn, so what the bounds have to pass is the mass itself.
+        let minimum = try Fraction((0..<2).map { mean(layer.masses($0, few[$0])) }.max()! + 0.01)
+        let report = try layer.attend(Certification(rows: 400, minimumMass: minimum)).report
+        #expect(report.certificates?.map(\.escalation) == [.columns, .columns])
+        #expect(report.keptPairs == many.map { $0.keptPairs(layer.shape) })
+    }
+
     @Test func aLeastMassOutOfReachIsDenseAttention() throws {
         let layer = try Layer(queries: 500, Self.mixedHeads())
         let dense = try Layer(queries: 500, Array(repeating: .dense, count: 4)).attend(nil)

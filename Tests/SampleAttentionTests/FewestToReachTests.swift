@@ -78,6 +78,21 @@ import Testing
         }
     }
 
+    /// The same order by counts: sorting says which are the heaviest, ties to the lower position.
+    @Test(arguments: Masses.allCases, UInt64(1)...6) func theHeaviestAreWhatSortingTakes(kind: Masses, seed: UInt64) {
+        let masses = kind.make(seed)
+        for first in [0, min(3, masses.count)] {
+            let (order, sums) = Self.reference(masses, keepingFirst: first)
+            for count in Set([0, 1, 2, order.count / 3, order.count - 1, order.count, order.count + 5]) where count >= 0 {
+                let found = FewestToReach(masses, keepingFirst: first).positions(heaviest: first + count)
+                let expected = (Array(0..<first) + order.prefix(count).sorted()).map(Int32.init)
+                #expect(found.positions == expected, "\(kind), seed \(seed), first \(first), count \(count)")
+                let mass = sums[min(count, order.count)]
+                #expect(abs(found.mass - mass) <= 1e-12 * mass)
+            }
+        }
+    }
+
     @Test(arguments: Masses.allCases) func totalIsTheSum(kind: Masses) {
         for first in [0, 1] {
             let masses = kind.make(5)
@@ -98,5 +113,6 @@ import Testing
         for target in [0.5, 1e30, .infinity, .nan] {
             #expect(FewestToReach(masses).positions(reaching: target).positions.count <= masses.count)
         }
+        for count in 0...9 { #expect(FewestToReach(masses).positions(heaviest: count).positions.count <= count) }
     }
 }

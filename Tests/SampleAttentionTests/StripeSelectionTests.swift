@@ -48,6 +48,29 @@ import Testing
         #expect(selection.columns == [0, 2, 3])
     }
 
+    /// A fixed count takes the heaviest, sinks among them, whatever α asks for; α = 1 and α near 0 change nothing.
+    @Test(arguments: [0.01, 0.7, 1]) func columnCountReplacesAlpha(alpha: Double) throws {
+        let mass: [Float] = [0.5, 2, 0.5, 1.5, 0, 0.5]
+        func columns(_ count: Int, sinks: Int = 0) throws -> [Int32] {
+            var parameters = try Self.parameters(alpha, sinks: sinks)
+            parameters.columnCount = count
+            return StripeSelection.fewest(columnMass: mass, rows: 10, parameters: parameters).columns
+        }
+        #expect(try columns(0) == [])
+        #expect(try columns(2) == [1, 3])
+        #expect(try columns(3) == [0, 1, 3])
+        #expect(try columns(3, sinks: 1) == [0, 1, 3])
+        #expect(try columns(2, sinks: 2) == [0, 1])
+        #expect(try columns(99) == [0, 1, 2, 3, 5])
+    }
+
+    @Test func columnCountStillSaysWhatIsKept() throws {
+        var parameters = try Self.parameters(0.7)
+        parameters.columnCount = 1
+        let selection = StripeSelection.fewest(columnMass: [0.5, 2, 0.5, 1.5, 1, 0.5], rows: 10, parameters: parameters)
+        #expect(abs(selection.sampledMass - 0.6) < 1e-9)
+    }
+
     /// Fewer columns can never hold α, and more α never means fewer columns.
     @Test(arguments: [1, 2, 3, 4]) func selectionIsMinimalAndMonotone(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)

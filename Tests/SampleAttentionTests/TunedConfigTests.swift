@@ -15,6 +15,7 @@ import Testing
         slashes.samplingSeed = .max
         var tails = SampleAttentionParameters.paper
         tails.sampling = .tailBlocks
+        tails.columnCount = 7
         let measured = TunedConfig.Measurement(meanMass: 0.96, p1Mass: 0.7, minMass: 0.2, density: 0.11)
         func bucket(_ length: Int, _ heads: SampleAttentionParameters...) -> TunedConfig.Bucket {
             .init(length: length, layers: [heads.map { .init(parameters: $0, measured: measured) }])
@@ -53,7 +54,7 @@ import Testing
             """
         let read = try JSONDecoder().decode(SampleAttentionParameters.self, from: Data(old.utf8))
         #expect(read == .standard)
-        #expect(read.sampling == .stride && read.samplingSeed == 1 && read.alphaSlashes == nil)
+        #expect(read.sampling == .stride && read.samplingSeed == 1 && read.alphaSlashes == nil && read.columnCount == nil)
         let random = old.replacingOccurrences(of: "\"sinks\"", with: "\"sampling\": \"random\", \"sinks\"")
         #expect(try JSONDecoder().decode(SampleAttentionParameters.self, from: Data(random.utf8)).samplingSeed == 1)
     }
@@ -67,10 +68,13 @@ import Testing
         }
         parameters.samplingSeed = 7
         parameters.alphaSlashes = try Fraction(0.5)
+        parameters.columnCount = 3
         #expect(try fields().isDisjoint(with: ["samplingSeed", "alphaSlashes"]))
+        #expect(try fields().contains("columnCount"))
         parameters.sampling = .random
         parameters.pattern = .columnSlash
         #expect(try fields().isSuperset(of: ["sampling", "samplingSeed", "alphaSlashes"]))
+        #expect(try !fields().contains("columnCount"))
         parameters.alphaSlashes = nil
         #expect(try !fields().contains("alphaSlashes"))
     }
@@ -101,6 +105,9 @@ import Testing
         ("\"samplingSeed\" : 18446744073709551615", "\"samplingSeed\" : 1.5", "samplingSeed"),
         ("\"sinks\" : 4", "\"sinks\" : 4, \"alphaSlashes\" : 0.9", "alphaSlashes"),
         ("\"sinks\" : 4", "\"sinks\" : 4, \"samplingSeed\" : 3", "samplingSeed"),
+        ("\"sinks\" : 4", "\"sinks\" : 4, \"columnCount\" : 3", "columnCount"),
+        ("\"columnCount\" : 7", "\"columnCount\" : -7", "columnCount"),
+        ("\"alphaSlashes\" : 0.85", "\"columnCount\" : 7", "columnCount"),
         ("\"layers\" : 1", "\"layers\" : 0", "model"), ("\"denseBelow\" : 1000", "\"denseBelow\" : -3", "denseBelow"),
     ]) func damagedFilesAreRefused(original: String, replacement: String, field: String) throws {
         let text = String(decoding: try Self.config().encoded(), as: UTF8.self)
