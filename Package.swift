@@ -110,7 +110,7 @@ let package = Package(
                 "BoundVerification", "ErrorBounds", "AttentionCore", "AttentionKernels", "SampleAttention", "LanguageModels",
                 "ModelFormats", "HaystackModel",
             ]),
-        tests("Autotuning", ["Autotuning", "DurableFiles", "AttentionCore", "AttentionKernels", "SampleAttention"]),
+        tests("Autotuning", ["Autotuning", "DurableFiles", "AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
         tests("ModelFormats", ["ModelFormats", "HaystackModel", "AttentionCore"], resources: [.copy("golden")]),
         tests(
             "LanguageModels", ["LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention"],

@@ -1,20 +1,38 @@
 import AttentionCore
 import CGSL
 
-/// A Sobol sequence in the unit cube, shifted by a seeded random vector modulo 1 (Cranley–Patterson rotation), so that
+/// A quasi-random sequence in the unit cube, shifted by a seeded random vector modulo 1 (Cranley–Patterson rotation), so that
 /// different seeds give different, equally well spread points.
-///
-/// Source: Sobol (1967), through GSL's `gsl_qrng_sobol` (at most 40 dimensions).
 public struct QuasiRandomSequence: ~Copyable {
+    /// The sequences that GSL has.
+    public enum Family: String, Sendable, Hashable, CaseIterable, Codable {
+        /// Sobol (1967), `gsl_qrng_sobol`: the most even in few dimensions.
+        case sobol
+        /// Niederreiter (1988) in base 2, `gsl_qrng_niederreiter_2`.
+        case niederreiter
+        /// Halton with digits reversed (Vandewoestyne and Cools, 2006), `gsl_qrng_reversehalton`: for many dimensions.
+        case reverseHalton = "reverse-halton"
+
+        /// The most dimensions for which GSL has numbers.
+        public var mostDimensions: Int {
+            switch self {
+            case .sobol: 40
+            case .niederreiter: 12
+            case .reverseHalton: 1229
+            }
+        }
+    }
+
     public let dimensions: Int
     private let generator: UnsafeMutablePointer<gsl_qrng>
     private let shift: [Double]
 
-    public init(dimensions: Int, seed: UInt64) {
-        precondition((1...40).contains(dimensions), "GSL's Sobol sequence has 1 to 40 dimensions")
+    /// - Parameter dimensions: from 1 to the family's most.
+    public init(_ family: Family = .sobol, dimensions: Int, seed: UInt64) {
+        precondition((1...family.mostDimensions).contains(dimensions), "GSL's \(family) has 1 to \(family.mostDimensions) dimensions")
         _ = GSLErrors.areReturned
         self.dimensions = dimensions
-        generator = cgsl_sobol_alloc(UInt32(dimensions))!
+        generator = family.allocate(UInt32(dimensions))!
         var random = SeededGenerator(seed: seed)
         shift = (0..<dimensions).map { _ in random.uniform() }
     }
@@ -26,5 +44,15 @@ public struct QuasiRandomSequence: ~Copyable {
         var point = [Double](repeating: 0, count: dimensions)
         gsl_qrng_get(generator, &point)
         return zip(point, shift).map { ($0 + $1).truncatingRemainder(dividingBy: 1) }
+    }
+}
+
+extension QuasiRandomSequence.Family {
+    fileprivate func allocate(_ dimensions: UInt32) -> UnsafeMutablePointer<gsl_qrng>? {
+        switch self {
+        case .sobol: cgsl_sobol_alloc(dimensions)
+        case .niederreiter: cgsl_niederreiter_alloc(dimensions)
+        case .reverseHalton: cgsl_reverse_halton_alloc(dimensions)
+        }
     }
 }

@@ -11,7 +11,7 @@ struct BenchCommand: ParsableCommand {
         commandName: "bench", abstract: "Time the parts of a prefill; every answer is checked before it is timed.",
         subcommands: [
             AttentionBenchCommand.self, SelectionBenchCommand.self, CertificateBenchCommand.self, GemmBenchCommand.self,
-            PrefillBenchCommand.self, PeakBenchCommand.self,
+            PrefillBenchCommand.self, SamplerBenchCommand.self, PeakBenchCommand.self,
         ])
 }
 
