@@ -233,6 +233,26 @@ import Testing
         #expect(prefill["maxError"] as? Double ?? 1 < 0.1)
     }
 
+    /// Short layers only: what they say is nothing, but everything is there.
+    @Test func calibratesTheMachine() throws {
+        let scratch = try Scratch()
+        let options = [
+            "calibrate", "--max-length", "128", "--threads", "1", "--head-dimension", "16", "--output", scratch.file("model.json"),
+        ]
+        let result = try Program.json(options)
+        let model = try #require(result["latencyModel"] as? [String: Any])
+        #expect(try number(model, "meanAbsolutePercentageError") >= 0 && model["headDimension"] as? Int == 16)
+        let costs = try #require(model["secondsPerUnit"] as? [String: Double])
+        #expect(costs.values.allSatisfy { (0..<1).contains($0) } && costs.values.contains { $0 > 0 })
+        let written = try #require(JSONSerialization.jsonObject(with: Data(scratch.read("model.json").utf8)) as? NSDictionary)
+        #expect(written == model as NSDictionary)
+        let text = try Program.output(options)
+        for part in ["1 threads, FP32, head dimension 16", "densePairs", "held-out layers", "window of 256 and 4 sinks"] {
+            #expect(text.contains(part), "\(part): \(text)")
+        }
+        #expect(try Program.run(["calibrate", "--head-dimension", "0"]).errors.contains("head-dimension: 0"))
+    }
+
     @Test func precisionIsRecorded() throws {
         let result = try Program.json(["generate", "--prompt", "It was", "--max-tokens", "2", "--precision", "bf16"])
         let machine = (result["provenance"] as? [String: Any])?["machine"] as? [String: Any]
