@@ -5,14 +5,16 @@ import SampleAttention
 
 /// Measures a machine: layers of many lengths and patterns, timed with the real selection and kernel.
 ///
-/// Rounds alternate between the settings of a length, so that a busy moment does not fall on one of them; each setting counts with
-/// its median. Takes about twenty seconds at d = 64 on two AVX-512 cores.
+/// All settings of all lengths are timed in turn, several times over, and each counts with its median: a busy moment of the machine
+/// meets every setting once at most. Takes about twenty seconds at d = 64 on two AVX-512 cores.
 public struct Calibration: Sendable {
     /// What is done and what there is to do, for progress: layers, and what is timed at the moment.
     public typealias Progress = (_ done: Int, _ total: Int, _ status: String) -> Void
 
     /// Prompt lengths that are measured unless the caller says otherwise.
     public static let standardLengths = [512, 1024, 2048, 4096, 8192, 16_384, 32_768]
+    /// How often the settings are gone through.
+    static let passes = 9
     /// Rows of a certificate.
     static let certifiedRows = Certification.standardRows
 
@@ -44,14 +46,15 @@ public struct Calibration: Sendable {
 
     /// Measures, fits and checks on what was held out.
     public func run(provenance: TunedConfig.Provenance, progress: Progress = { _, _, _ in }) throws(InputError) -> LatencyFile {
-        let design = lengths.map { CalibrationSetting.design(length: $0, heads: Self.heads(length: $0), seed: seed) }
+        let settings = lengths.flatMap { CalibrationSetting.design(length: $0, heads: Self.heads(length: $0), seed: seed) }
         // Last come the crossovers, about a tenth of the whole.
-        let layers = design.joined().reduce(0) { $0 + $1.effort * Self.rounds(length: $1.length) }
+        let layers = settings.reduce(0) { $0 + $1.effort * $1.rounds }
         let total = layers + layers / 9
         var done = 0
-        let samples = try measure(design) { settings in
-            progress(done, total, "\(settings[0].length) tokens")
-            done += settings.reduce(0) { $0 + $1.effort }
+        let layer = CalibrationLayer(rows: settings.map { $0.length * $0.heads }.max()!, dimension: headDimension, seed: seed)
+        let samples = try LayerTimer(kernel: kernel).samples(settings, layer: layer) { setting in
+            progress(done, total, "\(setting.length) tokens")
+            done += setting.effort
         }
         progress(layers, total, "dense crossover")
         let crossovers = try DenseCrossover.Setting.allCases.map { setting throws(InputError) in
@@ -64,25 +67,8 @@ public struct Calibration: Sendable {
         return LatencyFile(provenance: provenance, headDimension: headDimension, fit: fit, crossovers: crossovers)
     }
 
-    /// Every setting's work and time; `beforeRound` is told of each round of a length's settings.
-    private func measure(
-        _ design: [[CalibrationSetting]], beforeRound: ([CalibrationSetting]) -> Void
-    ) throws(InputError) -> [LatencySample] {
-        let layer = CalibrationLayer(
-            rows: design.joined().map { $0.length * $0.heads }.max()!, dimension: headDimension, seed: seed)
-        let timer = LayerTimer(kernel: kernel)
-        var samples: [LatencySample] = []
-        for settings in design {
-            samples += try timer.samples(settings, layer: layer, rounds: Self.rounds(length: settings[0].length)) { beforeRound(settings) }
-        }
-        return samples
-    }
-
     /// Enough heads to keep a pool busy, and few where they are long.
     static func heads(length: Int) -> Int { length > 8192 ? 2 : 4 }
-
-    /// Short layers are quick, and noisy.
-    static func rounds(length: Int) -> Int { length > 8192 ? 3 : length > 2048 ? 5 : 9 }
 
     private static func denseSecondsPerPair(
         kernel: AttentionKernel, headDimension: Int, length: Int, seed: UInt64
@@ -90,7 +76,7 @@ public struct Calibration: Sendable {
         let setting = CalibrationSetting(kind: .dense, length: length, heads: 2, parameters: .dense)
         let timer = LayerTimer(kernel: kernel)
         let layer = CalibrationLayer(rows: length * setting.heads, dimension: headDimension, seed: seed)
-        let sample = try timer.samples([setting], layer: layer, rounds: 3)[0]
+        let sample = try timer.samples([setting], layer: layer)[0]
         return sample.seconds / (Double(setting.heads * length) * Double(length + 1) / 2)
     }
 }

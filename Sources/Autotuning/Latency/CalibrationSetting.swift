@@ -27,6 +27,12 @@ package struct CalibrationSetting: Hashable, Sendable {
 
     var keyValueHeads: Int { max(1, heads / 2) }
 
+    /// It is timed in every so many passes: short layers are quick, and noisy.
+    var passStride: Int { length > 8192 ? 4 : length > 2048 ? 2 : 1 }
+
+    /// How often it is timed.
+    var rounds: Int { (Calibration.passes + passStride - 1) / passStride }
+
     /// Roughly how long it takes, in units of no meaning: sparse layers have about a fifth of the pairs.
     var effort: Int { heads * (length / 32) * (length / 32) * (kind == .dense ? 5 : 1) + 16 * heads }
 

@@ -14,17 +14,19 @@ struct LayerTimer {
         sampleAttention = SampleAttentionOperator(kernel: kernel)
     }
 
-    /// The work of each setting, and the median of its rounds, taken in turn.
+    /// The work of each setting, and the median of its times; all settings are timed in turn, `Calibration.passes` times or less.
     func samples(
-        _ settings: [CalibrationSetting], layer: borrowing CalibrationLayer, rounds: Int, beforeRound: () -> Void = {}
+        _ settings: [CalibrationSetting], layer: borrowing CalibrationLayer, before: (CalibrationSetting) -> Void = { _ in }
     ) throws(InputError) -> [LatencySample] {
         var times = [[Double]](repeating: [], count: settings.count)
         var works: [HeadWork] = []
         // Selecting once also warms up.
         for setting in settings { works.append(work(setting, layer: layer)) }
-        for _ in 0..<rounds {
-            beforeRound()
-            for (index, setting) in settings.enumerated() { times[index].append(try seconds(setting, layer: layer)) }
+        for pass in 0..<Calibration.passes {
+            for (index, setting) in settings.enumerated() where pass % setting.passStride == 0 {
+                before(setting)
+                times[index].append(try seconds(setting, layer: layer))
+            }
         }
         return settings.indices.map {
             LatencySample(setting: settings[$0], work: works[$0], seconds: Quantiles.median(times[$0]))
