@@ -18,13 +18,16 @@ package struct CalibrationSetting: Hashable, Sendable {
         case certified
     }
 
+    /// What is special about it.
     package let kind: Kind
+    /// Tokens.
     package let length: Int
     /// Query heads; half as many key-value heads.
     package let heads: Int
     /// Of `window` only the window, sinks and dense rows are read.
     package let parameters: SampleAttentionParameters
 
+    /// Half of the query heads, at least one.
     var keyValueHeads: Int { max(1, heads / 2) }
 
     /// It is timed in every so many passes: short layers are quick, and noisy.

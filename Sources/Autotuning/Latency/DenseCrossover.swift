@@ -19,6 +19,7 @@ public struct DenseCrossover: Hashable, Sendable, Codable {
     static let longest = 8192
     fileprivate static let heads = 4
 
+    /// What was sparse: the name of a `Setting`, or the caller's.
     public let setting: String
     /// Ascending.
     public let lengths: [Int]

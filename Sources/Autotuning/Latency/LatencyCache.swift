@@ -6,8 +6,10 @@ import SampleAttention
 
 /// Where calibrations are kept: a file for each machine, precision and head dimension, in one folder.
 public struct LatencyCache: Hashable, Sendable {
+    /// Made when something is kept.
     public let directory: String
 
+    /// A folder that need not exist yet.
     public init(directory: String) { self.directory = directory }
 
     /// `$XDG_CACHE_HOME/sample-attention`, or `~/.cache/sample-attention` where that is not set.

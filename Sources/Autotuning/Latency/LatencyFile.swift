@@ -9,9 +9,11 @@ public struct LatencyFile: Hashable, Sendable, Codable {
     /// The only schema this version reads and writes.
     public static let currentSchema = 1
 
+    /// `currentSchema`.
     public let schemaVersion: Int
     /// Tool, machine, seed, measured lengths, date.
     public let provenance: TunedConfig.Provenance
+    /// d of the heads that were measured.
     public let headDimension: Int
     /// Coefficients by the names of `HeadWork.Term`: wall seconds of one unit.
     public let secondsPerUnit: [String: Double]
@@ -19,6 +21,7 @@ public struct LatencyFile: Hashable, Sendable, Codable {
     public let fitMeanAbsolutePercentageError: Double
     /// The same over the layers that were held out: what to expect of new ones.
     public let meanAbsolutePercentageError: Double
+    /// From which lengths on sparse attention pays.
     public let crossovers: [DenseCrossover]
     /// Every measured layer.
     public let residuals: [Residual]
@@ -27,6 +30,7 @@ public struct LatencyFile: Hashable, Sendable, Codable {
     public struct Residual: Hashable, Sendable, Codable {
         /// The kind of layer, and its parameters.
         public let kind, configuration: String
+        /// Tokens, and query heads.
         public let length, heads: Int
         /// It had no say in the fit.
         public let isHeldOut: Bool
@@ -35,6 +39,7 @@ public struct LatencyFile: Hashable, Sendable, Codable {
         /// What its heads had to do, by the names of `HeadWork.Term`; without what is 0.
         public let work: [String: Double]
 
+        /// - Parameter measuredSeconds: positive.
         package init(
             kind: String, configuration: String, length: Int, heads: Int, isHeldOut: Bool, measuredSeconds: Double,
             predictedSeconds: Double, work: [String: Double]
@@ -60,6 +65,7 @@ public struct LatencyFile: Hashable, Sendable, Codable {
             secondsPerUnit: Dictionary(uniqueKeysWithValues: HeadWork.Term.allCases.map { ($0, secondsPerUnit[$0.rawValue] ?? 0) }))
     }
 
+    /// A fit of this tool on this machine.
     package init(provenance: TunedConfig.Provenance, headDimension: Int, fit: LatencyFit, crossovers: [DenseCrossover]) {
         schemaVersion = Self.currentSchema
         self.provenance = provenance

@@ -4,12 +4,14 @@ import SampleAttention
 
 /// One measured layer: what it had to do, and how long it took.
 package struct LatencySample: Hashable, Sendable {
+    /// The layer.
     package let setting: CalibrationSetting
     /// Of all heads together.
     package let work: HeadWork
     /// The median of the rounds.
     package let seconds: Double
 
+    /// - Parameter seconds: wall time, positive.
     package init(setting: CalibrationSetting, work: HeadWork, seconds: Double) {
         self.setting = setting
         self.work = work
@@ -19,7 +21,9 @@ package struct LatencySample: Hashable, Sendable {
 
 /// Coefficients from measured layers, and how well they tell those they have not seen.
 package struct LatencyFit: Sendable {
+    /// Wall seconds of a unit of each term.
     package let secondsPerUnit: [HeadWork.Term: Double]
+    /// Every layer, in the order of the samples.
     package let residuals: [LatencyFile.Residual]
 
     /// Fits to the layers that are not held out.
