@@ -17,11 +17,11 @@ public struct AttentionPlan: Sendable {
     static let fewestLanes = 5
 
     /// Consecutive query rows of one head that see keys by the same rule; at most `mostLaneBlocks` lane blocks.
-    struct RowBlock: Sendable {
+    package struct RowBlock: Sendable {
         let head: Int
-        let firstRow: Int
-        let rows: Int
-        let isDense: Bool
+        package let firstRow: Int
+        package let rows: Int
+        package let isDense: Bool
         /// Keys touched, the unit of the balance.
         let cost: Int
 
@@ -80,7 +80,7 @@ public struct AttentionPlan: Sendable {
 
     /// Sparse and dense rows never mix in a block. With key blocks in the pattern, all rows of a row block stand in one query
     /// block of the mask.
-    private static func rowBlocks(head: Int, parts: PatternParts, shape: AttentionShape, laneBlocks: Int) -> [RowBlock] {
+    package static func rowBlocks(head: Int, parts: PatternParts, shape: AttentionShape, laneBlocks: Int) -> [RowBlock] {
         let size = laneBlocks * KernelTable.lanes
         let denseRows = parts.isDense ? shape.queryCount : min(shape.queryCount, parts.denseLastRows)
         let firstDense = shape.queryCount - denseRows

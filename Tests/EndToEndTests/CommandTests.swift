@@ -106,6 +106,24 @@ import Testing
         #expect(densities[0] < densities[1] && densities[1] < densities[2] && densities[2] == 1, "\(densities)")
     }
 
+    @Test func warnsOfALeastMassThatNoDrawsCanShow() throws {
+        let arguments = try Self.longPrompt() + ["--certificate-rows", "200", "--min-mass"]
+        let warned = try Program.run(arguments + ["0.99"]).errors
+        #expect(warned.hasPrefix("warning: min-mass: 0.99: 200 drawn rows show at most 0.9"), "\(warned)")
+        let match = try #require(warned.firstMatch(of: /48 of 48 heads are dense; it takes --certificate-rows (\d+) or more\n/))
+        for rows in [try #require(Int(match.1)), 2000] {
+            let errors = try Program.run(arguments + ["0.99", "--certificate-rows", "\(rows)"]).errors
+            #expect(!errors.contains("warning"), "\(errors)")
+        }
+        #expect(try !Program.run(arguments + ["0.9"]).errors.contains("warning"))
+    }
+
+    @Test func chunkedHeadsAreCountedAsSuch() throws {
+        let errors = try Program.run(Self.longPrompt() + ["--certificate", "--chunk", "200"]).errors
+        #expect(errors.contains("of 144 heads × chunks dense") && errors.contains("in the head and chunk where that is least"), "\(errors)")
+        #expect(try Program.run(Self.longPrompt() + ["--certificate"]).errors.contains("of 48 heads dense"))
+    }
+
     @Test func benchesCertificates() throws {
         let result = try Program.json([
             "bench", "certificate", "--length", "1024", "--head-dimension", "64", "--rounds", "1", "--threads", "1",
@@ -247,6 +265,26 @@ import Testing
         let alone = try Program.json(["bench", "sampler", "--sampler", "nsga2", "--objectives", "2", "--trials", "30"])
         let row = try #require((alone["results"] as? [[String: Any]])?.first)
         #expect(row["trials"] as? Int == 30 && row["best"] == nil)
+    }
+
+    /// Short layers only: what they say is nothing, but everything is there.
+    @Test func calibratesTheMachine() throws {
+        let scratch = try Scratch()
+        let options = [
+            "calibrate", "--max-length", "128", "--threads", "1", "--head-dimension", "16", "--output", scratch.file("model.json"),
+        ]
+        let result = try Program.json(options)
+        let model = try #require(result["latencyModel"] as? [String: Any])
+        #expect(try number(model, "meanAbsolutePercentageError") >= 0 && model["headDimension"] as? Int == 16)
+        let costs = try #require(model["secondsPerUnit"] as? [String: Double])
+        #expect(costs.values.allSatisfy { (0..<1).contains($0) } && costs.values.contains { $0 > 0 })
+        let written = try #require(JSONSerialization.jsonObject(with: Data(scratch.read("model.json").utf8)) as? NSDictionary)
+        #expect(written == model as NSDictionary)
+        let text = try Program.output(options)
+        for part in ["1 threads, FP32, head dimension 16", "densePairs", "held-out layers", "window of 256 and 4 sinks"] {
+            #expect(text.contains(part), "\(part): \(text)")
+        }
+        #expect(try Program.run(["calibrate", "--head-dimension", "0"]).errors.contains("head-dimension: 0"))
     }
 
     @Test func precisionIsRecorded() throws {

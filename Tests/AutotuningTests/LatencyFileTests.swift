@@ -1,0 +1,148 @@
+import AttentionCore
+import AttentionKernels
+import AttentionTestSupport
+import Autotuning
+import DurableFiles
+import Foundation
+import SampleAttention
+import Testing
+
+@Suite struct LatencyFileTests {
+    @Test func comesBackExactly() throws {
+        let scratch = try Scratch()
+        let file = try LatencyFixture.file(noise: 0.1)
+        try AtomicFile.write(file.encoded(), to: scratch.file("model.json"))
+        let again = try LatencyFile(contentsOf: scratch.file("model.json"))
+        #expect(again == file && again.model == file.model)
+        #expect(again.model.secondsPerUnit[.densePairs] == file.secondsPerUnit["densePairs"])
+    }
+
+    private func refusal(_ data: Data) throws -> String {
+        let scratch = try Scratch()
+        let path = try scratch.write(data, to: "model.json")
+        let error = try #require(throws: InputError.self) { try LatencyFile(contentsOf: path) }
+        #expect(error.file == path && !error.description.contains("\n"))
+        return error.description
+    }
+
+    @Test(arguments: ["", "{", "{}", "[1]", "\u{0}\u{1}", #"{"schemaVersion": "1"}"#, #"{"schemaVersion": 1e999}"#])
+    func refusesWhatIsNoModel(_ text: String) throws {
+        #expect(try refusal(Data(text.utf8)).contains("schemaVersion"))
+    }
+
+    @Test func refusesOtherSchemasAndMissingFields() throws {
+        func refusal(_ change: (inout [String: Any]) -> Void) throws -> String {
+            var object = try #require(JSONSerialization.jsonObject(with: LatencyFixture.file().encoded()) as? [String: Any])
+            change(&object)
+            return try self.refusal(JSONSerialization.data(withJSONObject: object))
+        }
+        #expect(try refusal { $0["schemaVersion"] = 2 }.contains("schemaVersion: 2"))
+        #expect(try refusal { $0["headDimension"] = 0 }.contains("headDimension: 0"))
+        #expect(try refusal { $0["headDimension"] = "x" }.contains("headDimension"))
+        #expect(try refusal { $0["residuals"] = nil }.contains("residuals"))
+        #expect(try refusal { $0["secondsPerUnit"] = ["heads": NSNull()] }.contains("secondsPerUnit.heads"))
+    }
+
+    @Test func refusesCostsThatCannotBe() throws {
+        func refusal(_ term: String, _ value: Double?) throws -> String {
+            var object = try #require(JSONSerialization.jsonObject(with: LatencyFixture.file().encoded()) as? [String: Any])
+            var costs = try #require(object["secondsPerUnit"] as? [String: Double])
+            costs[term] = value
+            object["secondsPerUnit"] = costs
+            return try self.refusal(JSONSerialization.data(withJSONObject: object))
+        }
+        #expect(try refusal("tiles", -1e-9).contains("secondsPerUnit.tiles: -1e-09"))
+        #expect(try refusal("tiles", 1e300).contains("secondsPerUnit.tiles: 1e+300"))
+        #expect(try refusal("tiles", nil).contains("secondsPerUnit.tiles: is missing"))
+        #expect(try refusal("hats", 1e-9).contains("secondsPerUnit.hats: is no term"))
+    }
+
+    @Test func refusesFoldersAndNothing() throws {
+        let scratch = try Scratch()
+        for path in [scratch.path, scratch.file("none.json")] {
+            #expect(throws: InputError.self) { try LatencyFile(contentsOf: path) }
+        }
+    }
+}
+
+@Suite struct LatencyCacheTests {
+    /// How often a cache measures, and what it warns of.
+    private func use(
+        _ cache: LatencyCache, _ asked: TunedConfig.Provenance = LatencyFixture.provenance(), headDimension: Int = 64, refresh: Bool = false
+    ) throws -> (measured: Int, warnings: [String]) {
+        var (measured, warnings) = (0, [String]())
+        let result = try cache.file(
+            for: asked, headDimension: headDimension, refresh: refresh, warn: { warnings.append($0) },
+            measure: { () throws(InputError) in
+                measured += 1
+                do { return try LatencyFixture.file(asked, headDimension: headDimension) } catch {
+                    throw InputError(.internalFailure, rule: "\(error)")
+                }
+            })
+        #expect(result.holds(for: asked, headDimension: headDimension))
+        return (measured, warnings)
+    }
+
+    @Test func measuresOnce() throws {
+        let scratch = try Scratch()
+        let cache = LatencyCache(directory: scratch.file("deep/folder"))
+        #expect(try use(cache).measured == 1)
+        #expect(try use(cache) == (0, []))
+        #expect(try use(cache, refresh: true) == (1, []))
+        #expect(try use(cache) == (0, []))
+    }
+
+    @Test func anotherMachineOrToolMeasuresAgain() throws {
+        let scratch = try Scratch()
+        let cache = LatencyCache(directory: scratch.path)
+        _ = try use(cache)
+        let others = [
+            LatencyFixture.provenance(cpu: "Other"), LatencyFixture.provenance(isa: "scalar"), LatencyFixture.provenance(threads: 2),
+            LatencyFixture.provenance(precision: .fp32),
+            LatencyFixture.provenance(version: "1.2.4"), LatencyFixture.provenance(commit: "abd"),
+        ]
+        for other in others { #expect(try use(cache, other) == (1, []), "\(other)") }
+        #expect(try use(cache, headDimension: 128) == (1, []))
+        #expect(try use(cache).measured == 1, "another commit's took its place")
+        #expect(try use(cache, LatencyFixture.provenance(threads: 2)) == (0, []), "but other machines have files of their own")
+    }
+
+    @Test(arguments: ["", "{", "{\"schemaVersion\": 1}", "{\"schemaVersion\": 99}"]) func brokenFilesAreMeasuredAgain(_ text: String) throws
+    {
+        let scratch = try Scratch()
+        let cache = LatencyCache(directory: scratch.path)
+        let path = cache.path(machine: LatencyFixture.provenance().machine, headDimension: 64)
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        let (measured, warnings) = try use(cache)
+        #expect(measured == 1 && warnings.count == 1 && warnings[0].contains(path) && !warnings[0].contains("\n"), "\(warnings)")
+        #expect(try use(cache) == (0, []))
+    }
+
+    /// A file of another machine under this one's name.
+    @Test func namesAreNotTrusted() throws {
+        let scratch = try Scratch()
+        let cache = LatencyCache(directory: scratch.path)
+        let path = cache.path(machine: LatencyFixture.provenance().machine, headDimension: 64)
+        try AtomicFile.write(try LatencyFixture.file(LatencyFixture.provenance(cpu: "Other")).encoded(), to: path)
+        #expect(try use(cache) == (1, []))
+    }
+
+    @Test func unwritableFoldersCostAWarning() throws {
+        let (measured, warnings) = try use(LatencyCache(directory: "/dev/null/cache"))
+        #expect(measured == 1 && warnings.count == 1 && warnings[0].contains("/dev/null/cache"), "\(warnings)")
+        let scratch = try Scratch()
+        let cache = LatencyCache(directory: scratch.path)
+        // A folder where the file should be can be neither read nor replaced.
+        try FileManager.default.createDirectory(
+            atPath: cache.path(machine: LatencyFixture.provenance().machine, headDimension: 64), withIntermediateDirectories: false)
+        #expect(try use(cache).measured == 1)
+    }
+
+    @Test func followsTheBaseDirectorySpecification() {
+        #expect(LatencyCache.standard(environment: ["XDG_CACHE_HOME": "/x", "HOME": "/h"]).directory == "/x/sample-attention")
+        #expect(LatencyCache.standard(environment: ["XDG_CACHE_HOME": "x", "HOME": "/h"]).directory == "/h/.cache/sample-attention")
+        #expect(LatencyCache.standard(environment: ["HOME": "/h"]).directory == "/h/.cache/sample-attention")
+        let path = LatencyCache(directory: "/c").path(machine: LatencyFixture.provenance(cpu: "../../É x").machine, headDimension: 64)
+        #expect(path == "/c/latency-" + String(repeating: "-", count: 8) + "x-avx2-8-threads-bf16-d64.json")
+    }
+}
