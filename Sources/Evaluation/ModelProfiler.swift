@@ -31,7 +31,7 @@ public struct ModelProfiler {
     ///   - advance: called after each head.
     /// - Throws: what the prefill throws, and what `record` throws.
     public func profile(
-        _ tokens: [Int32], text: String, recorded: [LayerProfile] = [], sibling: PromptProfile? = nil,
+        _ tokens: [Int32], text: TunedConfig.Provenance.Text, recorded: [LayerProfile] = [], sibling: PromptProfile? = nil,
         record: (LayerProfile) throws -> Void = { _ in }, advance: () -> Void = {}
     ) throws -> PromptProfile {
         let start = ContinuousClock.now
@@ -42,7 +42,7 @@ public struct ModelProfiler {
                 try withoutActuallyEscaping(advance) { advance in
                     var tap = AttentionTap { layer, inputs, output in
                         guard layer >= layers.count else { return }
-                        let prompt = Prompt(text: text, previous: layers.last, sibling: sibling?.layers[layer])
+                        let prompt = Prompt(textSHA256: text.sha256, previous: layers.last, sibling: sibling?.layers[layer])
                         let measured = try measure(
                             layer, prompt: prompt, inputs: inputs, dense: output, workspace: workspace, advance: advance)
                         layers.append(measured)
@@ -55,12 +55,12 @@ public struct ModelProfiler {
         }
         let before = recorded.reduce(0) { $0 + $1.seconds }
         return PromptProfile(
-            text: text, length: tokens.count, seconds: before + (ContinuousClock.now - start).seconds, layers: layers)
+            text: text.name, textSHA256: text.sha256, length: tokens.count, seconds: before + (ContinuousClock.now - start).seconds, layers: layers)
     }
 
     /// Where a layer stands.
     private struct Prompt {
-        let text: String
+        let textSHA256: String
         let previous, sibling: LayerProfile?
     }
 
@@ -81,7 +81,7 @@ public struct ModelProfiler {
         let errors = try OutputErrors(inputs: inputs, dense: dense, kernel: model.kernel)
             .measure(patterns, retained: heads.map(\.profile.retained), workspace: workspace)
         return LayerProfile(
-            text: prompt.text, length: shape.keyCount, layer: layer, seconds: (ContinuousClock.now - start).seconds,
+            textSHA256: prompt.textSHA256, length: shape.keyCount, layer: layer, seconds: (ContinuousClock.now - start).seconds,
             heads: heads.map(\.profile), pictures: heads.map(\.picture), columns: heads.map(\.columns.positions),
             overlaps: overlaps(heads.map(\.columns), shape: shape, prompt: prompt), errors: errors)
     }

@@ -43,7 +43,7 @@ struct ProfileCommand: ParsableCommand {
         let policy = try attention.policy(session, default: "sample")
         let lengths = try text.lengths(session, default: [4096])
         let texts = text.text.isEmpty ? [try text.texts(session)[0]] : try text.texts(session)
-        let prompts = try texts.flatMap { text in try lengths.map { (text: text.name, tokens: try text.prompt(length: $0)) } }
+        let prompts = try texts.flatMap { text in try lengths.map { (text: text.identity, tokens: try text.prompt(length: $0)) } }
         let run = ProfileRun(session: session, policy: policy, scale: ProfileScale(alphas: alphas), prompts: prompts)
         let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
         try directory?.reserve("profile.json", "report.html")
@@ -76,7 +76,7 @@ private struct ProfileRun {
     let session: Session
     let policy: AttentionPolicy
     let scale: ProfileScale
-    let prompts: [(text: String, tokens: [Int32])]
+    let prompts: [(text: TunedConfig.Provenance.Text, tokens: [Int32])]
 
     private var configuration: ModelConfiguration { session.model.configuration }
 
@@ -95,7 +95,7 @@ private struct ProfileRun {
 
     func measure(journal: ProfileJournal?) throws -> [PromptProfile] {
         let recorded = prompts.map { prompt in
-            Self.withoutGaps((journal?.recorded ?? []).filter { $0.text == prompt.text && $0.length == prompt.tokens.count })
+            Self.withoutGaps((journal?.recorded ?? []).filter { $0.textSHA256 == prompt.text.sha256 && $0.length == prompt.tokens.count })
         }
         // Work grows with the square of the length.
         let units = prompts.map { max(1, ($0.tokens.count / 512) * ($0.tokens.count / 512)) }
@@ -112,7 +112,7 @@ private struct ProfileRun {
                     prompt.tokens, text: prompt.text, recorded: recorded[index],
                     sibling: profiles.first { $0.length == prompt.tokens.count },
                     record: { try journal?.append([$0]) },
-                    advance: { progress.advance(by: units[index], status: "\(prompt.tokens.count) tokens of \(prompt.text)") }))
+                    advance: { progress.advance(by: units[index], status: "\(prompt.tokens.count) tokens of \(prompt.text.name)") }))
         }
         return profiles
     }
@@ -147,7 +147,7 @@ struct ProfileResult: Encodable {
 
     /// A prompt's numbers without its pictures.
     private struct Prompt: Encodable {
-        let text: String
+        let text, textSHA256: String
         let length: Int
         let seconds, density: Double
         let heads: [Head]
@@ -155,6 +155,7 @@ struct ProfileResult: Encodable {
 
         init(_ profile: PromptProfile) {
             text = profile.text
+            textSHA256 = profile.textSHA256
             length = profile.length
             seconds = profile.seconds
             density = profile.density
