@@ -106,6 +106,24 @@ import Testing
         #expect(densities[0] < densities[1] && densities[1] < densities[2] && densities[2] == 1, "\(densities)")
     }
 
+    @Test func warnsOfALeastMassThatNoDrawsCanShow() throws {
+        let arguments = try Self.longPrompt() + ["--certificate-rows", "200", "--min-mass"]
+        let warned = try Program.run(arguments + ["0.99"]).errors
+        #expect(warned.hasPrefix("warning: min-mass: 0.99: 200 drawn rows show at most 0.9"), "\(warned)")
+        let match = try #require(warned.firstMatch(of: /48 of 48 heads are dense; it takes --certificate-rows (\d+) or more\n/))
+        for rows in [try #require(Int(match.1)), 2000] {
+            let errors = try Program.run(arguments + ["0.99", "--certificate-rows", "\(rows)"]).errors
+            #expect(!errors.contains("warning"), "\(errors)")
+        }
+        #expect(try !Program.run(arguments + ["0.9"]).errors.contains("warning"))
+    }
+
+    @Test func chunkedHeadsAreCountedAsSuch() throws {
+        let errors = try Program.run(Self.longPrompt() + ["--certificate", "--chunk", "200"]).errors
+        #expect(errors.contains("of 144 heads × chunks dense") && errors.contains("in the head and chunk where that is least"), "\(errors)")
+        #expect(try Program.run(Self.longPrompt() + ["--certificate"]).errors.contains("of 48 heads dense"))
+    }
+
     @Test func benchesCertificates() throws {
         let result = try Program.json([
             "bench", "certificate", "--length", "1024", "--head-dimension", "64", "--rounds", "1", "--threads", "1",
