@@ -94,14 +94,30 @@ struct PromptText {
         return beginOfText + tokens[offset..<offset + own]
     }
 
-    /// A file's text. - Throws: `InputError` when it is missing or not UTF-8.
+    /// More is no text that a model reads, but a device or the wrong file.
+    static let mostBytes = 1 << 30
+
+    /// The text of a file, or of a pipe such as `/dev/stdin`. - Throws: `InputError` when it is missing, too large or not UTF-8.
     static func read(_ path: String) throws(InputError) -> String {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw InputError(.missingInput, file: path, rule: "the text must exist and be readable")
-        }
+        let data = try bytes(path)
         guard let content = String(data: data, encoding: .utf8) else {
             throw InputError(.invalidData, file: path, rule: "the text must be UTF-8")
         }
         return content
+    }
+
+    private static func bytes(_ path: String) throws(InputError) -> Data {
+        let missing = InputError(.missingInput, file: path, rule: "the text must exist and be readable")
+        guard let handle = FileHandle(forReadingAtPath: path) else { throw missing }
+        var data = Data()
+        do {
+            while let part = try handle.read(upToCount: 1 << 20), !part.isEmpty, data.count <= mostBytes { data += part }
+        } catch {
+            throw missing
+        }
+        guard data.count <= mostBytes else {
+            throw InputError(.invalidData, file: path, rule: "the text must be at most \(mostBytes) bytes")
+        }
+        return data
     }
 }
