@@ -30,6 +30,8 @@ public struct LayerProfile: Sendable, Hashable, Codable {
     public let pictures: [AttentionPicture]
     /// Each head's selected columns.
     public let columns: [[Int32]]
+    /// Each head's pattern, and what it was selected for.
+    public let patterns: [HeadPattern]
     public let overlaps: Overlaps
     public let errors: [HeadError]
 
@@ -48,7 +50,8 @@ public struct LayerProfile: Sendable, Hashable, Codable {
 public struct HeadError: Sendable, Hashable, Codable {
     /// R = max_j ‖V_j‖₁, and an upper bound of D = max_jk ‖V_j − V_k‖₁.
     public let radius, diameter: Double
-    /// (1 − CRA)·D: no query's output can be further from the dense one.
+    /// (1 − CRA)·D: no query's output can be further from the dense one, beside the kernel's rounding, which `largest` and `mean` hold
+    /// too; `notebooks-md/theory.md` bounds it.
     public let bound: Double
     /// The largest distance of any query's output from the dense one, as the kernel computed both.
     public let largest: Double

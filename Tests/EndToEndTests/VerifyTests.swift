@@ -57,6 +57,18 @@ import Testing
         return model
     }
 
+    /// Two keys of a sign in the columns and one in the window; the dense sums cancel in time. No such number can be compared or kept.
+    @Test func aProfileRefusesAPatternThatOverflows() throws {
+        let model = try overflowingModel()
+        let text = try model.scratch.write("aabb" + String(repeating: "ab", count: 60), to: "turns.txt")
+        let outcome = try Program.run([
+            "profile", "--model", model.path, "--text", text, "--length", "100", "--output", model.scratch.file("out"), "--window-tokens",
+            "1", "--alpha", "0.13",
+        ])
+        #expect(outcome.exitCode == Refusal.invalidData.rawValue)
+        #expect(outcome.errors.hasPrefix("error: layer 0, head 0: error inf: outputs must be finite"), "\(outcome.errors)")
+    }
+
     @Test func aBrokenBoundNamesHeadAndRowAndExitsWithOne() throws {
         let model = try overflowingModel()
         let text = try model.scratch.write(String(repeating: "ab", count: 60), to: "turns.txt")
