@@ -138,6 +138,7 @@ import Testing
         let blocks = try report(["--head-pattern", "column-slash"])
         #expect(blocks.contains(" of 128-token blocks</span>") && !blocks.contains("columns selected"))
         #expect(!blocks.contains("Window of") && !blocks.contains("Importance of the key columns"))
+        #expect(blocks.contains("the largest structure gap"), "blocks have one too, without a column")
         let dense = try report(["--attention", "dense"])
         #expect(dense.contains("All columns are kept") && dense.contains("No window") && !dense.contains("serves some query worst"))
     }

@@ -40,6 +40,13 @@ import Testing
         #expect(text.contains("bound / error") && text.hasSuffix("Every valid bound holds.\n"))
     }
 
+    @Test func nothingLostHasNoRange() throws {
+        let text = try Program.output(["verify", "--length", "64", "--head-pattern", "dense"])
+        let row = try #require(text.split(separator: "\n").first { $0.hasPrefix("moby-dick.txt") })
+        #expect(row.split(separator: " ").prefix(5) == ["moby-dick.txt", "64", "1.000", "–", "–"], "\(row)")
+        #expect(!row.contains("– –"), "\(row)")
+    }
+
     /// Values ±1.5e38 by turns: dense sums cancel as they go, but every 16th key has one sign, and three of them overflow FP32.
     private func overflowingModel() throws -> TinyModel {
         let model = try TinyModel(Scratch())
