@@ -76,8 +76,8 @@ let package = Package(
         library(
             "Evaluation",
             [
-                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "ErrorBounds", "LanguageModels", "ModelFormats",
-                "LinearAlgebra", "DurableFiles",
+                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LanguageModels", "ModelFormats", "LinearAlgebra",
+                "DurableFiles",
             ]),
         library("HaystackModel", ["AttentionCore"], resources: [.copy("haystack-13m"), .copy("text")]),
 
@@ -117,7 +117,10 @@ let package = Package(
             resources: [.copy("golden")]),
         tests(
             "Evaluation",
-            ["Evaluation", "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention"]),
+            [
+                "Evaluation", "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention",
+                "HeadProfiling", "DurableFiles",
+            ]),
         tests("Reporting", ["Reporting", "AttentionCore"]),
         tests("EndToEnd", ["HaystackModel"]),
     ],

@@ -5,8 +5,8 @@ import SampleAttention
 
 /// A prompt's profile: every layer, every head.
 public struct PromptProfile: Sendable, Hashable, Codable {
-    /// The name of the text.
-    public let text: String
+    /// The name of the text, for people, and its SHA-256, which tells prompts apart.
+    public let text, textSHA256: String
     /// Tokens.
     public let length: Int
     /// Of the measurement, prefill included.
@@ -20,8 +20,8 @@ public struct PromptProfile: Sendable, Hashable, Codable {
 
 /// One layer's heads on one prompt, and what lies between heads: the unit a profile's journal grows by.
 public struct LayerProfile: Sendable, Hashable, Codable {
-    /// The prompt, as `PromptProfile`.
-    public let text: String
+    /// The prompt: the SHA-256 of its text, and its tokens.
+    public let textSHA256: String
     public let length: Int
     public let layer: Int
     /// Of this layer alone, the prefill up to it not included.
@@ -30,6 +30,8 @@ public struct LayerProfile: Sendable, Hashable, Codable {
     public let pictures: [AttentionPicture]
     /// Each head's selected columns.
     public let columns: [[Int32]]
+    /// Each head's pattern, and what it was selected for.
+    public let patterns: [HeadPattern]
     public let overlaps: Overlaps
     public let errors: [HeadError]
 
@@ -48,7 +50,8 @@ public struct LayerProfile: Sendable, Hashable, Codable {
 public struct HeadError: Sendable, Hashable, Codable {
     /// R = max_j ‖V_j‖₁, and an upper bound of D = max_jk ‖V_j − V_k‖₁.
     public let radius, diameter: Double
-    /// (1 − CRA)·D: no query's output can be further from the dense one.
+    /// (1 − CRA)·D: no query's output can be further from the dense one, beside the kernel's rounding, which `largest` and `mean` hold
+    /// too; `notebooks-md/theory.md` bounds it.
     public let bound: Double
     /// The largest distance of any query's output from the dense one, as the kernel computed both.
     public let largest: Double
@@ -61,7 +64,7 @@ public struct HeadError: Sendable, Hashable, Codable {
 
 /// What a profile is of: the header of its journal.
 public struct ProfileHeader: JournalHeader, Hashable {
-    public var schemaVersion = 1
+    public var schemaVersion = 2
     public let model: TunedConfig.ModelIdentity
     /// The prompts: SHA-256 of their texts.
     public let textSHA256: [String]

@@ -1,6 +1,5 @@
 import AttentionCore
 import AttentionKernels
-import ErrorBounds
 import HeadProfiling
 import LanguageModels
 import ModelFormats
@@ -31,43 +30,52 @@ public struct ModelProfiler {
     ///   - advance: called after each head.
     /// - Throws: what the prefill throws, and what `record` throws.
     public func profile(
-        _ tokens: [Int32], text: String, recorded: [LayerProfile] = [], sibling: PromptProfile? = nil,
+        _ tokens: [Int32], text: TunedConfig.Provenance.Text, recorded: [LayerProfile] = [], sibling: PromptProfile? = nil,
         record: (LayerProfile) throws -> Void = { _ in }, advance: () -> Void = {}
     ) throws -> PromptProfile {
         let start = ContinuousClock.now
         let workspace = AttentionWorkspace()
         var layers = recorded
+        // Where the dense pass itself overflows, it is the one to say so.
+        var unusable: InputError?
         if layers.count < model.configuration.layerCount {
             try withoutActuallyEscaping(record) { record in
                 try withoutActuallyEscaping(advance) { advance in
                     var tap = AttentionTap { layer, inputs, output in
-                        guard layer >= layers.count else { return }
-                        let prompt = Prompt(text: text, previous: layers.last, sibling: sibling?.layers[layer])
-                        let measured = try measure(
-                            layer, prompt: prompt, inputs: inputs, dense: output, workspace: workspace, advance: advance)
-                        layers.append(measured)
-                        try record(measured)
+                        guard layer >= layers.count, unusable == nil else { return }
+                        let prompt = Prompt(textSHA256: text.sha256, previous: layers.last, sibling: sibling?.layers[layer])
+                        do throws(InputError) {
+                            layers.append(
+                                try measure(
+                                    layer, prompt: prompt, inputs: inputs, dense: output, workspace: workspace, advance: advance))
+                        } catch {
+                            unusable = error
+                            return
+                        }
+                        try record(layers[layer])
                     }
                     let cache = model.makeCache(capacity: tokens.count)
                     _ = try model.prefill(tokens, cache: cache, policy: .dense, observer: &tap)
+                    if let unusable { throw unusable }
                 }
             }
         }
         let before = recorded.reduce(0) { $0 + $1.seconds }
         return PromptProfile(
-            text: text, length: tokens.count, seconds: before + (ContinuousClock.now - start).seconds, layers: layers)
+            text: text.name, textSHA256: text.sha256, length: tokens.count, seconds: before + (ContinuousClock.now - start).seconds,
+            layers: layers)
     }
 
     /// Where a layer stands.
     private struct Prompt {
-        let text: String
+        let textSHA256: String
         let previous, sibling: LayerProfile?
     }
 
     private func measure(
         _ layer: Int, prompt: Prompt, inputs: SampleAttentionOperator.Inputs, dense: HeadTensor, workspace: AttentionWorkspace,
         advance: () -> Void
-    ) throws -> LayerProfile {
+    ) throws(InputError) -> LayerProfile {
         let start = ContinuousClock.now
         let shape = inputs.shape
         let parameters = policy.parameters(layer: layer, queryHeads: shape.queryHeads, promptLength: shape.keyCount)
@@ -79,10 +87,11 @@ public struct ModelProfiler {
             layer: layer, inputs: inputs, patterns: patterns, sampledMasses: selections.map(\.sampledMass), scale: scale,
             workspace: workspace, advance: advance)
         let errors = try OutputErrors(inputs: inputs, dense: dense, kernel: model.kernel)
-            .measure(patterns, retained: heads.map(\.profile.retained), workspace: workspace)
+            .measure(patterns, layer: layer, retained: heads.map(\.profile.retained), workspace: workspace)
         return LayerProfile(
-            text: prompt.text, length: shape.keyCount, layer: layer, seconds: (ContinuousClock.now - start).seconds,
+            textSHA256: prompt.textSHA256, length: shape.keyCount, layer: layer, seconds: (ContinuousClock.now - start).seconds,
             heads: heads.map(\.profile), pictures: heads.map(\.picture), columns: heads.map(\.columns.positions),
+            patterns: zip(parameters, selections).map(HeadPattern.init),
             overlaps: overlaps(heads.map(\.columns), shape: shape, prompt: prompt), errors: errors)
     }
 
@@ -105,7 +114,10 @@ private struct OutputErrors {
     let dense: HeadTensor
     let kernel: AttentionKernel
 
-    func measure(_ patterns: [SparsePattern], retained: [RetainedMass], workspace: AttentionWorkspace) throws -> [HeadError] {
+    /// - Throws: `InputError` (`invalidData`) when an output is not finite: weights of this size are beyond FP32's range.
+    func measure(_ patterns: [SparsePattern], layer: Int, retained: [RetainedMass], workspace: AttentionWorkspace) throws(InputError)
+        -> [HeadError]
+    {
         let shape = inputs.shape
         let buffer = AlignedBuffer<Float>(count: shape.queryHeads * shape.queryCount * shape.headDimension)
         let output = MutableHeadTensor(
@@ -113,26 +125,24 @@ private struct OutputErrors {
         kernel.run(
             try AttentionPlan(shape: shape, patterns: patterns), query: inputs.query, key: inputs.key, value: inputs.value, output: output,
             workspace: workspace)
-        let extents = try (0..<shape.keyValueHeads).map(extent)
-        return kernel.pool.map(patterns.count) { head in
+        let extents = ValueDiameter.bounds(inputs.value, pool: kernel.pool)
+        let errors = kernel.pool.map(patterns.count) { head in
             let distances = (0..<shape.queryCount).map { distance(head: head, row: $0, to: output.readOnly) }
             let values = extents[shape.keyValueHead(of: head)]
             return HeadError(
                 radius: values.radius, diameter: values.diameter, bound: (1 - retained[head].minimum) * values.diameter,
                 largest: distances.max() ?? 0, mean: distances.reduce(0, +) / Double(max(1, distances.count)))
         }
+        if let head = errors.firstIndex(where: { ![$0.radius, $0.diameter, $0.bound, $0.largest, $0.mean].allSatisfy(\.isFinite) }) {
+            throw InputError(
+                .invalidData, field: "layer \(layer), head \(head)", value: "error \(errors[head].mean)",
+                rule: "outputs must be finite to be compared")
+        }
+        return errors
     }
 
     private func distance(head: Int, row: Int, to sparse: HeadTensor) -> Double {
         let (a, b) = (dense.row(head: head, token: row), sparse.row(head: head, token: row))
         return (0..<inputs.shape.headDimension).reduce(0) { $0 + Double(abs(a[$1] - b[$1])) }
-    }
-
-    private func extent(keyValueHead: Int) throws -> ValueExtent {
-        let shape = inputs.shape
-        let head = try AttentionHead(
-            queryHead: keyValueHead * shape.queryHeads / shape.keyValueHeads, shape: shape, queries: inputs.query, keys: inputs.key,
-            values: inputs.value)
-        return ValueExtent(of: head, exactDiameterTokens: 0)
     }
 }

@@ -21,13 +21,19 @@ public struct AttentionPicture: Sendable, Hashable, Codable {
     public let cumulative: [Float]
     public let columnCounts: [Int]
 
-    static func cellSize(_ shape: AttentionShape) -> Int { (shape.keyCount + cells - 1) / cells }
+    static func cellSize(keyCount: Int) -> Int { (keyCount + cells - 1) / cells }
+
+    /// Cells along each side of a picture of so many keys.
+    package static func side(keyCount: Int) -> Int {
+        let size = cellSize(keyCount: keyCount)
+        return (keyCount + size - 1) / size
+    }
 
     init(_ masses: HeadMasses, pattern: SparsePattern) {
         let shape = masses.shape
         let parts = pattern.parts
-        let size = Self.cellSize(shape)
-        let side = (shape.keyCount + size - 1) / size
+        let size = Self.cellSize(keyCount: shape.keyCount)
+        let side = Self.side(keyCount: shape.keyCount)
         self.cellTokens = size
         self.side = side
         func cell(_ index: Int) -> Range<Int> { index * size..<min((index + 1) * size, shape.keyCount) }

@@ -39,9 +39,10 @@ public struct Certificate: Codable, Hashable, Sendable {
 
     /// An upper bound of D, the largest L1 distance of two value rows.
     public let valueDiameter: Double
-    /// The mean over all rows of the output's L1 error is at most this: (1 − meanLowerBound) · D, for ‖o − ô‖₁ ≤ (1 − r)·D.
+    /// The mean over all rows of the output's L1 error is at most this beside the kernel's rounding: (1 − meanLowerBound) · D, for
+    /// ‖o − ô‖₁ ≤ (1 − r)·D in exact arithmetic. `notebooks-md/theory.md` bounds the rounding and `verify` measures it.
     public let meanErrorBound: Double
-    /// For at least `shareLowerBound` of all rows the output's L1 error is at most this: (1 − α) · D.
+    /// For at least `shareLowerBound` of all rows the output's L1 error is at most this beside the kernel's rounding: (1 − α) · D.
     public let rowErrorBound: Double
 
     /// How far a head was changed because its bound missed the least mass.

@@ -1,4 +1,5 @@
 import AttentionCore
+import LinearAlgebra
 
 /// How the retained mass of heads is certified while they run, and what is done about heads that retain too little.
 ///
@@ -20,15 +21,17 @@ public struct Certification: Hashable, Sendable {
     /// The same seed draws the same rows.
     public let seed: UInt64
 
-    /// - Throws: `InputError` (`usage`) when `rows` is below 2 or `confidence` is not between 0 and 1.
+    /// - Throws: `InputError` (`usage`) when `rows` is below 2, or `confidence` is not between 0 and 1 or so small that 1 − `confidence`
+    ///   is 1 in floating point.
     public init(
         rows: Int = Self.standardRows, confidence: Double = Self.standardConfidence, minimumMass: Fraction? = nil, seed: UInt64 = 1
     ) throws(InputError) {
         guard rows >= 2 else {
             throw InputError(.usage, field: "certificate-rows", value: "\(rows)", rule: "must be at least 2: fewer promise nothing")
         }
-        guard confidence > 0, confidence < 1 else {
-            throw InputError(.usage, field: "confidence", value: "\(confidence)", rule: "must be above 0 and below 1")
+        guard confidence > 0, confidence < 1, 1 - confidence < 1 else {
+            throw InputError(
+                .usage, field: "confidence", value: "\(confidence)", rule: "must be above 0 and below 1, and at least about 1e-16")
         }
         self.init(checkedRows: rows, confidence: confidence, minimumMass: minimumMass, seed: seed)
     }
@@ -51,6 +54,42 @@ public struct Certification: Hashable, Sendable {
 
     /// δ of one look: the failure probability is split over the looks a head may take, whichever of them is its last.
     var failure: Double { (1 - confidence) / Double(looks.count) }
+
+    /// The lower bound that `rows` draws give which all keep everything: no draws show more.
+    public var bestLowerBound: Double { Self.bestLowerBound(rows: rows, failure: failure) }
+
+    private static func bestLowerBound(rows: Int, failure: Double) -> Double {
+        MeanLowerBound.betting.of(Array(repeating: 1, count: rows), failure: failure)
+    }
+
+    /// False when even draws that all keep everything would leave a head's bound below the least mass.
+    func canPass(unseenRows unseen: Int, of rows: Int) -> Bool {
+        guard let least = minimumMass, unseen > self.rows else { return true }
+        return 1 - Double(unseen) * (1 - bestLowerBound) / Double(rows) >= least.value
+    }
+
+    /// How many rows have to be drawn before a head can reach the least mass; nil when it can with `rows`, or is dense anyway.
+    ///
+    /// - Parameter queries: the positions in the prompt of the queries of one call.
+    /// Complexity: O(n log n) in the result n, O(queries) at most.
+    public func rowsNeeded(_ parameters: SampleAttentionParameters, queries: Range<Int>, promptLength: Int) -> Int? {
+        guard let least = minimumMass, parameters.pattern != .dense else { return nil }
+        let strata = RowStrata(
+            queryCount: queries.count, denseLastRows: max(0, parameters.denseLastRows - (promptLength - queries.upperBound)),
+            scored: parameters.samplingPlan(queryCount: queries.count).rows, sampledMass: 1)
+        let unseen = strata.unseenRows
+        if canPass(unseenRows: unseen, of: queries.count) { return nil }
+        // What the draws must show; all unseen rows need no draw.
+        let needed = 1 - (1 - least.value) * Double(queries.count) / Double(unseen)
+        var (few, enough) = (rows, rows)
+        while enough < unseen, Self.bestLowerBound(rows: enough, failure: failure) < needed { (few, enough) = (enough, 2 * enough) }
+        enough = min(enough, unseen)
+        while enough - few > max(1, enough / 64) {
+            let middle = (few + enough) / 2
+            if Self.bestLowerBound(rows: middle, failure: failure) < needed { few = middle } else { enough = middle }
+        }
+        return enough
+    }
 
     /// Parameters that keep more: what α leaves out of the sampled mass, or what `minimumMass` allows if that is less, over 4;
     /// twice a fixed count of columns, and 64 more at the least.

@@ -1,6 +1,5 @@
 import AttentionCore
 import AttentionKernels
-import LinearAlgebra
 
 /// Certifies the heads of one layer, and changes the selections of those that miss the least mass.
 struct HeadCertifier {
@@ -56,11 +55,7 @@ struct HeadCertifier {
 
     /// False when even draws that all keep everything would leave the bound below the least mass.
     private func canPass(_ head: Int, _ selection: HeadSelection) -> Bool {
-        guard let least = certification.minimumMass else { return true }
-        let unseen = Double(strata(head, selection).unseenRows)
-        if Int(unseen) <= certification.rows { return true }
-        let best = MeanLowerBound.betting.of(Array(repeating: 1, count: certification.rows), failure: certification.failure)
-        return 1 - unseen * (1 - best) / Double(inputs.shape.queryCount) >= least.value
+        certification.canPass(unseenRows: strata(head, selection).unseenRows, of: inputs.shape.queryCount)
     }
 
     private func sample(_ head: Int, _ selection: HeadSelection, _ escalation: Certificate.Escalation) -> HeldOutSample {

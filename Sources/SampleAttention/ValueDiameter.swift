@@ -1,26 +1,28 @@
 import AttentionCore
 import AttentionKernels
 
-/// An upper bound of D = max_{j,k} ‖V_j − V_k‖₁ over one head's value rows, for error bounds of the form (1 − r) · D.
+/// The size of one head's value rows as bounds need it: R = max_j ‖V_j‖₁, and an upper bound of D = max_{j,k} ‖V_j − V_k‖₁ for error
+/// bounds of the form (1 − r) · D. Reads V as it lies in memory; `ErrorBounds.ValueExtent` is the same in double precision.
 ///
-/// The smallest of 2 · max_j ‖V_j − c‖₁ for c the origin, the mean and the middle of the rows' box, and of the sum of the
+/// The bound of D is the smallest of 2 · max_j ‖V_j − c‖₁ for c the origin, the mean and the middle of the rows' box, and of the sum of the
 /// box's sides, Σ_k (max_j V_jk − min_j V_jk). Never below D, and at most 2 · max_j ‖V_j‖₁.
 package enum ValueDiameter {
     private typealias Lanes = SIMD8<Float>
 
-    /// One bound a key-value head.
-    ///
-    /// Shapes: value [heads][tokens][d]. Complexity: O(tokens · d) a head; heads run in parallel.
-    package static func upperBounds(_ value: HeadTensor, pool: WorkerPool) -> [Double] {
-        var bounds = [Double](repeating: 0, count: value.heads)
-        bounds.withUnsafeMutableBufferPointer { all in
-            let target = SharedPointer(all.baseAddress!)
-            pool.run(value.heads) { _, head in target.base[head] = upperBound(value.head(head)) }
-        }
-        return bounds
+    /// R and the bound of D, neither below the true one, and R above it by rounding alone.
+    package struct Bounds: Sendable {
+        package let radius, diameter: Double
     }
 
-    private static func upperBound(_ value: HeadTensor) -> Double {
+    /// One bound of D a key-value head.
+    ///
+    /// Shapes: value [heads][tokens][d]. Complexity: O(tokens · d) a head; heads run in parallel.
+    package static func upperBounds(_ value: HeadTensor, pool: WorkerPool) -> [Double] { bounds(value, pool: pool).map(\.diameter) }
+
+    /// R and the bound of D of each key-value head; as `upperBounds`.
+    package static func bounds(_ value: HeadTensor, pool: WorkerPool) -> [Bounds] { pool.map(value.heads) { bounds(value.head($0)) } }
+
+    private static func bounds(_ value: HeadTensor) -> Bounds {
         let vectors = (value.dimension + Lanes.scalarCount - 1) / Lanes.scalarCount
         var low = (0..<vectors).map { lanes($0, of: value, token: 0) }
         var high = low
@@ -37,10 +39,11 @@ package enum ValueDiameter {
         let origin = [Lanes](repeating: .zero, count: vectors)
         let mean = sum.map { $0 / Float(value.tokens) }
         let middle = zip(low, high).map { $0 / 2 + $1 / 2 }
-        let radius = [origin, mean, middle].map { largestDistance(value, from: $0, vectors: vectors) }.min()!
+        let distances = [origin, mean, middle].map { largestDistance(value, from: $0, vectors: vectors) }
         let sides = zip(low, high).reduce(Float(0)) { $0 + ($1.1 - $1.0).sum() }
         // Sums of d floats are below the true ones by at most that share.
-        return Double(min(2 * radius, sides)) * (1 + Double(value.dimension) * Double(Float.ulpOfOne))
+        let rounding = 1 + Double(value.dimension) * Double(Float.ulpOfOne)
+        return Bounds(radius: Double(distances[0]) * rounding, diameter: Double(min(2 * distances.min()!, sides)) * rounding)
     }
 
     private static func largestDistance(_ value: HeadTensor, from centre: [Lanes], vectors: Int) -> Float {

@@ -1,5 +1,8 @@
 import ArgumentParser
 import AttentionCore
+import LanguageModels
+import ModelFormats
+import Reporting
 import SampleAttention
 
 /// Whether and how a prefill certifies the retained mass of its heads.
@@ -46,5 +49,30 @@ struct CertificateOptions: ParsableArguments {
             rows: try ParameterOptions.count(certificateRows ?? Certification.standardRows, "certificate-rows", atLeast: 2),
             confidence: confidence ?? Certification.standardConfidence,
             minimumMass: try minMass.map { value throws(InputError) in try Fraction(value, field: "min-mass") }, seed: seed)
+    }
+}
+
+extension Certification {
+    /// A warning for people when no draws could show that some heads keep the least mass: such heads are dense whatever they keep.
+    ///
+    /// - Parameter chunk: tokens the prefill takes at once; nil for all.
+    func warning(policy: AttentionPolicy, model: ModelConfiguration, promptLength: Int, chunk: Int?) -> String? {
+        let size = chunk ?? promptLength
+        let chunks = stride(from: 0, to: promptLength, by: size).map { $0..<min($0 + size, promptLength) }
+        var needed: [Int] = []
+        for queries in chunks {
+            var known: [SampleAttentionParameters: Int?] = [:]
+            for layer in 0..<model.layerCount {
+                for head in policy.parameters(layer: layer, queryHeads: model.queryHeads, promptLength: promptLength) {
+                    let rows = known[head] ?? rowsNeeded(head, queries: queries, promptLength: promptLength)
+                    known[head] = .some(rows)
+                    if let rows { needed.append(rows) }
+                }
+            }
+        }
+        guard let most = needed.max(), let minimumMass else { return nil }
+        let all = "\(model.layerCount * model.queryHeads * chunks.count) heads" + (chunks.count > 1 ? " × chunks" : "")
+        return "warning: min-mass: \(minimumMass): \(rows) drawn rows show at most \(NumberFormat.fixed(bestLowerBound, decimals: 4)), so "
+            + "\(needed.count) of \(all) are dense; it takes --certificate-rows \(most) or more"
     }
 }

@@ -14,9 +14,9 @@ struct CertificateResult: Encodable {
     let meanMass: Double
     /// The least of the heads' lower bounds.
     let leastMeanLowerBound: Double
-    /// Heads that had to take more columns, or everything, to reach `minMass`.
+    /// Heads that had to take more columns, or everything, to reach `minMass`; of a prompt in chunks each chunk's counts by itself.
     let escalatedHeads: Int
-    /// Heads that attend to everything, for whatever reason.
+    /// Heads that attend to everything, for whatever reason; counted likewise.
     let denseHeads: Int
     let seconds: Double
     /// A head of each layer of each chunk.
@@ -63,9 +63,12 @@ struct CertificateResult: Encodable {
         if denseHeads == heads.count { return "certificate: every head is dense, so all mass is kept" + escalations }
         let percent = NumberFormat.percent(confidence, decimals: 1)
         return "certificate: mean retained mass \(NumberFormat.fixed(meanMass, decimals: 3)), with \(percent) confidence at least "
-            + "\(NumberFormat.fixed(leastMeanLowerBound, decimals: 3)) in the head where that is least; \(denseHeads) of \(heads.count) heads "
-            + "dense" + escalations + ", \(NumberFormat.fixed(seconds, decimals: 3)) s"
+            + "\(NumberFormat.fixed(leastMeanLowerBound, decimals: 3)) in the head\(isChunked ? " and chunk" : "") where that is least; "
+            + "\(denseHeads) of \(heads.count) heads\(isChunked ? " × chunks" : "") dense" + escalations
+            + ", \(NumberFormat.fixed(seconds, decimals: 3)) s"
     }
+
+    private var isChunked: Bool { heads.contains { $0.chunk > 0 } }
 
     private var escalations: String {
         minMass.map { "; \(escalatedHeads) changed to keep \(NumberFormat.fixed($0, decimals: 3))" } ?? ""

@@ -62,7 +62,7 @@ struct EvaluateCommand: ParsableCommand {
 
     private func losses(_ evaluator: Evaluator, session: Session) throws -> [EvaluationResult.Loss] {
         let lengths = length.isEmpty ? [4096] : Set(length).sorted()
-        let texts = try perplexity.map { path throws(InputError) in try PromptText(path: path, session: session) }
+        let texts = try PromptText.distinct(perplexity, session: session)
         return try texts.flatMap { text in
             try lengths.map { length in
                 let loss = try evaluator.perplexity(text.tokens, length: length, windows: windows, stride: stride, file: text.path)

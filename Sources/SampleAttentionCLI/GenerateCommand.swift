@@ -41,6 +41,9 @@ struct GenerateCommand: ParsableCommand {
         let session = try model.open()
         let policy = try policy(session)
         let tokens = try session.model.promptTokens(for: text)
+        let warning = policy.certification?.warning(
+            policy: policy, model: session.model.configuration, promptLength: tokens.count, chunk: chunk)
+        if let warning { Message.write(warning) }
 
         var printer = StreamingText(session: session)
         let generation = try session.model.generate(

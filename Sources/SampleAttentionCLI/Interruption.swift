@@ -1,22 +1,50 @@
 import Dispatch
 import Foundation
+import Synchronization
 
-/// Ends the program on Ctrl-C or a polite kill, after a last word and after whatever must not be cut short.
+/// Ends the program on Ctrl-C or a polite kill, after a last word and after whatever must not be cut short; until `end()`.
 final class Interruption {
+    private let state = State()
     private var sources: [any DispatchSourceSignal] = []
+
+    /// Locked while a last word is said, which is for good, and while handling ends: only one of the two happens.
+    private final class State: Sendable {
+        let hasEnded = Mutex(false)
+    }
 
     /// - Parameter lastWord: runs on another thread, settles what is being written, and returns what to tell the user.
     init(lastWord: @escaping @Sendable () -> String) {
         for number in [SIGINT, SIGTERM] {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInteractive))
-            source.setEventHandler {
-                // A progress line may stand there; it keeps what it said.
-                Message.write((isatty(STDERR_FILENO) == 1 ? "\n" : "") + lastWord())
-                exit(128 + number)
+            source.setEventHandler { [state] in
+                state.hasEnded.withLock { hasEnded in
+                    if hasEnded { return }
+                    // A progress line may stand there; it keeps what it said.
+                    Message.write((isatty(STDERR_FILENO) == 1 ? "\n" : "") + lastWord())
+                    exit(128 + number)
+                }
             }
             source.resume()
             sources.append(source)
         }
+    }
+
+    deinit { end() }
+
+    /// To be called on the thread that made it. From here on signals do what they do to any program: nothing is left of which the last word would be true.
+    func end() {
+        state.hasEnded.withLock { $0 = true }
+        if sources.isEmpty { return }
+        for source in sources { source.cancel() }
+        sources = []
+        // Dispatch blocks the signals it watches, in the thread that began to watch them.
+        var watched = sigset_t()
+        sigemptyset(&watched)
+        for number in [SIGINT, SIGTERM] {
+            signal(number, SIG_DFL)
+            sigaddset(&watched, number)
+        }
+        pthread_sigmask(SIG_UNBLOCK, &watched, nil)
     }
 }

@@ -38,36 +38,60 @@ struct ProfileCommand: ParsableCommand {
 
     func run() throws {
         if resume, output == nil { throw InputError(.usage, field: "resume", rule: "needs the --output folder of the stopped profile") }
+        if resume, let output { try Self.requireJournal(in: output) }
         let session = try model.open()
         let alphas = try (sparsityAlpha.isEmpty ? [0.9, 0.95, 0.99] : sparsityAlpha).map { try Fraction($0, field: "sparsity-alpha") }
         let policy = try attention.policy(session, default: "sample")
         let lengths = try text.lengths(session, default: [4096])
         let texts = text.text.isEmpty ? [try text.texts(session)[0]] : try text.texts(session)
-        let prompts = try texts.flatMap { text in try lengths.map { (text: text.name, tokens: try text.prompt(length: $0)) } }
+        let prompts = try texts.flatMap { text in try lengths.map { (text: text.identity, tokens: try text.prompt(length: $0)) } }
         let run = ProfileRun(session: session, policy: policy, scale: ProfileScale(alphas: alphas), prompts: prompts)
         let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
         try directory?.reserve("profile.json", "report.html")
         let journal = try directory.map { directory throws(InputError) in
             try ProfileJournal(
-                path: directory.file("journal.jsonl"), header: run.header(texts: texts, identity: session.identity(), lengths: lengths),
-                resume: resume)
+                profile: directory.file("journal.jsonl"), header: run.header(texts: texts, identity: session.identity(), lengths: lengths),
+                lengths: lengths, resume: resume)
         }
         let interruption = Interruption {
             guard let journal else { return "stopped; with --output DIR a profile can be continued." }
             journal.settle()
             return "stopped; \(journal.path) is whole. Continue with the same command and --resume."
         }
-        let profiles = try withExtendedLifetime(interruption) { try run.measure(journal: journal) }
+        let profiles = try run.measure(journal: journal)
         let result = ProfileResult(
             model: try session.identity(), provenance: session.provenance(texts: texts, lengths: lengths), attention: policy.name,
             scale: run.scale, prompts: profiles)
-        if let directory {
-            try directory.write(JSONOutput.encode(result), to: "profile.json")
-            try directory.write(ProfileReport.make(result).html(), to: "report.html")
-            journal?.discard()
-        }
+        if let directory, let journal { try Self.write(result, to: directory, keeping: journal) }
+        // Until here the journal holds everything; from here on nothing is left to continue.
+        interruption.end()
+        journal?.discard()
         if session.json { JSONOutput.print(result) } else { print(result.summary, terminator: "") }
         if let directory, !session.json { print("\nWrote \(directory.file("profile.json")) and \(directory.file("report.html"))") }
+    }
+}
+
+extension ProfileCommand {
+    /// - Throws: `InputError` when the disk fails; it says that the measurements are not lost.
+    fileprivate static func write(
+        _ result: ProfileResult, to directory: OutputDirectory, keeping journal: ProfileJournal
+    ) throws(InputError) {
+        do {
+            try directory.write(JSONOutput.encode(result), to: "profile.json")
+            try directory.write(ProfileReport.make(result).html(), to: "report.html")
+        } catch {
+            throw InputError(
+                error.code, file: error.file, field: error.field, value: error.value,
+                rule: "\(error.rule); all is measured and in \(journal.path): --resume will write it")
+        }
+    }
+
+    /// A finished profile has no journal; measuring it all again is not what --resume asks for.
+    fileprivate static func requireJournal(in folder: String) throws(InputError) {
+        guard FileManager.default.fileExists(atPath: folder + "/journal.jsonl") else {
+            throw InputError(
+                .usage, file: folder, field: "resume", rule: "there is nothing to continue: no profile was stopped in this folder")
+        }
     }
 }
 
@@ -76,7 +100,7 @@ private struct ProfileRun {
     let session: Session
     let policy: AttentionPolicy
     let scale: ProfileScale
-    let prompts: [(text: String, tokens: [Int32])]
+    let prompts: [(text: TunedConfig.Provenance.Text, tokens: [Int32])]
 
     private var configuration: ModelConfiguration { session.model.configuration }
 
@@ -95,7 +119,7 @@ private struct ProfileRun {
 
     func measure(journal: ProfileJournal?) throws -> [PromptProfile] {
         let recorded = prompts.map { prompt in
-            Self.withoutGaps((journal?.recorded ?? []).filter { $0.text == prompt.text && $0.length == prompt.tokens.count })
+            Self.withoutGaps((journal?.recorded ?? []).filter { $0.textSHA256 == prompt.text.sha256 && $0.length == prompt.tokens.count })
         }
         // Work grows with the square of the length.
         let units = prompts.map { max(1, ($0.tokens.count / 512) * ($0.tokens.count / 512)) }
@@ -112,7 +136,7 @@ private struct ProfileRun {
                     prompt.tokens, text: prompt.text, recorded: recorded[index],
                     sibling: profiles.first { $0.length == prompt.tokens.count },
                     record: { try journal?.append([$0]) },
-                    advance: { progress.advance(by: units[index], status: "\(prompt.tokens.count) tokens of \(prompt.text)") }))
+                    advance: { progress.advance(by: units[index], status: "\(prompt.tokens.count) tokens of \(prompt.text.name)") }))
         }
         return profiles
     }
@@ -127,16 +151,20 @@ private struct ProfileRun {
 
 /// What `profile` prints and writes.
 struct ProfileResult: Encodable {
+    /// Of profile.json; grows when a field changes its meaning or goes.
+    private static let schemaVersion = 1
+
     let model: TunedConfig.ModelIdentity
     let provenance: TunedConfig.Provenance
     let attention: String
     let scale: ProfileScale
     let prompts: [PromptProfile]
 
-    private enum CodingKeys: String, CodingKey { case model, provenance, attention, scale, sparsityAlphas, profiles }
+    private enum CodingKeys: String, CodingKey { case schemaVersion, model, provenance, attention, scale, sparsityAlphas, profiles }
 
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(Self.schemaVersion, forKey: .schemaVersion)
         try container.encode(model, forKey: .model)
         try container.encode(provenance, forKey: .provenance)
         try container.encode(attention, forKey: .attention)
@@ -147,7 +175,7 @@ struct ProfileResult: Encodable {
 
     /// A prompt's numbers without its pictures.
     private struct Prompt: Encodable {
-        let text: String
+        let text, textSHA256: String
         let length: Int
         let seconds, density: Double
         let heads: [Head]
@@ -155,22 +183,27 @@ struct ProfileResult: Encodable {
 
         init(_ profile: PromptProfile) {
             text = profile.text
+            textSHA256 = profile.textSHA256
             length = profile.length
             seconds = profile.seconds
             density = profile.density
-            heads = profile.layers.flatMap { layer in zip(layer.heads, layer.errors).map(Head.init) }
+            heads = profile.layers.flatMap { layer in
+                layer.heads.indices.map { Head(profile: layer.heads[$0], pattern: layer.patterns[$0], error: layer.errors[$0]) }
+            }
             overlaps = profile.layers.map { Overlaps(layer: $0.layer, overlaps: $0.overlaps) }
         }
     }
 
     private struct Head: Encodable {
         let profile: HeadProfile
+        let pattern: HeadPattern
         let error: HeadError
-        private enum CodingKeys: String, CodingKey { case outputError }
+        private enum CodingKeys: String, CodingKey { case pattern, outputError }
 
         func encode(to encoder: any Encoder) throws {
             try profile.encode(to: encoder)
             var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(pattern, forKey: .pattern)
             try container.encode(error, forKey: .outputError)
         }
     }

@@ -112,14 +112,18 @@ struct ProfileReport {
 
     // MARK: A few heads
 
-    /// Four heads worth a look, each once.
+    /// Up to four heads worth a look, each once.
     private func examples(_ prompt: PromptProfile) -> [(head: HeadProfile, why: String)] {
         let heads = prompt.heads
         let candidates: [(HeadProfile?, String)] = [
             (heads.max { $0.sparsityDegrees[alpha] < $1.sparsityDegrees[alpha] }, "the sparsest head"),
             (heads.min { $0.sparsityDegrees[alpha] < $1.sparsityDegrees[alpha] }, "the least sparse head"),
-            (heads.min { $0.retained.minimum < $1.retained.minimum }, "the head whose pattern serves some query worst"),
-            (heads.filter { $0.columns > 0 }.max { $0.structureGaps[alpha] < $1.structureGaps[alpha] }, "the largest structure gap"),
+            (
+                // Where all mass is kept, to within rounding, no query is served worst.
+                heads.filter { $0.retained.minimum < 1 - 1e-5 }.min { $0.retained.minimum < $1.retained.minimum },
+                "the head whose pattern serves some query worst"
+            ),
+            (heads.max { $0.structureGaps[alpha] < $1.structureGaps[alpha] }, "the largest structure gap"),
         ]
         var examples: [(head: HeadProfile, why: String)] = []
         for case (let head?, let why) in candidates {
@@ -134,19 +138,27 @@ struct ProfileReport {
 
     private func picture(_ head: HeadProfile, _ why: String, _ prompt: PromptProfile) -> AttentionMap {
         let picture = prompt.layers[head.layer].pictures[head.head]
+        let selection = prompt.layers[head.layer].patterns[head.head]
+        var pattern = AttentionMap.Pattern(
+            window: selection.kind == .stripeWindow && head.window < prompt.length ? head.window : nil, kept: picture.square(\.kept),
+            density: head.density, retainedMass: head.retained.mean)
+        if let columns = selection.blockColumns, let slashes = selection.slashes {
+            pattern.blockLines = .init(columns: columns, slashes: slashes, width: ColumnSlashSelection.blockTokens)
+        }
         var map = AttentionMap(
             title: "Layer \(head.layer), head \(head.head): \(why)", length: prompt.length, mass: picture.square(\.mass),
-            importance: .init(
-                byKey: picture.importance.map(Double.init), selected: picture.columns.map(Double.init),
-                cumulative: zip(picture.columnCounts, picture.cumulative).map { .init(Double($0), Double($1)) },
-                alpha: result.scale.alphas[alpha], selectedCount: head.columns),
-            pattern: .init(
-                window: head.window < prompt.length ? head.window : nil, kept: picture.square(\.kept), density: head.density,
-                retainedMass: head.retained.mean))
+            importance: selection.kind == .columnSlash ? nil : importance(picture, selection, columns: head.columns), pattern: pattern)
         map.caption =
             "SD(\(alphaText)) \(NumberFormat.percent(head.sparsityDegrees[alpha])); the least mass of any query is "
             + "\(NumberFormat.fixed(head.retained.minimum, decimals: 3)), at query \(head.retained.worstQuery)"
         return map
+    }
+
+    private func importance(_ picture: AttentionPicture, _ selection: HeadPattern, columns: Int) -> AttentionMap.ColumnImportance {
+        AttentionMap.ColumnImportance(
+            byKey: picture.importance.map(Double.init), selected: picture.columns.map(Double.init),
+            cumulative: zip(picture.columnCounts, picture.cumulative).map { .init(Double($0), Double($1)) }, alpha: selection.alpha,
+            selectedCount: selection.kind == .dense ? nil : columns)
     }
 
     // MARK: Tables

@@ -15,9 +15,7 @@ struct TextOptions: ParsableArguments {
     var length: [Int] = []
 
     func texts(_ session: Session) throws(InputError) -> [PromptText] {
-        var texts: [PromptText] = []
-        for path in text.isEmpty ? HaystackModel.texts.map(\.path) : text { texts.append(try PromptText(path: path, session: session)) }
-        return texts
+        try PromptText.distinct(text.isEmpty ? HaystackModel.texts.map(\.path) : text, session: session)
     }
 
     /// The lengths asked for, ascending and without repeats.
@@ -39,13 +37,41 @@ struct TextOptions: ParsableArguments {
 /// A text file as tokens.
 struct PromptText {
     let path: String
-    let name: String
+    /// For people: no other text of the same run has it. Programs tell texts apart by their digests.
+    private(set) var name: String
     let sha256: String
     /// Without begin-of-text.
     let tokens: [Int32]
     private let beginOfText: [Int32]
 
-    init(path: String, session: Session) throws(InputError) {
+    /// The texts of files in the order given, each text once; those whose files have one name are named so that it tells them apart.
+    static func distinct(_ paths: [String], session: Session) throws(InputError) -> [PromptText] {
+        var texts: [PromptText] = []
+        for path in paths {
+            let text = try PromptText(path: path, session: session)
+            if let first = texts.first(where: { $0.sha256 == text.sha256 }) {
+                Message.write("note: \(path) is the text of \(first.path); it is read once")
+            } else {
+                texts.append(text)
+            }
+        }
+        let names = uniqueNames(texts)
+        for index in texts.indices { texts[index].name = names[index] }
+        return texts
+    }
+
+    /// File names; with the folder where two are the same, and with the start of the digest where that does not tell them apart.
+    private static func uniqueNames(_ texts: [PromptText]) -> [String] {
+        let names = texts.map(\.name)
+        let longer = texts.map { URL(fileURLWithPath: $0.path).pathComponents.suffix(2).joined(separator: "/") }
+        return texts.indices.map { index in
+            if names.count(where: { $0 == names[index] }) == 1 { return names[index] }
+            let isUnique = longer.count(where: { $0 == longer[index] }) == 1
+            return isUnique ? longer[index] : "\(names[index]) (\(texts[index].sha256.prefix(8)))"
+        }
+    }
+
+    private init(path: String, session: Session) throws(InputError) {
         let content = try Self.read(path)
         self.path = path
         name = URL(fileURLWithPath: path).lastPathComponent
@@ -53,6 +79,8 @@ struct PromptText {
         tokens = session.model.tokenizer.encode(content)
         beginOfText = session.model.configuration.beginOfText.map { [$0] } ?? []
     }
+
+    var identity: TunedConfig.Provenance.Text { .init(name: name, sha256: sha256) }
 
     /// Begin-of-text and the tokens from `offset`, `length` in all.
     /// - Throws: `InputError` (`invalidData`) when the text is too short.
@@ -66,14 +94,30 @@ struct PromptText {
         return beginOfText + tokens[offset..<offset + own]
     }
 
-    /// A file's text. - Throws: `InputError` when it is missing or not UTF-8.
+    /// More is no text that a model reads, but a device or the wrong file.
+    static let mostBytes = 1 << 30
+
+    /// The text of a file, or of a pipe such as `/dev/stdin`. - Throws: `InputError` when it is missing, too large or not UTF-8.
     static func read(_ path: String) throws(InputError) -> String {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw InputError(.missingInput, file: path, rule: "the text must exist and be readable")
-        }
+        let data = try bytes(path)
         guard let content = String(data: data, encoding: .utf8) else {
             throw InputError(.invalidData, file: path, rule: "the text must be UTF-8")
         }
         return content
+    }
+
+    private static func bytes(_ path: String) throws(InputError) -> Data {
+        let missing = InputError(.missingInput, file: path, rule: "the text must exist and be readable")
+        guard let handle = FileHandle(forReadingAtPath: path) else { throw missing }
+        var data = Data()
+        do {
+            while let part = try handle.read(upToCount: 1 << 20), !part.isEmpty, data.count <= mostBytes { data += part }
+        } catch {
+            throw missing
+        }
+        guard data.count <= mostBytes else {
+            throw InputError(.invalidData, file: path, rule: "the text must be at most \(mostBytes) bytes")
+        }
+        return data
     }
 }

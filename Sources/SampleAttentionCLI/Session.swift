@@ -80,7 +80,7 @@ struct Session {
     func identity() throws(InputError) -> TunedConfig.ModelIdentity { try model.identity() }
 
     func provenance(texts: [PromptText] = [], lengths: [Int] = []) -> TunedConfig.Provenance {
-        Self.provenance(kernel: kernel, seed: seed, texts: texts.map { .init(name: $0.name, sha256: $0.sha256) }, lengths: lengths)
+        Self.provenance(kernel: kernel, seed: seed, texts: texts.map(\.identity), lengths: lengths)
     }
 
     static func provenance(

@@ -7,17 +7,18 @@ import SampleAttention
 struct VerificationResult: Encodable {
     /// One head of one prompt under its selected pattern.
     struct Head: Encodable {
-        let text: String
+        let text: TunedConfig.Provenance.Text
         let tokens, layer, head: Int
         let bounds: HeadBounds
 
-        private enum Key: String, CodingKey { case text, tokens, layer, head }
+        private enum Key: String, CodingKey { case text, textSHA256, tokens, layer, head }
 
-        /// The keys of `HeadBounds` beside text, tokens, layer and head.
+        /// The keys of `HeadBounds` beside the text's, tokens, layer and head.
         func encode(to encoder: any Encoder) throws {
             try bounds.encode(to: encoder)
             var container = encoder.container(keyedBy: Key.self)
-            try container.encode(text, forKey: .text)
+            try container.encode(text.name, forKey: .text)
+            try container.encode(text.sha256, forKey: .textSHA256)
             try container.encode(tokens, forKey: .tokens)
             try container.encode(layer, forKey: .layer)
             try container.encode(head, forKey: .head)
@@ -62,10 +63,10 @@ struct VerificationResult: Encodable {
         var table = TextTable(
             columns: [.left("text"), .right("tokens"), .right("CRA"), .right("bound / error"), .right("range")]
                 + shares.map { .right($0) } + [.right("D upper / exact"), .right("rounding / allowed")])
-        for text in provenance.texts.map(\.name) {
+        for text in provenance.texts {
             for length in provenance.lengths {
                 let own = heads.filter { $0.text == text && $0.tokens == length }.map(\.bounds)
-                table.append([text, "\(length)"] + Self.summary(own))
+                table.append([text.name, "\(length)"] + Self.summary(own))
             }
         }
         return table
@@ -74,7 +75,7 @@ struct VerificationResult: Encodable {
     private static func summary(_ heads: [HeadBounds]) -> [String] {
         func median(_ values: [Double], _ decimals: Int) -> String { NumberFormat.fixed(Quantiles.median(values), decimals: decimals) }
         let ratios = heads.compactMap(\.vacuity)
-        let range = [ratios.min(), ratios.max()].map { NumberFormat.significant($0 ?? .nan) }
+        let range = ratios.isEmpty ? [NumberFormat.missing] : [ratios.min()!, ratios.max()!].map { NumberFormat.significant($0) }
         let exact = heads.filter { $0.diameterIsExact && $0.diameter > 0 }
         return [
             median(heads.map(\.cumulativeResidualAttention), 3), NumberFormat.significant(Quantiles.median(ratios)),

@@ -60,7 +60,7 @@ struct VerifyCommand: ParsableCommand {
                 .init(layer: layer, inputs: inputs, output: output), label: "\(text.name), \(tokens.count) tokens", workspace: workspace)
             total.merge(outcome.verifier)
             heads += outcome.heads.enumerated().map {
-                .init(text: text.name, tokens: tokens.count, layer: layer, head: $0.offset, bounds: $0.element)
+                .init(text: text.identity, tokens: tokens.count, layer: layer, head: $0.offset, bounds: $0.element)
             }
             progress.advance()
         }

@@ -56,6 +56,7 @@ import Testing
         Case(generate + ["--attention", "sample", "--certificate-rows", "1"], "certificate-rows: 1: must be from 2"),
         Case(generate + ["--attention", "sample", "--confidence", "1"], "confidence: 1.0: must be above 0 and below 1"),
         Case(generate + ["--attention", "sample", "--confidence", "nan"], "confidence: nan"),
+        Case(generate + ["--attention", "sample", "--confidence", "1e-17"], "confidence: 1e-17: must be above 0 and below 1"),
         Case(generate + ["--attention", "sample", "--min-mass", "95"], "min-mass: 95.0: must be in (0, 1]"),
         Case(generate + ["--min-mass", "0"], "min-mass: 0.0"),
         Case(generate + ["--attention", "sample", "--no-certificate", "--min-mass", "0.9"], "min-mass: 0.9", "--no-certificate"),

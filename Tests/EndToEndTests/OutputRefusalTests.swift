@@ -77,6 +77,21 @@ import Testing
         #expect(try Study.config(scratch.file("out")) == Study.config(scratch.file("whole")))
     }
 
+    /// Room for the journal and not for the report.
+    @Test func saysThatAllIsMeasuredWhenTheReportCannotBeWritten() throws {
+        try Program.output(command("profile", output: scratch.file("whole")))
+        let report = try scratch.read("whole/report.html").utf8.count
+        let arguments = command("profile", output: scratch.file("out")).map { "'\($0)'" }.joined(separator: " ")
+        let limited = try Program.shell("trap '' XFSZ; ulimit -f \(report / 512); exec \"$program\" \(arguments)")
+        #expect(limited.exitCode == Refusal.inputOutput.rawValue)
+        #expect(limited.errors.hasPrefix("error: \(scratch.file("out/report.html")): "), "\(limited.errors)")
+        #expect(
+            limited.errors.hasSuffix("all is measured and in \(scratch.file("out/journal.jsonl")): --resume will write it\n"),
+            "\(limited.errors)")
+        try Program.output(command("profile", output: scratch.file("out")) + ["--resume"])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.file("out")).sorted() == ["profile.json", "report.html"])
+    }
+
     @Test func aProfileContinuesAfterAFullDisk() throws {
         let arguments = command("profile", output: scratch.file("out")).map { "'\($0)'" }.joined(separator: " ")
         let limited = try Program.shell("trap '' XFSZ; ulimit -f 4; exec \"$program\" \(arguments)")

@@ -93,6 +93,60 @@ import Testing
         #expect(outcome.exitCode == 64 && outcome.errors.contains("resume: needs the --output folder"))
     }
 
+    @Test func aFinishedProfileHasNothingToContinue() throws {
+        let command = ["profile", "--length", "64", "--output", scratch.file("out")]
+        try Program.output(command)
+        try expect(.usage, naming: [scratch.file("out"), "resume: there is nothing to continue"], leaving: scratch, command + ["--resume"])
+        try expect(
+            .usage, naming: ["there is nothing to continue"], leaving: scratch, ["profile", "--output", scratch.file("no"), "--resume"])
+    }
+
+    /// Standard output is a pipe that nobody reads, so the program stands still after its files are written.
+    @Test func aSignalAfterTheWorkIsNotAnInterruption() throws {
+        let pipe = scratch.file("pipe")
+        #expect(mkfifo(pipe, 0o600) == 0)
+        let reader = open(pipe, O_RDWR | O_NONBLOCK)
+        defer { close(reader) }
+        let folder = scratch.file("out")
+        let program = try RunningProgram(
+            "/bin/sh", ["-c", "exec \"$program\" profile --length 64 --json --output '\(folder)' > '\(pipe)'"],
+            environment: ["program": Program.path])
+        let deadline = ContinuousClock.now + .seconds(30)
+        func isDone() -> Bool {
+            FileManager.default.fileExists(atPath: folder + "/report.html")
+                && !FileManager.default.fileExists(atPath: folder + "/journal.jsonl")
+        }
+        while !isDone(), ContinuousClock.now < deadline { usleep(1000) }
+        usleep(200_000)
+        try #require(program.isRunning)
+        program.send(SIGINT)
+        let outcome = try program.wait()
+        #expect(outcome.exitCode == 128 + SIGINT && outcome.errors.isEmpty, "\(outcome.errors)")
+    }
+
+    /// Stripes are told by their columns and window, blocks by their lines, and a dense head has neither; nothing is said to be
+    /// served worst where nothing is lost.
+    @Test func theReportSaysWhatEachPatternIs() throws {
+        func report(_ options: [String]) throws -> String {
+            let folder = UUID().uuidString
+            try Program.output(["profile", "--length", "512", "--output", scratch.file(folder)] + options)
+            return try scratch.read("\(folder)/report.html")
+        }
+        let stripes = try report(["--alpha", "0.8"])
+        #expect(stripes.contains("columns selected for α = 0.8 of the sampled rows") && stripes.contains("Window of 41 tokens"))
+        #expect(stripes.contains("serves some query worst") && stripes.contains("the largest structure gap"))
+        let blocks = try report(["--head-pattern", "column-slash"])
+        #expect(blocks.contains(" of 128-token blocks</span>") && !blocks.contains("columns selected"))
+        #expect(!blocks.contains("Window of") && !blocks.contains("Importance of the key columns"))
+        #expect(blocks.contains("the largest structure gap"), "blocks have one too, without a column")
+        let dense = try report(["--attention", "dense"])
+        #expect(dense.contains("All columns are kept") && dense.contains("No window") && !dense.contains("serves some query worst"))
+    }
+
+    @Test func theFileHasASchemaVersion() throws {
+        #expect(try Program.json(["profile", "--length", "64"])["schemaVersion"] as? Int == 1)
+    }
+
     @Test func auditComparesRules() throws {
         let result = try Program.json(["audit", "--length", "700", "--ratio", "1", "--ratio", "0.02"])
         let lengths = try #require(result["lengths"] as? [[String: Any]])

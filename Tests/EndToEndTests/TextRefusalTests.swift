@@ -52,6 +52,22 @@ import Testing
         try expect(.missingInput, naming: [text], ["evaluate", "--tasks", text, "--model", model.path])
     }
 
+    /// A pipe is a text like any other; a device that never ends is not.
+    @Test func readsTextsFromPipes() throws {
+        let text = try model.writeText()
+        let command = "exec \"$program\" profile --length 64 --json --model '\(model.path)' --text /dev/stdin"
+        let piped = try Program.shell("cat '\(text)' | { \(command); }")
+        #expect(piped.exitCode == 0, "\(piped.errors)")
+        let own = try Program.json(["profile", "--length", "64", "--model", model.path, "--text", text])
+        func digest(_ result: [String: Any]) throws -> String {
+            try #require((result["profiles"] as? [[String: Any]])?.first?["textSHA256"] as? String)
+        }
+        #expect(try digest(piped.json()) == digest(own))
+        try expect(
+            .invalidData, naming: ["/dev/zero", "at most 1073741824 bytes"],
+            ["profile", "--model", model.path, "--length", "64", "--text", "/dev/zero"])
+    }
+
     @Test func refusesAnEmptyPrompt() throws {
         let empty = try scratch.write("", to: "empty.txt")
         try expect(.usage, naming: ["prompt", "must not be empty"], ["generate", "--prompt-file", empty, "--model", model.path])

@@ -40,6 +40,13 @@ import Testing
         #expect(text.contains("bound / error") && text.hasSuffix("Every valid bound holds.\n"))
     }
 
+    @Test func nothingLostHasNoRange() throws {
+        let text = try Program.output(["verify", "--length", "64", "--head-pattern", "dense"])
+        let row = try #require(text.split(separator: "\n").first { $0.hasPrefix("moby-dick.txt") })
+        #expect(row.split(separator: " ").prefix(5) == ["moby-dick.txt", "64", "1.000", "–", "–"], "\(row)")
+        #expect(!row.contains("– –"), "\(row)")
+    }
+
     /// Values ±1.5e38 by turns: dense sums cancel as they go, but every 16th key has one sign, and three of them overflow FP32.
     private func overflowingModel() throws -> TinyModel {
         let model = try TinyModel(Scratch())
@@ -55,6 +62,18 @@ import Testing
         }
         try model.write()
         return model
+    }
+
+    /// Two keys of a sign in the columns and one in the window; the dense sums cancel in time. No such number can be compared or kept.
+    @Test func aProfileRefusesAPatternThatOverflows() throws {
+        let model = try overflowingModel()
+        let text = try model.scratch.write("aabb" + String(repeating: "ab", count: 60), to: "turns.txt")
+        let outcome = try Program.run([
+            "profile", "--model", model.path, "--text", text, "--length", "100", "--output", model.scratch.file("out"), "--window-tokens",
+            "1", "--alpha", "0.13",
+        ])
+        #expect(outcome.exitCode == Refusal.invalidData.rawValue)
+        #expect(outcome.errors.hasPrefix("error: layer 0, head 0: error inf: outputs must be finite"), "\(outcome.errors)")
     }
 
     @Test func aBrokenBoundNamesHeadAndRowAndExitsWithOne() throws {

@@ -29,10 +29,40 @@ private func cells(_ map: AttentionMap) -> [Substring] {
         let page = html(map())
         #expect(page.count(of: "<div class=\"panel\">") == 3)
         for figure in [
-            "3 of 8 columns reach α = 0.9", ">α = 0.9</text>", ">k = 3</text>", "Window of 2 tokens",
+            "3 of 8 columns selected for α = 0.9 of the sampled rows", ">α = 0.9</text>", ">k = 3</text>", "Window of 2 tokens",
             "52.8 % of the pairs hold 97.5 % of the mass",
         ] { #expect(page.contains(figure), "\(figure)") }
         #expect(html(map(window: nil)).contains("No window"))
+        #expect(html(map(window: 1)).contains("Window of 1 token<"))
+    }
+
+    /// Block lines are told in words, and where no single columns are selected the panel about them is left out.
+    @Test func blockLinesStandInPlaceOfAWindow() {
+        let source = map(window: nil)
+        var pattern = source.pattern
+        pattern.blockLines = .init(columns: 1200, slashes: 1, width: 128)
+        let page = html(AttentionMap(title: "Layer 1", length: 8, mass: source.mass, importance: nil, pattern: pattern))
+        #expect(page.count(of: "<div class=\"panel\">") == 2)
+        #expect(page.contains("1,200 columns and 1 slash of 128-token blocks"))
+        for word in ["window", "Window", "Importance", "k ="] { #expect(!page.dropFirst(10_000).contains("\(word) of"), "\(word)") }
+    }
+
+    /// A fixed number of columns has no α, and a dense head no cut-off.
+    @Test func whatWasNotAskedForIsNotDrawn() {
+        let source = map()
+        func page(alpha: Double?, count: Int?) -> String {
+            let own = source.importance!
+            return html(
+                AttentionMap(
+                    title: "Layer 1", length: 8, mass: source.mass,
+                    importance: .init(
+                        byKey: own.byKey, selected: own.selected, cumulative: own.cumulative, alpha: alpha, selectedCount: count),
+                    pattern: source.pattern))
+        }
+        let fixed = page(alpha: nil, count: 3)
+        #expect(fixed.contains(">3 of 8 columns selected</span>") && fixed.contains(">k = 3</text>") && !fixed.contains(">α ="))
+        let dense = page(alpha: nil, count: nil)
+        #expect(dense.contains("All columns are kept") && !dense.contains(">k =") && !dense.contains("<path class=\"area\""))
     }
 
     @Test func marksTellOfStretchesOfTheirAxis() {
@@ -101,6 +131,16 @@ private func cells(_ map: AttentionMap) -> [Substring] {
         #expect(!html(map(window: 8)).contains("<path class=\"boundary\" d=\"M5"))
     }
 
+    /// Over less than two decades the ticks of a logarithmic axis keep their distance: texts are 12 pixels high.
+    @Test func labelsOfImportanceDoNotOverlap() throws {
+        for (least, most) in [1, 1.7, 2.5, 6].flatMap({ least in stride(from: 1.2, to: 150, by: 0.9).map { (least, least * $0) } }) {
+            let page = html(map(importance: [least, most, least * 1.1, 0]))
+            let drawing = try #require(page.split(separator: "<svg class=\"chart\"").dropFirst().first)
+            let places = drawing.matches(of: /y="(\S+)" text-anchor="end"/).map { Double($0.1)! }.sorted()
+            #expect(!places.isEmpty && zip(places, places.dropFirst()).allSatisfy { $1 - $0 >= 12 }, "\(least) \(most): \(places)")
+        }
+    }
+
     @Test func barsTellWhatIsSelected() {
         let page = html(map())
         let bars = page.matches(of: /<path class="(bar[^"]*)" stroke-width="64"( stroke-opacity="[^"]+")? d="([^"]+)"/)
@@ -114,7 +154,7 @@ private func cells(_ map: AttentionMap) -> [Substring] {
         let page = html(map())
         let area = try #require(page.firstMatch(of: /<path class="area" d="([^"]+)z"/)).1
         let cut = try #require(
-            page.firstMatch(of: /<line class="rule" x1="(\S+)" y1="\S+" x2="(\S+)" y2="\S+"\/>\n<text class="name"[^>]*>k = 3/))
+            page.matches(of: /<line class="rule" x1="(\S+)" y1="\S+" x2="(\S+)" y2="\S+"\/>/).last)
         #expect(cut.1 == cut.2)
         let places = area.split { "ML".contains($0) }.map { $0.split(separator: " ") }
         #expect(places.count == 5)

@@ -46,6 +46,15 @@ private func points(_ page: String) throws -> [[Double]] {
         #expect(try lines(page).count == 1)
     }
 
+    /// A label is the last to be drawn, so that no curve goes through its letters.
+    @Test func labelsStandAboveEverything() throws {
+        for count in [1, 50, 200] {
+            let page = html((0..<count).map { (Double($0), 1) }, [.vertical(at: 3, label: "rule"), .diagonal(label: "same")])
+            let last = try #require(page.split(separator: "class=\"mark\"").last)
+            #expect(last.contains(">rule</text>") && last.contains(">same</text>"))
+        }
+    }
+
     /// Few points stand before the rules, which would vanish behind many.
     @Test func manyPointsDoNotHideRules() {
         for (count, isBehind) in [(100, true), (101, false)] {

@@ -270,7 +270,29 @@ import Testing
 
     @Test func certificationRefusesWhatPromisesNothing() {
         for rows in [-1, 0, 1] { #expect(throws: InputError.self) { try Certification(rows: rows) } }
-        for confidence in [0, 1, -0.5, 1.5, Double.nan] { #expect(throws: InputError.self) { try Certification(confidence: confidence) } }
+        // 1 − 1e-17 is 1, and no bound fails with certainty.
+        for confidence in [0, 1, -0.5, 1.5, Double.nan, 1e-17] {
+            #expect(throws: InputError.self) { try Certification(confidence: confidence) }
+        }
+    }
+
+    @Test func theSmallestConfidenceIsStillOne() throws {
+        let certification = try Certification(rows: 50, confidence: 0x1p-53)
+        #expect(try Layer(queries: 500, Self.mixedHeads()).certificates(certification).allSatisfy { (0...1).contains($0.meanLowerBound) })
+    }
+
+    /// One row fewer cannot pass, the rows needed can, and so says the certifier.
+    @Test(arguments: [0.95, 0.99, 0.997, 1]) func rowsNeededAreThoseThatCanPass(_ least: Double) throws {
+        var parameters = SampleAttentionParameters.standard
+        let minimum = try Fraction(least)
+        func needed(_ rows: Int) throws -> Int? {
+            try Certification(rows: rows, minimumMass: minimum).rowsNeeded(parameters, queries: 0..<3000, promptLength: 3000)
+        }
+        let enough = try #require(try needed(20))
+        #expect(try needed(enough) == nil && needed(enough - enough / 64 - 2) != nil)
+        parameters.pattern = .dense
+        #expect(try needed(20) == nil)
+        #expect(try Certification(rows: 20).rowsNeeded(.standard, queries: 0..<3000, promptLength: 3000) == nil)
     }
 
     @Test func certificatesSurviveJSON() throws {
@@ -284,11 +306,14 @@ import Testing
         let shape = AttentionShape(queryHeads: 2, keyValueHeads: 2, queryCount: 90, keyCount: 90, headDimension: dimension)
         try NaiveAttention(shape: shape, seed: UInt64(dimension)).withTensors { query, key, value in
             let bounds = ValueDiameter.upperBounds(value, pool: WorkerPool(threads: 2))
+            let radii = ValueDiameter.bounds(value, pool: WorkerPool(threads: 2)).map(\.radius)
             for head in 0..<2 {
                 let own = try AttentionHead(queryHead: head, shape: shape, queries: query, keys: key, values: value)
                 let upper = ValueExtent(of: own, exactDiameterTokens: 0).diameter
                 #expect(bounds[head] >= upper && bounds[head] < upper * (1 + 1e-4))
                 #expect(bounds[head] >= ValueExtent(of: own).diameter)
+                let radius = ValueExtent(of: own).radius
+                #expect(radii[head] >= radius && radii[head] < radius * (1 + 1e-4))
             }
         }
     }

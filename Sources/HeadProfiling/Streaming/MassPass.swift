@@ -100,7 +100,7 @@ final class MassPass: @unchecked Sendable {
 
     /// Rows of a block fall into a few query cells, keys of a tile into a few key cells.
     private func addCells(_ step: ProbabilityWalk.Step) {
-        let size = AttentionPicture.cellSize(shape)
+        let size = AttentionPicture.cellSize(keyCount: shape.keyCount)
         let side = AttentionPicture.cells
         let lanes = ProbabilityWalk.lanes
         let target = cells.base + step.slot * side * side

@@ -1,7 +1,8 @@
 extension AttentionMap {
     var figure: FigureParts {
         let cells = AttentionMapCells(self)
-        let panels = [ImportancePanel(self).html, cells.attentionPanel, cells.maskPanel]
+        let importance = importance.map { ImportancePanel(self, $0).html }
+        let panels = [importance, cells.attentionPanel, cells.maskPanel].compactMap(\.self)
         return FigureParts(
             title: title, caption: caption, legend: "", drawing: "<div class=\"panels\">\n\(panels.joined())</div>",
             values: values)

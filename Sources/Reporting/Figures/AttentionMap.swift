@@ -1,7 +1,7 @@
 /// One head's attention on one prompt, and what a pattern keeps of it: queries down, keys across.
 ///
 /// Three drawings beside one another: the importance of the key columns with the cut-off α, the attention with the window's
-/// boundary, and the attention under the final mask.
+/// boundary, and the attention under the final mask. Where single columns are not what is selected, the first is left out.
 ///
 ///     var map = AttentionMap(
 ///         title: "Layer 3, head 5", length: 4096, mass: cells,
@@ -20,13 +20,13 @@ public struct AttentionMap: Hashable, Sendable {
         public let selected: [Double]
         /// x: a number of columns, the most important first; y: the share of the mass they hold.
         public let cumulative: [LineChart.Point]
-        /// The share of the mass that the selected columns have to hold, 0…1.
-        public let alpha: Double
-        /// How many columns are selected.
-        public let selectedCount: Int
+        /// The share of the sampled rows' mass that the columns were selected for, 0…1; nil when something else decided.
+        public let alpha: Double?
+        /// How many columns are selected; nil when everything is kept.
+        public let selectedCount: Int?
 
         /// Importances and the share selected of the same stretches.
-        public init(byKey: [Double], selected: [Double], cumulative: [LineChart.Point], alpha: Double, selectedCount: Int) {
+        public init(byKey: [Double], selected: [Double], cumulative: [LineChart.Point], alpha: Double?, selectedCount: Int?) {
             precondition(byKey.count == selected.count, "one share for each importance")
             self.byKey = byKey
             self.selected = selected
@@ -40,6 +40,8 @@ public struct AttentionMap: Hashable, Sendable {
     public struct Pattern: Hashable, Sendable {
         /// The number of keys up to its own that every query keeps; nil when there is no window.
         public let window: Int?
+        /// Kept lines of blocks, which then stand in place of a window.
+        public var blockLines: BlockLines?
         /// `[query][key]`: the share of each cell's causal pairs that are kept, 0…1.
         public let kept: [[Double]]
         /// The share of all causal pairs that are kept, 0…1.
@@ -58,19 +60,39 @@ public struct AttentionMap: Hashable, Sendable {
         }
     }
 
+    /// How many columns and diagonals of blocks a pattern keeps.
+    public struct BlockLines: Hashable, Sendable {
+        public let columns, slashes: Int
+        /// The tokens of a block.
+        public let width: Int
+
+        public init(columns: Int, slashes: Int, width: Int) {
+            self.columns = columns
+            self.slashes = slashes
+            self.width = width
+        }
+
+        /// "3 columns and 1 slash of 128-token blocks".
+        var text: String {
+            "\(NumberFormat.count(columns)) column\(columns == 1 ? "" : "s") and \(NumberFormat.count(slashes)) "
+                + "slash\(slashes == 1 ? "" : "es") of \(width)-token blocks"
+        }
+    }
+
     public let title: String
     /// The length of the prompt in tokens.
     public let length: Int
     /// `[query][key]`: the attention on a cell's keys, mean over its queries, so that a row sums to 1. Above the diagonal nothing
     /// is drawn, and where a value is NaN or infinite.
     public let mass: [[Double]]
-    public let importance: ColumnImportance
+    /// Nil when the pattern does not select single columns.
+    public let importance: ColumnImportance?
     public let pattern: Pattern
     /// A sentence below the title.
     public var caption: String?
 
     /// A figure of `mass`, n × n cells for n up to `mostCells`, each for an equal part of the prompt.
-    public init(title: String, length: Int, mass: [[Double]], importance: ColumnImportance, pattern: Pattern) {
+    public init(title: String, length: Int, mass: [[Double]], importance: ColumnImportance?, pattern: Pattern) {
         let count = mass.count
         precondition(count <= Self.mostCells && count <= length, "at most \(Self.mostCells) cells a side, and no more than tokens")
         precondition(mass.allSatisfy { $0.count == count }, "as many keys as queries")

@@ -17,10 +17,10 @@ struct AttentionMapCells {
     }
 
     var attentionPanel: String {
-        let window = map.pattern.window.map { "Window of \(NumberFormat.count($0)) tokens" } ?? "No window"
+        let window = map.pattern.window.map { "Window of \(NumberFormat.count($0)) token\($0 == 1 ? "" : "s")" } ?? "No window"
         let range = scale.map { [$0.range.lowerBound, $0.range.upperBound].map { NumberFormat.significant($0, digits: 1) } }
         return AttentionMap.panel(
-            "Attention", note: window,
+            "Attention", note: map.pattern.blockLines?.text ?? window,
             drawing: drawing("attention", coloured { _, _ in true }, over: windowBoundary) { $0.attention },
             legend: [
                 AttentionMap.legendItem(

@@ -24,16 +24,16 @@ package enum AxisTicks {
         }
     }
 
-    /// Powers of `base` in `range`, every second, third … of them when there are more than `most`. With base 10,
-    /// 2 and 5 times the powers join them where all of these fit.
+    /// Powers of `base` in `range`, every second, third … of them when there are more than `most`. With base 10, 2 and 5 times the
+    /// powers join them, or 3 times the powers, where all of these fit; so a range of a decade or more has ticks at even distances.
     package static func logarithmic(in range: ClosedRange<Double>, base: Double, atMost most: Int) -> [Double] {
         precondition(range.lowerBound > 0, "a logarithm needs positive numbers")
         let first = Int(floor(log(range.lowerBound) / log(base))) - 1
         let last = Int(ceil(log(range.upperBound) / log(base))) + 1
-        let factors: [Double] = base == 10 ? [1, 2, 5] : [1]
-        let fine = (first...last).flatMap { exponent in factors.map { $0 * pow(base, Double(exponent)) } }
-            .filter(range.contains)
-        if fine.count <= most { return fine }
+        for factors in base == 10 ? [[1.0, 2, 5], [1, 3]] : [] {
+            let fine = (first...last).flatMap { exponent in factors.map { $0 * pow(base, Double(exponent)) } }.filter(range.contains)
+            if fine.count <= most { return fine }
+        }
         let powers = (first...last).map { pow(base, Double($0)) }.filter(range.contains)
         let stride = (powers.count + most - 1) / most
         return powers.enumerated().filter { $0.offset.isMultiple(of: max(1, stride)) }.map(\.element)

@@ -63,13 +63,14 @@ struct ChartFrame {
         "\(name): \(xAxis.label) \(xAxis.format.text(valueX)), \(yAxis.label) \(yAxis.format.text(valueY))"
     }
 
-    /// The drawing with `content` in it, on or below the rules; it says so if that is empty.
+    /// The drawing with `content` in it, on or below the rules, whose labels are above all; it says so if that is empty.
     func svg(title: String, content: String, rulesOnTop: Bool = false) -> String {
         let label = HTMLText.escaped("\(title): \(yAxis.title) by \(xAxis.title)")
         let size = "\(HTMLText.coordinate(layout.width)) \(HTMLText.coordinate(layout.height))"
         let body = content.isEmpty ? SVG.text("no values", (left + right) / 2, (top + bottom) / 2, "middle") : content
-        let rules = rules.map { drawn($0) }.joined()
-        let drawing = background + (rulesOnTop ? body + rules : rules + body)
+        let rules = rules.map(drawn)
+        let lines = rules.map(\.line).joined()
+        let drawing = background + (rulesOnTop ? body + lines : lines + body) + rules.map(\.name).joined()
         return "<svg class=\"chart\" role=\"group\" aria-label=\"\(label)\" viewBox=\"0 0 \(size)\">\n\(drawing)</svg>"
     }
 

@@ -20,39 +20,45 @@ public enum ChartRule: Hashable, Sendable {
 }
 
 extension ChartFrame {
+    /// A rule and its label, which may stand on different layers of a drawing.
+    typealias DrawnRule = (line: String, name: String)
+
     /// The rule and its label, as far as they are in sight.
-    func drawn(_ rule: ChartRule) -> String {
+    func drawn(_ rule: ChartRule) -> DrawnRule {
         switch rule {
-        case .horizontal(let value, let label):
-            y.position(value).map { horizontal(height($0), label) } ?? ""
-        case .vertical(let value, let label): x.position(value).map { vertical(across($0), label) } ?? ""
+        case .horizontal(let value, let label): y.position(value).map { horizontal(height($0), label) } ?? ("", "")
+        case .vertical(let value, let label): x.position(value).map { vertical(across($0), label) } ?? ("", "")
         case .diagonal(let label): diagonal(label)
         }
     }
 
-    private func horizontal(_ height: Double, _ label: String) -> String {
+    private func horizontal(_ height: Double, _ label: String) -> DrawnRule {
         let isNearTop = height - 20 < top
-        return SVG.line(left, height, right, height, "rule") + name(label, left + 6, isNearTop ? height + 14 : height - 5, "start")
+        return (
+            SVG.line(left, height, right, height, "rule"), name(label, left + 6, isNearTop ? height + 14 : height - 5, "start")
+        )
     }
 
-    private func vertical(_ across: Double, _ label: String) -> String {
+    private func vertical(_ across: Double, _ label: String) -> DrawnRule {
         let isNearEnd = across + 7 * Double(DisplayWidth.of(label)) + 6 > right
-        return SVG.line(across, top, across, bottom, "rule")
-            + name(label, isNearEnd ? across - 6 : across + 6, bottom - 8, isNearEnd ? "end" : "start")
+        return (
+            SVG.line(across, top, across, bottom, "rule"),
+            name(label, isNearEnd ? across - 6 : across + 6, bottom - 8, isNearEnd ? "end" : "start")
+        )
     }
 
     /// The places where both values are the same: a straight line when the axes have one scale, else a curve.
-    private func diagonal(_ label: String) -> String {
+    private func diagonal(_ label: String) -> DrawnRule {
         let least = max(x.domain.lowerBound, y.domain.lowerBound)
         let most = min(x.domain.upperBound, y.domain.upperBound)
-        guard least < most else { return "" }
+        guard least < most else { return ("", "") }
         func place(at share: Double) -> (x: Double, y: Double)? {
             let value = xAxis.scale == .linear ? least + share * (most - least) : least * pow(most / least, share)
             return self.place(value, value)
         }
         let steps = xAxis.scale == yAxis.scale ? 1 : 48
         let path = SVG.path((0...steps).map { place(at: Double($0) / Double(steps)) })
-        return "<path class=\"rule\" d=\"\(path)\"/>\n" + (place(at: 0.1).map { name(label, $0.x + 10, $0.y + 8, "start") } ?? "")
+        return ("<path class=\"rule\" d=\"\(path)\"/>\n", place(at: 0.1).map { name(label, $0.x + 10, $0.y + 8, "start") } ?? "")
     }
 
     private func name(_ label: String, _ x: Double, _ y: Double, _ anchor: String) -> String {

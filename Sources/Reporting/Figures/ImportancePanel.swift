@@ -8,21 +8,25 @@ struct ImportancePanel {
     private let map: AttentionMap
     private let importance: AttentionMap.ColumnImportance
 
-    init(_ map: AttentionMap) {
+    init(_ map: AttentionMap, _ importance: AttentionMap.ColumnImportance) {
         self.map = map
-        importance = map.importance
+        self.importance = importance
     }
 
     var html: String {
-        let count = NumberFormat.count(importance.selectedCount)
-        let alpha = "α = \(importance.alpha)"
-        return AttentionMap.panel(
-            "Importance of the key columns", note: "\(count) of \(NumberFormat.count(map.length)) columns reach \(alpha)",
-            drawing: byPosition + sorted(alpha: alpha, count: count),
+        AttentionMap.panel(
+            "Importance of the key columns", note: selection, drawing: byPosition + sorted,
             legend: [
                 AttentionMap.legendItem("<path class=\"bar selected\" stroke-width=\"12\" d=\"M0 6H26\"/>", "selected"),
                 AttentionMap.legendItem("<path class=\"bar\" stroke-width=\"12\" d=\"M0 6H26\"/>", "not selected"),
             ])
+    }
+
+    /// What was selected for what. The rows that were not sampled may keep less than α.
+    private var selection: String {
+        guard let count = importance.selectedCount else { return "All columns are kept" }
+        let columns = "\(NumberFormat.count(count)) of \(NumberFormat.count(map.length)) columns selected"
+        return importance.alpha.map { "\(columns) for α = \($0) of the sampled rows" } ?? columns
     }
 
     /// Bars by position; their colour tells the share selected.
@@ -75,21 +79,20 @@ struct ImportancePanel {
     }
 
     /// The share of the mass that the most important columns hold, with the cut-off at α; below the curve, what is selected.
-    private func sorted(alpha: String, count: String) -> String {
+    private var sorted: String {
+        let alpha = importance.alpha.map { ChartRule.horizontal(at: $0, label: "α = \($0)") }
+        let count = importance.selectedCount.map { ChartRule.vertical(at: Double($0), label: "k = \(NumberFormat.count($0))") }
         let frame = ChartFrame(
             x: ChartAxis("most important columns", scale: .log2, format: .count),
             y: ChartAxis("share of the mass", format: .percent(decimals: 1), range: 0...1),
             points: importance.cumulative.map { ($0.x, $0.y) },
-            rules: [
-                .horizontal(at: importance.alpha, label: alpha),
-                .vertical(at: Double(importance.selectedCount), label: "k = \(count)"),
-            ], layout: AttentionMap.layout(height: 190, yTicks: 5))
+            rules: [alpha, count].compactMap(\.self), layout: AttentionMap.layout(height: 190, yTicks: 5))
         let curve = LineChart.Series("cumulative", importance.cumulative)
         return frame.svg(title: map.title, content: selectedArea(in: frame) + curve.drawing(number: 0, isFirst: true, in: frame))
     }
 
     private func selectedArea(in frame: ChartFrame) -> String {
-        let selected = importance.cumulative.filter { $0.x <= Double(importance.selectedCount) }
+        let selected = importance.cumulative.filter { $0.x <= Double(importance.selectedCount ?? 0) }
         let places = selected.compactMap { frame.place($0.x, $0.y) }
         guard let first = places.first, let last = places.last, places.count > 1 else { return "" }
         let corners = [(x: last.x, y: frame.bottom), (x: first.x, y: frame.bottom)]

@@ -53,7 +53,7 @@ enum ReportAssets {
         svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
           font-variant-numeric: tabular-nums; fill: var(--muted) }
         svg .axis { fill: var(--ink) }
-        svg .name { pointer-events: none; fill: var(--ink); paint-order: stroke; stroke: var(--page); stroke-width: 4px; stroke-linejoin: round }
+        svg .name { pointer-events: none; fill: var(--ink); paint-order: stroke; stroke: var(--page); stroke-width: 8px; stroke-linejoin: round }
         svg .value { font-size: 11.5px }
         .chart { width: 100%; max-width: 35rem }
         .grid { stroke: var(--line); stroke-width: 1; shape-rendering: crispEdges }
