@@ -4,8 +4,8 @@ import SampleAttention
 /// How the pattern of a profiled head came about, for those who look at it.
 public struct HeadPattern: Sendable, Hashable, Codable {
     public let kind: SampleAttentionParameters.Pattern
-    /// The share of the sampled rows' mass that columns (and the window, for stripes) were selected for; nil for dense heads and
-    /// for those that keep a fixed number of columns.
+    /// The share of the sampled rows' mass that columns (and the window, for stripes) were selected for; nil for dense heads, bare
+    /// windows and those that keep a fixed number of columns.
     public let alpha: Double?
     /// The same for slashes; nil where there are none.
     public let alphaSlashes: Double?
@@ -16,6 +16,8 @@ public struct HeadPattern: Sendable, Hashable, Codable {
         switch selection {
         case .dense:
             (kind, alpha, alphaSlashes, blockColumns, slashes) = (.dense, nil, nil, nil, nil)
+        case .window:
+            (kind, alpha, alphaSlashes, blockColumns, slashes) = (.window, nil, nil, nil, nil)
         case .stripes:
             (kind, alphaSlashes, blockColumns, slashes) = (.stripeWindow, nil, nil, nil)
             alpha = parameters.columnCount == nil ? parameters.alpha.value : nil

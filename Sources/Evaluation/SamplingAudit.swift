@@ -68,7 +68,7 @@ public struct SamplingAudit {
             for index in cases.indices {
                 outcomes[index] += (0..<shape.queryHeads).map { head in
                     Outcome(
-                        sampledMass: selections[index][head].sampledMass, retained: retained[head][index],
+                        sampledMass: selections[index][head].sampledMass ?? 1, retained: retained[head][index],
                         density: patterns[head][index].density(shape))
                 }
             }

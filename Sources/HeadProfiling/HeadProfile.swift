@@ -15,8 +15,9 @@ public struct HeadProfile: Sendable, Hashable, Codable {
     public let masses: MassShares
     /// The mass the given pattern keeps.
     public let retained: RetainedMass
-    /// The share of the sampled rows' mass the selection of that pattern saw itself keep; 1 for a dense head.
-    public let sampledMass: Double
+    /// The share of the sampled rows' mass the selection of that pattern saw itself keep; 1 for a dense head, nil where nothing was
+    /// sampled.
+    public let sampledMass: Double?
     /// Kept over causal pairs of that pattern.
     public let density: Double
     /// The pattern's window in positions (the key count when dense) and its number of columns; blocks count in neither.

@@ -19,7 +19,7 @@ public struct HeadProfiler: Sendable {
     ///   - sampledMasses: one a query head, what the selection of that pattern saw itself keep.
     ///   - advance: called after each head.
     public func profile(
-        layer: Int, inputs: SampleAttentionOperator.Inputs, patterns: [SparsePattern], sampledMasses: [Double], scale: ProfileScale,
+        layer: Int, inputs: SampleAttentionOperator.Inputs, patterns: [SparsePattern], sampledMasses: [Double?], scale: ProfileScale,
         workspace: AttentionWorkspace, advance: () -> Void = {}
     ) -> [HeadMeasurement] {
         let shape = inputs.shape
@@ -66,7 +66,7 @@ public struct HeadProfiler: Sendable {
 
     private static func profile(
         layer: Int, head: Int, masses: HeadMasses, curves: (stripes: [PatternCurve], lines: PatternCurve), pattern: SparsePattern,
-        sampledMass: Double, scale: ProfileScale
+        sampledMass: Double?, scale: ProfileScale
     ) -> HeadProfile {
         let shape = masses.shape
         let parts = pattern.parts

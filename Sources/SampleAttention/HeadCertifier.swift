@@ -24,9 +24,12 @@ struct HeadCertifier {
         var certificates = parameters.indices.map { denseCertificate($0, escalation: .none, valueDiameter: diameters[$0]) }
         let sparse = parameters.indices.filter { selections[$0] != .dense }
         var open = sparse.filter { canPass($0, selections[$0]) }
-        let hopeless = sparse.filter { !open.contains($0) }
+        var hopeless = sparse.filter { !open.contains($0) }
         for escalation in certification.looks {
             if escalation == .columns {
+                // A window has no columns to add.
+                hopeless += open.filter { selections[$0] == .window }
+                open.removeAll { selections[$0] == .window }
                 for head in open { selections[head] = sampled[head].selection(certification.escalated(parameters[head])) }
             }
             let samples = open.map { sample($0, selections[$0], escalation) }
@@ -50,7 +53,7 @@ struct HeadCertifier {
     private func strata(_ head: Int, _ selection: HeadSelection) -> RowStrata {
         RowStrata(
             queryCount: inputs.shape.queryCount, denseLastRows: pattern(head, selection).parts.denseLastRows, scored: sampled[head].rows,
-            sampledMass: selection.sampledMass)
+            sampledMass: selection.sampledMass ?? 1)
     }
 
     /// False when even draws that all keep everything would leave the bound below the least mass.

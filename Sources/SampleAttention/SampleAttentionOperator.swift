@@ -30,12 +30,14 @@ public struct SampleAttentionOperator: Sendable {
 
     /// What one call kept and what it cost.
     public struct Report: Sendable {
+        /// What each query head kept.
+        public let patterns: [SparsePattern]
         /// Kept pairs of each query head.
         public let keptPairs: [Int]
         /// Causal pairs of one head.
         public let causalPairs: Int
-        /// Each head's mass in the sampled rows; 1 for dense heads.
-        public let sampledMass: [Double]
+        /// Each head's mass in the sampled rows; 1 for dense heads, nil where nothing was sampled.
+        public let sampledMass: [Double?]
         /// What can be said of each head's retained mass; nil when it was not asked for.
         public let certificates: [Certificate]?
         public let selectionSeconds: Double
@@ -59,14 +61,27 @@ public struct SampleAttentionOperator: Sendable {
         _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, output: MutableHeadTensor,
         logSumExp: UnsafeMutablePointer<Float>? = nil, certification: Certification? = nil, workspace: AttentionWorkspace
     ) throws(InputError) -> Report {
+        try attend(
+            inputs, parameters: parameters, promptLength: promptLength, output: output, logSumExp: logSumExp, certification: certification,
+            workspace: workspace
+        ) { sample(inputs, parameters: parameters, promptLength: promptLength, workspace: workspace) }
+    }
+
+    /// The same with stage 1 out of the caller's hands, who may have it from an earlier call.
+    ///
+    /// - Parameter stageOne: one entry a query head, for these parameters.
+    package func attend(
+        _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, output: MutableHeadTensor,
+        logSumExp: UnsafeMutablePointer<Float>? = nil, certification: Certification? = nil, workspace: AttentionWorkspace,
+        stageOne: () -> [SampledMass]
+    ) throws(InputError) -> Report {
         guard parameters.count == inputs.shape.queryHeads else {
             throw InputError(
                 .usage, field: "parameters", value: "\(parameters.count)",
                 rule: "there must be one for each of \(inputs.shape.queryHeads) query heads")
         }
         let start = ContinuousClock.now
-        let sampled = SampledMass.ofHeads(
-            inputs, parameters: parameters, promptLength: promptLength, kernel: kernel, workspace: workspace)
+        let sampled = stageOne()
         var selections = select(sampled, parameters: parameters)
         let selected = ContinuousClock.now
         let certificates = certification.map {
@@ -85,10 +100,18 @@ public struct SampleAttentionOperator: Sendable {
             plan, query: inputs.query, key: inputs.key, value: inputs.value, output: output, logSumExp: logSumExp,
             workspace: workspace)
         return Report(
-            keptPairs: plan.keptPairs, causalPairs: inputs.shape.causalPairs, sampledMass: selections.map(\.sampledMass),
+            patterns: patterns, keptPairs: plan.keptPairs, causalPairs: inputs.shape.causalPairs,
+            sampledMass: selections.map(\.sampledMass),
             certificates: certificates, selectionSeconds: (selected - start + (planned - certified)).seconds,
             certificateSeconds: certificates == nil ? 0 : (certified - selected).seconds,
             kernelSeconds: (ContinuousClock.now - planned).seconds)
+    }
+
+    /// Stage 1 of each head.
+    package func sample(
+        _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, workspace: AttentionWorkspace
+    ) -> [SampledMass] {
+        SampledMass.ofHeads(inputs, parameters: parameters, promptLength: promptLength, kernel: kernel, workspace: workspace)
     }
 
     /// Stages 1 and 2: what each head keeps beside its window; `parameters` has one entry a query head.
@@ -96,9 +119,8 @@ public struct SampleAttentionOperator: Sendable {
         _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, workspace: AttentionWorkspace
     ) -> [HeadSelection] {
         precondition(parameters.count == inputs.shape.queryHeads, "there must be parameters for each query head")
-        let sampled = SampledMass.ofHeads(
-            inputs, parameters: parameters, promptLength: promptLength, kernel: kernel, workspace: workspace)
-        return select(sampled, parameters: parameters)
+        return select(
+            sample(inputs, parameters: parameters, promptLength: promptLength, workspace: workspace), parameters: parameters)
     }
 
     /// Stage 2, each head on a thread of its own: a selection is quick, but not nothing.
@@ -111,12 +133,15 @@ public struct SampleAttentionOperator: Sendable {
         _ parameters: SampleAttentionParameters, selection: HeadSelection, shape: AttentionShape, promptLength: Int
     ) -> SparsePattern {
         let denseRows = max(0, parameters.denseLastRows - (promptLength - shape.keyCount))
+        func windowColumns(_ columns: some Sequence<Int32>) -> SparsePattern {
+            .windowColumns(
+                WindowColumns(
+                    window: parameters.window.positions(promptLength: promptLength), columns: Array(columns), denseLastRows: denseRows))
+        }
         switch selection {
         case .dense: return .dense
-        case .stripes(let stripes):
-            return .windowColumns(
-                WindowColumns(
-                    window: parameters.window.positions(promptLength: promptLength), columns: stripes.columns, denseLastRows: denseRows))
+        case .window: return windowColumns(0..<Int32(min(parameters.sinks, shape.keyCount)))
+        case .stripes(let stripes): return windowColumns(stripes.columns)
         case .columnSlash(let lines):
             return .columnsSlashes(ColumnsSlashes(columns: lines.columns, slashes: lines.slashes, denseLastRows: denseRows))
         }
@@ -127,13 +152,17 @@ public struct SampleAttentionOperator: Sendable {
 public enum HeadSelection: Sendable, Hashable {
     /// Nothing to choose.
     case dense
+    /// The window and the sinks, whatever the keys are.
+    case window
     case stripes(StripeSelection)
     case columnSlash(ColumnSlashSelection)
 
-    /// The share of the sampled rows' mass that is kept (for column-slash at least kept): 1 for dense heads.
-    public var sampledMass: Double {
+    /// The share of the sampled rows' mass that is kept (for column-slash at least kept): 1 for dense heads, nil where nothing
+    /// was sampled.
+    public var sampledMass: Double? {
         switch self {
         case .dense: 1
+        case .window: nil
         case .stripes(let selection): selection.sampledMass
         case .columnSlash(let selection): selection.sampledMass
         }

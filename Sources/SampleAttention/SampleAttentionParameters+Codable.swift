@@ -8,7 +8,8 @@ extension SampleAttentionParameters: Codable {
 
     private typealias Fields = KeyedDecodingContainer<CodingKeys>
 
-    /// Reads the fields of a config file; `alphaSlashes`, `columnCount`, `sampling` and `samplingSeed` may be absent.
+    /// Reads the fields of a config file; `alphaSlashes`, `columnCount`, `sampling` and `samplingSeed` may be absent; windows sample
+    /// nothing and have neither `sampleRatio` nor `columnScoring`.
     ///
     /// - Throws: `InputError` (`usage`) or `DecodingError` that names the field: missing, out of range, or without meaning
     ///   beside the others.
@@ -16,8 +17,12 @@ extension SampleAttentionParameters: Codable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
             alpha: try fields.decode(Fraction.self, forKey: .alpha), window: try Self.window(fields),
-            sampleRatio: try fields.decode(Fraction.self, forKey: .sampleRatio))
+            sampleRatio: Self.standard.sampleRatio)
         pattern = try fields.decode(Pattern.self, forKey: .pattern)
+        if pattern != .window {
+            sampleRatio = try fields.decode(Fraction.self, forKey: .sampleRatio)
+            columnScoring = try fields.decode(ColumnScoring.self, forKey: .columnScoring)
+        }
         alphaSlashes = try fields.decodeIfPresent(Fraction.self, forKey: .alphaSlashes)
         try Self.require(alphaSlashes == nil || pattern == .columnSlash, fields, .alphaSlashes, "needs the pattern column-slash")
         sampling = try fields.decodeIfPresent(Sampling.self, forKey: .sampling) ?? .stride
@@ -25,7 +30,6 @@ extension SampleAttentionParameters: Codable {
         sinks = try Self.count(fields, .sinks, atLeast: 0)
         columnCount = try Self.columnCount(fields, sinks: sinks, pattern: pattern)
         denseLastRows = try Self.count(fields, .denseLastRows, atLeast: 0)
-        columnScoring = try fields.decode(ColumnScoring.self, forKey: .columnScoring)
     }
 
     /// Writes every field that has a meaning beside the others.
@@ -39,11 +43,12 @@ extension SampleAttentionParameters: Codable {
         case .ratio(let ratio): try container.encode(ratio, forKey: .windowRatio)
         case .tokens(let count): try container.encode(count, forKey: .windowTokens)
         }
+        try container.encode(sinks, forKey: .sinks)
+        try container.encode(denseLastRows, forKey: .denseLastRows)
+        guard pattern != .window else { return }
         try container.encode(sampleRatio, forKey: .sampleRatio)
         try container.encode(sampling, forKey: .sampling)
         if sampling == .random { try container.encode(samplingSeed, forKey: .samplingSeed) }
-        try container.encode(sinks, forKey: .sinks)
-        try container.encode(denseLastRows, forKey: .denseLastRows)
         try container.encode(columnScoring, forKey: .columnScoring)
     }
 

@@ -10,6 +10,8 @@ public struct SampleAttentionParameters: Hashable, Sendable {
     public enum Pattern: String, Sendable, CaseIterable, Codable {
         /// Every causal key.
         case dense
+        /// A sliding window and the sinks. Nothing is sampled, so there is no stage 1.
+        case window
         /// A sliding window and the key columns that selection finds.
         case stripeWindow = "stripe-window"
         /// Blocks of key columns and diagonals of blocks; see `ColumnSlashSelection`. The window plays no part.
@@ -104,6 +106,15 @@ public struct SampleAttentionParameters: Hashable, Sendable {
         parameters.columnScoring = .allMass
         return parameters
     }()
+
+    /// A window of `tokens` positions and the first `sinks` keys, with nothing sampled.
+    public static func window(tokens: Int, sinks: Int) -> SampleAttentionParameters {
+        var parameters = standard
+        parameters.pattern = .window
+        parameters.window = .tokens(tokens)
+        parameters.sinks = sinks
+        return parameters
+    }
 
     /// Full attention.
     public static let dense: SampleAttentionParameters = {

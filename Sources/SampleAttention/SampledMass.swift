@@ -2,8 +2,8 @@ import AttentionCore
 import AttentionKernels
 
 /// What stage 1 measured of one head: all that stage 2 needs, for whatever share it is asked.
-struct SampledMass: Sendable {
-    /// The query rows that were scored, ascending; none for dense heads.
+package struct SampledMass: Sendable {
+    /// The query rows that were scored, ascending; none for heads that sample nothing.
     let rows: [Int]
     private let sums: Sums
 
@@ -22,7 +22,7 @@ struct SampledMass: Sendable {
     /// read: the others were settled when the rows were scored.
     func selection(_ parameters: SampleAttentionParameters) -> HeadSelection {
         switch sums {
-        case .nothing: .dense
+        case .nothing: parameters.pattern == .window ? .window : .dense
         case .columns(let mass): .stripes(StripeSelection.fewest(columnMass: mass, rows: rows.count, parameters: parameters))
         case .blocks(let mass):
             .columnSlash(ColumnSlashSelection.fewest(columnMass: mass.columns, slashMass: mass.slashes, parameters: parameters))

@@ -136,18 +136,39 @@ public struct TunedConfig: Hashable, Sendable, Codable {
         /// Work relative to dense attention: kept pairs plus sampled pairs over causal pairs. A sampled pair has a score but no
         /// value, and its probability goes through memory: 0.65 to 0.8 of a kept pair's time (`bench selection`).
         public var cost: Double {
-            parameters.pattern == .dense ? 1 : measured.density + 0.7 * parameters.sampleRatio.value
+            switch parameters.pattern {
+            case .dense: 1
+            case .window: measured.density
+            case .stripeWindow, .columnSlash: measured.density + 0.7 * parameters.sampleRatio.value
+            }
         }
     }
 
-    /// Retained mass over query rows, and density over causal pairs, on the tuning text at the bucket's length.
+    /// What a head keeps, spoils and costs on the tuning text at the bucket's length.
     public struct Measurement: Hashable, Sendable, Codable {
-        public var meanMass, p1Mass, minMass, density: Double
-        public init(meanMass: Double, p1Mass: Double, minMass: Double, density: Double) {
+        /// Retained mass over query rows.
+        public var meanMass, p1Mass, minMass: Double
+        /// Kept over causal pairs.
+        public var density: Double
+        /// Mean over rows of ‖o − ô‖₂² over that of ‖o‖₂²; nil where it was not measured.
+        public var outputError: Double?
+        /// The head's share of the attention's time, by the machine's latency model; nil where none was asked.
+        public var milliseconds: Double?
+
+        public init(
+            meanMass: Double, p1Mass: Double, minMass: Double, density: Double, outputError: Double? = nil, milliseconds: Double? = nil
+        ) {
             self.meanMass = meanMass
             self.p1Mass = p1Mass
             self.minMass = minMass
             self.density = density
+            self.outputError = outputError
+            self.milliseconds = milliseconds
+        }
+
+        /// What full attention is: nothing lost.
+        public static func dense(milliseconds: Double? = nil) -> Measurement {
+            Measurement(meanMass: 1, p1Mass: 1, minMass: 1, density: 1, outputError: 0, milliseconds: milliseconds)
         }
     }
 

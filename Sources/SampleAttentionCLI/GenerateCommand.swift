@@ -127,7 +127,7 @@ private struct GenerationResult: Encodable {
     let promptTokens: Int
     let prefillSeconds, attentionSeconds, selectionSeconds, certificateSeconds, decodeSeconds, density: Double
     /// Mean over layers and heads of the sampled rows' mass that the pattern keeps: what the selection saw, not a bound.
-    let sampledMass: Double
+    let sampledMass: Double?
     let certificate: CertificateResult?
 
     init(
@@ -147,8 +147,8 @@ private struct GenerationResult: Encodable {
         certificateSeconds = report.certificateSeconds
         decodeSeconds = generation.decodeSeconds
         density = report.density
-        let masses = report.chunks.flatMap { $0.flatMap(\.sampledMass) }
-        sampledMass = masses.reduce(0, +) / Double(masses.count)
+        let masses = report.chunks.flatMap { $0.flatMap { $0.sampledMass.compactMap(\.self) } }
+        sampledMass = masses.isEmpty ? nil : masses.reduce(0, +) / Double(masses.count)
         certificate = CertificateResult(report, policy: policy)
     }
 }

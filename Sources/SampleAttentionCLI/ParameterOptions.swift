@@ -4,7 +4,8 @@ import SampleAttention
 
 /// The parameters of SampleAttention, where a command takes one set for all heads.
 struct ParameterOptions: ParsableArguments {
-    @Option(help: "Pattern of every head: stripe-window, column-slash (128-token columns and diagonals) or dense.")
+    @Option(
+        help: "Pattern of every head: stripe-window, column-slash (128-token columns and diagonals), window (nothing sampled) or dense.")
     var headPattern: String?
 
     @Option(
@@ -69,18 +70,19 @@ struct ParameterOptions: ParsableArguments {
     private func refuseUnused(by pattern: SampleAttentionParameters.Pattern) throws(InputError) {
         let stripes = [
             ("window-ratio", windowRatio.map { "\($0)" }), ("window-tokens", windowTokens.map { "\($0)" }),
-            ("column-scoring", columnScoring),
         ]
+        let scoring = [("column-scoring", columnScoring)]
         let lines = [("alpha-slashes", alphaSlashes.map { "\($0)" })]
-        let both = [
-            ("alpha", alpha.map { "\($0)" }), ("sample-ratio", sampleRatio.map { "\($0)" }), ("sampling", sampling),
-            ("sinks", sinks.map { "\($0)" }), ("dense-last-rows", denseLastRows.map { "\($0)" }),
+        let sampled = [("sample-ratio", sampleRatio.map { "\($0)" }), ("sampling", sampling)]
+        let any = [
+            ("alpha", alpha.map { "\($0)" }), ("sinks", sinks.map { "\($0)" }), ("dense-last-rows", denseLastRows.map { "\($0)" }),
         ]
         let (unused, needed) =
             switch pattern {
             case .stripeWindow: (lines, "column-slash")
-            case .columnSlash: (stripes, "stripe-window")
-            case .dense: (stripes + lines + both, "stripe-window or column-slash")
+            case .columnSlash: (stripes + scoring, "stripe-window")
+            case .window: (lines + sampled + scoring, "stripe-window or column-slash")
+            case .dense: (stripes + scoring + lines + sampled + any, "stripe-window or column-slash")
             }
         for case (let field, let value?) in unused {
             throw InputError(.usage, field: field, value: value, rule: "needs --head-pattern \(needed)")

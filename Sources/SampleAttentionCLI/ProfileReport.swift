@@ -102,8 +102,10 @@ struct ProfileReport {
         var plot = ScatterPlot(
             title: "What sampled rows promised, and what all rows keep", x: ChartAxis("sampled", format: .fixed(decimals: 3)),
             y: ChartAxis("true mean", format: .fixed(decimals: 3)),
-            points: prompt.heads.map {
-                .init($0.sampledMass, $0.retained.mean, label: "layer \($0.layer), head \($0.head)", group: "layer \($0.layer)")
+            points: prompt.heads.compactMap { head in
+                head.sampledMass.map {
+                    .init($0, head.retained.mean, label: "layer \(head.layer), head \(head.head)", group: "layer \(head.layer)")
+                }
             })
         plot.rules = [.diagonal(label: "sampled = true")]
         plot.caption = "Retained mass of each head's pattern. Below the line the selection promised more than it keeps."
@@ -140,7 +142,8 @@ struct ProfileReport {
         let picture = prompt.layers[head.layer].pictures[head.head]
         let selection = prompt.layers[head.layer].patterns[head.head]
         var pattern = AttentionMap.Pattern(
-            window: selection.kind == .stripeWindow && head.window < prompt.length ? head.window : nil, kept: picture.square(\.kept),
+            window: [.window, .stripeWindow].contains(selection.kind) && head.window < prompt.length ? head.window : nil,
+            kept: picture.square(\.kept),
             density: head.density, retainedMass: head.retained.mean)
         if let columns = selection.blockColumns, let slashes = selection.slashes {
             pattern.blockLines = .init(columns: columns, slashes: slashes, width: ColumnSlashSelection.blockTokens)

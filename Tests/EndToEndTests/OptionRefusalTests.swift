@@ -45,7 +45,7 @@ import Testing
         Case(generate + ["--window-tokens", "0"], "window-tokens: 0"),
         Case(generate + ["--window-tokens", "5", "--window-ratio", "0.1"], "window-tokens", "not both"),
         Case(generate + ["--column-scoring", "best"], "column-scoring: best: must be window-aware or all-mass"),
-        Case(generate + ["--head-pattern", "plaid"], "head-pattern: plaid: must be dense, stripe-window or column-slash"),
+        Case(generate + ["--head-pattern", "plaid"], "head-pattern: plaid: must be dense, window, stripe-window or column-slash"),
         Case(generate + ["--sampling", "often"], "sampling: often: must be stride, tail-blocks, last-rows or random"),
         Case(generate + ["--alpha-slashes", "0.9"], "alpha-slashes: 0.9: needs --head-pattern column-slash"),
         Case(generate + ["--head-pattern", "column-slash", "--alpha-slashes", "2"], "alpha-slashes: 2.0: must be in (0, 1]"),

@@ -126,6 +126,6 @@ import Testing
         #expect(sparse.report.density > 0.05 && sparse.report.density < 0.9)
         let layers = sparse.report.chunks[0]
         #expect(layers.count == 8)
-        #expect(layers.allSatisfy { $0.sampledMass.allSatisfy { $0 >= 0.949 && $0 <= 1 } })
+        #expect(layers.allSatisfy { $0.sampledMass.allSatisfy { $0.map { $0 >= 0.949 && $0 <= 1 } ?? false } })
     }
 }

@@ -184,6 +184,18 @@ import Testing
         #expect(report.keptPairs == many.map { $0.keptPairs(layer.shape) })
     }
 
+    /// A window that misses the least mass has no columns to add: it is dense at once, and one that meets it stays.
+    @Test func windowsAreCertifiedAndEscalateToEverything() throws {
+        var narrow = SampleAttentionParameters.window(tokens: 8, sinks: 0), wide = SampleAttentionParameters.window(tokens: 900, sinks: 0)
+        (narrow.denseLastRows, wide.denseLastRows) = (0, 0)
+        let layer = try Layer(queries: 900, [narrow, wide])
+        let looked = try layer.certificates(try Certification())
+        #expect(looked[0].escalation == .none && looked[0].meanLowerBound < 0.9 && looked[1].meanLowerBound > 0.9)
+        let asked = try layer.certificates(try Certification(minimumMass: Fraction(0.9)))
+        #expect(asked[0].escalation == .dense && asked[0].meanLowerBound == 1)
+        #expect(asked[1].escalation == .none)
+    }
+
     @Test func aLeastMassOutOfReachIsDenseAttention() throws {
         let layer = try Layer(queries: 500, Self.mixedHeads())
         let dense = try Layer(queries: 500, Array(repeating: .dense, count: 4)).attend(nil)

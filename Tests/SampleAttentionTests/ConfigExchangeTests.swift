@@ -94,7 +94,8 @@ import Testing
         #expect(striped.parameters.columnCount == 40 && striped.parameters.sinks == 0 && striped.parameters.denseLastRows == 0)
         #expect(striped.parameters.columnScoring == .allMass)
         #expect(striped.parameters.samplingPlan(queryCount: 1000).rows == Array(936..<1000))
-        #expect(config.buckets[0].layers[0][1].parameters.sinks == 4 && config.buckets[0].layers[0][1].parameters.columnCount == 4)
+        let streaming = config.buckets[0].layers[0][1].parameters
+        #expect(streaming.pattern == .window && streaming.sinks == 4 && streaming.denseLastRows == 0)
         #expect(config.buckets[0].layers[1][1].parameters.pattern == .dense)
         #expect(config.model == Self.model && config.denseBelow == 0 && config.buckets[0].length == 1000)
         let shape = AttentionShape(queryHeads: 2, keyValueHeads: 1, queryCount: 1000, keyCount: 1000, headDimension: 8)

@@ -36,6 +36,7 @@ extension ConfigExchange {
         }
         switch head.parameters.pattern {
         case .dense: preconditionFailure("dense heads have been answered")
+        case .window: return rules.bareWindow(sinks: head.parameters.sinks, window: head.window, score: score)
         case .stripeWindow:
             let columns = try head.columns()
             let window = head.window
@@ -70,7 +71,7 @@ private struct Source {
 
     /// Dense last rows may be all there are.
     var isDense: Bool { parameters.pattern == .dense || parameters.denseLastRows >= length }
-    var hasEstimatedColumns: Bool { !isDense && parameters.columnCount == nil }
+    var hasEstimatedColumns: Bool { !isDense && parameters.pattern == .stripeWindow && parameters.columnCount == nil }
 
     /// Windows in tokens are written as they are, even past the length: relatives cap them.
     var window: Int {

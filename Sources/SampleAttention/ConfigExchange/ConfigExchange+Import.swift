@@ -35,12 +35,16 @@ extension ConfigExchange {
 
     private func parameters(_ head: ForeignHead) -> SampleAttentionParameters {
         if isDense(head) { return .dense }
+        if head.kind == .streaming {
+            var parameters = SampleAttentionParameters.window(tokens: head.window, sinks: head.columns)
+            parameters.denseLastRows = 0
+            return parameters
+        }
         // 64 rows at this length; at most 1, so never out of range.
         let ratio = try! Fraction(min(1, Double(Self.lastQueries) / Double(length)))
         var parameters = SampleAttentionParameters(
             alpha: SampleAttentionParameters.standard.alpha, window: .tokens(head.window), sampleRatio: ratio)
         parameters.columnCount = head.columns
-        if head.kind == .streaming { parameters.sinks = head.columns }
         parameters.sampling = .lastRows
         parameters.columnScoring = .allMass
         parameters.denseLastRows = 0

@@ -132,7 +132,8 @@ struct SelectionBenchCommand: ParsableCommand {
         let reference = select(parameters, heads: heads, shape: shape, kernel: other, workspace: AttentionWorkspace())
         for (own, reference) in zip(own, reference) {
             let difference = max(
-                abs(own.sampledMass - reference.sampledMass), abs(Double(own.count - reference.count)) / Double(shape.keyCount))
+                abs((own.sampledMass ?? 1) - (reference.sampledMass ?? 1)),
+                abs(Double(own.count - reference.count)) / Double(shape.keyCount))
             guard difference < 0.01 else {
                 throw InputError(
                     .internalFailure, field: parameters.pattern.rawValue, value: "\(difference)",
@@ -146,7 +147,7 @@ extension HeadSelection {
     /// Columns, or key blocks and slashes.
     fileprivate var count: Int {
         switch self {
-        case .dense: 0
+        case .dense, .window: 0
         case .stripes(let selection): selection.columns.count
         case .columnSlash(let selection): selection.columns.count + selection.slashes.count
         }

@@ -79,6 +79,7 @@ struct ConfigText {
         if parameters.pattern == .dense { return [pattern] + Array(repeating: NumberFormat.missing, count: 4) }
         let rows = "\(NumberFormat.percent(parameters.sampleRatio.value)) \(parameters.sampling.rawValue)"
         let window = parameters.pattern == .columnSlash ? NumberFormat.missing : window(parameters.window, promptLength: promptLength)
+        if parameters.pattern == .window { return [pattern, window, NumberFormat.missing, "\(parameters.sinks)", NumberFormat.missing] }
         return [pattern, window, kept(parameters), "\(parameters.sinks)", rows]
     }
 
@@ -110,8 +111,11 @@ struct ConfigText {
             case (_, .tokens(let count)): "window \(NumberFormat.count(count))"
             case (_, .ratio(let ratio)): "window \(NumberFormat.percent(ratio.value))"
             }
+        let isSampled = parameters.pattern != .window
         let rows = "\(NumberFormat.percent(parameters.sampleRatio.value)) of rows by \(parameters.sampling.rawValue)"
-        return [parameters.pattern.rawValue, kept(parameters), window, rows, "\(parameters.sinks) sinks"].compactMap(\.self)
+        return [
+            parameters.pattern.rawValue, isSampled ? kept(parameters) : nil, window, isSampled ? rows : nil, "\(parameters.sinks) sinks",
+        ].compactMap(\.self)
             .joined(separator: ", ")
     }
 }
