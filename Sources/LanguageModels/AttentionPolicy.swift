@@ -29,6 +29,13 @@ public struct AttentionPolicy: Sendable {
         AttentionPolicy(name: name) { _, heads, _ in Array(repeating: parameters, count: heads) }
     }
 
+    /// Parameters by layer and head, whatever the prompt's length.
+    public static func perHead(
+        name: String = "per head", _ parameters: @escaping @Sendable (_ layer: Int, _ head: Int) -> SampleAttentionParameters
+    ) -> AttentionPolicy {
+        AttentionPolicy(name: name) { layer, heads, _ in (0..<heads).map { parameters(layer, $0) } }
+    }
+
     /// What a tuned config says; it must have been checked against the model.
     public static func tuned(_ config: TunedConfig) -> AttentionPolicy {
         AttentionPolicy(name: "tuned") { layer, _, length in config.parameters(layer: layer, promptLength: length) }

@@ -62,13 +62,30 @@ private struct RowScores: @unchecked Sendable {
 
     func score(_ row: Int, vocabulary: Int, target: Int, kernels: RowKernels) {
         let values = logits + row * vocabulary
+        let wanted = values[target]
+        let sums = LogitRow(exponentiating: values, count: vocabulary, kernels: kernels)
+        choices[row] = sums.choice
+        logProbabilities[row] = wanted - sums.logSumExp
+    }
+}
+
+/// The first choice and the normaliser of one row of logits.
+struct LogitRow {
+    let choice: Int32
+    /// Σ exp(logit − the largest logit).
+    let sum: Float
+    /// log Σ exp(logit).
+    let logSumExp: Float
+
+    /// Each logit becomes exp(logit − the largest logit).
+    init(exponentiating logits: UnsafeMutablePointer<Float>, count: Int, kernels: RowKernels) {
         var best = 0
-        for index in 1..<vocabulary where values[index] > values[best] { best = index }
+        for index in 1..<count where logits[index] > logits[best] { best = index }
+        choice = Int32(best)
+        let highest = logits[best]
         let log2e: Float = 1.4426950408889634
-        for index in 0..<vocabulary { values[index] *= log2e }
-        let (highest, wanted) = (values[best], values[target])
-        let sum = kernels.exponentiate(values, count: vocabulary, maximum: highest)
-        choices[row] = Int32(best)
-        logProbabilities[row] = (wanted - highest - base2Logarithm(sum)) / log2e
+        for index in 0..<count { logits[index] *= log2e }
+        sum = kernels.exponentiate(logits, count: count, maximum: logits[best])
+        logSumExp = highest + base2Logarithm(sum) / log2e
     }
 }

@@ -57,16 +57,19 @@ struct LlamaDecoder: Sendable {
     }
 
     /// Appends `tokens` to the cache and leaves their final, normed hidden states in `hidden` [tokens][hidden].
+    ///
+    /// - Parameter firstLayer: above 0, `hidden` must hold the residual stream before that layer, and the cache fills from that
+    ///   layer on only.
     func forward(
         _ tokens: ArraySlice<Int32>, cache: KeyValueCache, promptLength: Int, policy: AttentionPolicy, workspace: AttentionWorkspace,
-        hidden: UnsafeMutablePointer<Float>, observer: inout some ForwardObserver
+        hidden: UnsafeMutablePointer<Float>, from firstLayer: Int = 0, observer: inout some ForwardObserver
     ) throws -> Pass {
         let c = configuration
         let count = tokens.count
         let activations = Activations(c, tokens: count, kernel: kernel)
-        embed(tokens, into: hidden)
+        if firstLayer == 0 { embed(tokens, into: hidden) }
         var pass = Pass()
-        for layer in 0..<c.layerCount {
+        for layer in firstLayer..<c.layerCount {
             try observer.reached(depth: layer, hidden: UnsafeBufferPointer(start: hidden, count: count * c.hiddenSize))
             project(layer, count: count, hidden: hidden, activations: activations, cache: cache)
             let inputs = SampleAttentionOperator.Inputs(

@@ -1,0 +1,87 @@
+import AttentionCore
+import AttentionKernels
+import ModelFormats
+import SampleAttention
+
+/// One prompt's way through a model under one policy, kept, so that two policies can be compared at every position, and so that
+/// a change in some layer's attention can be followed from that layer on without running the layers before it again.
+///
+/// Holds the final hidden states, and to be probed the cache and the residual stream before each layer that may change: at most
+/// (layers + 1) · tokens · hidden floats. Not for use by two tasks at once.
+public final class PrefillTrace {
+    public let tokens: [Int32]
+    public let report: LanguageModel.PrefillReport
+    private let model: LanguageModel
+    /// After the final norm: [tokens][hidden].
+    private let final: AlignedBuffer<Float>
+    /// Before `firstDepth`, the layer after it, …: [layer][tokens][hidden]; empty when none is kept.
+    private let depths: AlignedBuffer<Float>
+    private let firstDepth: Int
+    private let cache: KeyValueCache?
+    private let workspace = AttentionWorkspace()
+
+    /// Copies what passes by, and lets the tap see it too.
+    private struct Recorder: ForwardObserver {
+        let depths: UnsafeMutableBufferPointer<Float>
+        let firstDepth: Int
+        var tap: AttentionTap?
+
+        mutating func reached(depth: Int, hidden: UnsafeBufferPointer<Float>) {
+            let place = depth - firstDepth
+            guard place >= 0, (place + 1) * hidden.count <= depths.count else { return }
+            (depths.baseAddress! + place * hidden.count).update(from: hidden.baseAddress!, count: hidden.count)
+        }
+
+        mutating func attended(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) throws {
+            try tap?.attended(layer: layer, inputs: inputs, output: output)
+        }
+    }
+
+    /// Runs the prompt.
+    ///
+    /// - Parameters:
+    ///   - firstDepth: the first layer that may be probed; nil keeps what comparing takes only.
+    ///   - tap: sees each layer's Q, K, V and output on the way.
+    /// - Throws: as `LanguageModel.prefill`, and what the tap throws.
+    public init(
+        _ tokens: [Int32], model: LanguageModel, policy: AttentionPolicy, probedFrom firstDepth: Int? = nil, tap: AttentionTap? = nil
+    ) throws {
+        self.tokens = tokens
+        self.model = model
+        let floats = tokens.count * model.configuration.hiddenSize
+        final = AlignedBuffer(count: floats)
+        let layers = model.configuration.layerCount
+        self.firstDepth = firstDepth ?? layers
+        depths = AlignedBuffer(count: firstDepth.map { (layers - $0) * floats } ?? 0)
+        let cache = model.makeCache(capacity: tokens.count)
+        self.cache = firstDepth == nil ? nil : cache
+        let end = final.base
+        var recorder = Recorder(depths: depths.elements, firstDepth: self.firstDepth, tap: tap)
+        report = try model.run(tokens, cache: cache, policy: policy, chunk: nil, observer: &recorder) { hidden, _, _ in
+            end.update(from: hidden, count: floats)
+        }
+    }
+
+    /// How this run's opinions differ from those of another run of the same tokens.
+    public func divergence(from reference: PrefillTrace) -> Divergence {
+        precondition(reference.tokens == tokens, "both runs must be of the same tokens")
+        return model.divergence(of: final.base, from: reference.final.base, tokens: tokens)
+    }
+
+    /// How the opinions would differ from the reference's if layers from `layer` on attended by another policy.
+    ///
+    /// - Parameter layer: the first layer in which `policy` differs from this run's own; not before `probedFrom`.
+    /// - Throws: as `LanguageModel.prefill`.
+    /// Complexity: the layers from `layer` on, and scores of every position.
+    public func probe(_ policy: AttentionPolicy, from layer: Int, against reference: PrefillTrace) throws -> Divergence {
+        guard let cache, layer >= firstDepth else { preconditionFailure("a run is probed from the layer it was kept for") }
+        let hidden = AlignedBuffer<Float>(count: final.count)
+        hidden.base.update(from: depths.base + (layer - firstDepth) * final.count, count: final.count)
+        cache.reset()
+        var observer = NoObserver()
+        _ = try model.decoder.forward(
+            tokens[...], cache: cache, promptLength: tokens.count, policy: policy, workspace: workspace, hidden: hidden.base,
+            from: layer, observer: &observer)
+        return model.divergence(of: hidden.base, from: reference.final.base, tokens: tokens)
+    }
+}
