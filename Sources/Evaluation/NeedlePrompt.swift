@@ -6,20 +6,6 @@ public struct NeedlePrompt: Sendable {
     private let tokenizer: Tokenizer
     private let paragraphs: [(text: String, tokens: Int)]
 
-    private static let qualities = [
-        "amber", "ancient", "bitter", "brave", "broken", "clever", "copper", "crimson", "distant", "dusty", "eager", "gentle", "golden",
-        "hidden", "hollow", "ivory", "jolly", "lonely", "merry", "misty", "narrow", "noble", "patient", "quiet", "rapid", "royal",
-        "silver", "sleepy", "solemn", "swift",
-    ]
-    private static let things = [
-        "anchor", "arrow", "beacon", "bridge", "candle", "castle", "cherry", "comet", "daisy", "dragon", "engine", "falcon", "garden",
-        "hammer", "island", "jewel", "kettle", "lantern", "meadow", "needle", "orchard", "pearl", "rabbit", "river", "sailor", "temple",
-        "thunder", "valley", "violin", "willow",
-    ]
-
-    /// Distinct names there are for facts.
-    public static var mostFacts: Int { qualities.count * things.count }
-
     /// - Parameter text: the haystack; its lines are never cut.
     public init(text: String, tokenizer: Tokenizer) {
         self.tokenizer = tokenizer
@@ -34,16 +20,10 @@ public struct NeedlePrompt: Sendable {
     /// - Throws: `InputError` when the facts alone do not fit, or the text is too short for the length.
     public func task(length: Int, facts count: Int = 8, seed: UInt64, number: Int) throws(InputError) -> EvaluationTask {
         var random = SeededGenerator.derived(seed: seed, length, number)
-        var names: [String] = []
-        while names.count < count {
-            let name = "\(Self.qualities.randomElement(using: &random)!) \(Self.things.randomElement(using: &random)!)"
-            if !names.contains(name) { names.append(name) }
-        }
-        let codes = names.map { _ in String((0..<5).map { _ in "0123456789".randomElement(using: &random)! }) }
-        let facts = zip(names, codes).map { "The secret code of \($0) is \($1).\n" }
-        let asked = Int(random.next() % UInt64(count))
-        let question = "Question: What is the secret code of \(names[asked])?\nAnswer:"
-        let room = length - 2 - tokenizer.encode(facts.joined() + question + " \(codes[asked])\n").count
+        let needles = NeedleFact.distinct(count, using: &random)
+        let facts = needles.map { $0.statement + "\n" }
+        let asked = needles[Int(random.next() % UInt64(count))]
+        let room = length - 2 - tokenizer.encode(facts.joined() + asked.question + " \(asked.code)\n").count
         guard room > 0 else {
             throw InputError(.usage, field: "length", value: "\(length)", rule: "is too short for \(count) facts and a question")
         }
@@ -66,7 +46,7 @@ public struct NeedlePrompt: Sendable {
         }
         return EvaluationTask(
             id: "needle-\(length)-\(number)", name: "needle", length: length,
-            content: .question(prompt: prompt + question, answer: codes[asked]))
+            content: .question(prompt: prompt + asked.question, answer: asked.code))
     }
 
     /// Paragraphs in order from a random place in the first half, to the text's end and on from its start, of at most `room`

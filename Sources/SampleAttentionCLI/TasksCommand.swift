@@ -56,8 +56,8 @@ struct NeedleTasks {
 
     /// `count` prompts of each length, ascending; the session's seed decides them.
     func make(lengths: [Int], count: Int, facts: Int = 8) throws(InputError) -> [EvaluationTask] {
-        guard (1...NeedlePrompt.mostFacts).contains(facts) else {
-            throw InputError(.usage, field: "facts", value: "\(facts)", rule: "must be from 1 to \(NeedlePrompt.mostFacts)")
+        guard (1...NeedleFact.mostFacts).contains(facts) else {
+            throw InputError(.usage, field: "facts", value: "\(facts)", rule: "must be from 1 to \(NeedleFact.mostFacts)")
         }
         var tasks: [EvaluationTask] = []
         for length in Set(lengths.isEmpty ? [4096, 16384] : lengths).sorted() {

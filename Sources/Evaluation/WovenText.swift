@@ -1,0 +1,146 @@
+import AttentionCore
+import ModelFormats
+
+/// Running prose with work for retrieval heads woven in: facts, questions about them with their answers, and paragraphs that
+/// come again word for word. One prefill of it shows, at every position, what a sparse prefill can no longer look up.
+///
+/// Works with any text and tokenizer; the same seed gives the same tokens.
+public struct WovenText: Sendable, Hashable {
+    /// Begin-of-text (where the model has one) and at most `length` tokens in all.
+    public let tokens: [Int32]
+    /// Answers as ranges of `tokens`: each token can be told from a fact that stands earlier.
+    public let answers: [Range<Int>]
+    /// Paragraphs that stand earlier too, without their first tokens, as ranges of `tokens`.
+    public let repetitions: [Range<Int>]
+
+    /// How densely things are woven in.
+    public struct Texture: Sendable, Hashable {
+        /// Tokens of text for each fact, and for each question.
+        public var tokensPerFact = 400, tokensPerQuestion = 200
+        /// Tokens of text for each repeated paragraph, and the tokens it may have.
+        public var tokensPerRepetition = 1500
+        public var repetitionTokens = 24...160
+        /// Tokens at the start of a repetition that cannot be told yet.
+        public var repetitionLead = 8
+
+        public init() {}
+
+        /// Denser in short texts, so that they ask some dozens of questions too.
+        public init(length: Int) {
+            tokensPerFact = min(tokensPerFact, max(60, length / 40))
+            tokensPerQuestion = min(tokensPerQuestion, max(60, length / 60))
+            tokensPerRepetition = min(tokensPerRepetition, max(300, length / 8))
+        }
+    }
+
+    private enum Strand: Hashable { case plain, answer, repetition }
+
+    /// - Parameters:
+    ///   - paragraphs: at least one; they are taken in order from a place that `number` and the seed choose, and over again.
+    ///   - length: tokens in all, at most.
+    /// - Throws: `InputError` (`usage`) when nothing can be asked within the length.
+    public init(
+        paragraphs: [String], tokenizer: Tokenizer, beginOfText: Int32?, length: Int, seed: UInt64, number: Int = 0,
+        texture: Texture = Texture()
+    ) throws(InputError) {
+        var weaver = Weaver(
+            paragraphs: paragraphs, texture: texture, room: length - (beginOfText == nil ? 0 : 1),
+            random: SeededGenerator.derived(seed: seed, length, number), tokenizer: tokenizer)
+        let pieces = weaver.weave()
+        let encoding = tokenizer.encodeWithOffsets(pieces.map(\.text).joined())
+        let begin = beginOfText.map { [$0] } ?? []
+        let all = begin + encoding.ids
+        tokens = Array(all.prefix(length))
+        var spans: [(strand: Strand, range: Range<Int>)] = []
+        var offset = 0
+        for piece in pieces {
+            let end = offset + piece.text.unicodeScalars.count
+            if piece.strand != .plain { spans.append((piece.strand, offset..<end)) }
+            offset = end
+        }
+        (answers, repetitions) = Self.locate(spans, in: encoding, begin: begin.count, limit: tokens.count, lead: texture.repetitionLead)
+        guard !answers.isEmpty else {
+            throw InputError(.usage, field: "length", value: "\(length)", rule: "is too short for a fact and a question in the text")
+        }
+    }
+
+    /// Token ranges of spans given in Unicode scalars, both ascending.
+    private static func locate(
+        _ spans: [(strand: Strand, range: Range<Int>)], in encoding: EncodedText, begin: Int, limit: Int, lead: Int
+    ) -> (answers: [Range<Int>], repetitions: [Range<Int>]) {
+        var found: [Strand: [Range<Int>]] = [:]
+        var token = 0
+        for span in spans {
+            while token < encoding.ids.count, encoding.scalarRanges[token].upperBound <= span.range.lowerBound { token += 1 }
+            let first = token
+            while token < encoding.ids.count, encoding.scalarRanges[token].lowerBound < span.range.upperBound { token += 1 }
+            let start = begin + first + (span.strand == .repetition ? lead : 0)
+            guard start < begin + token, begin + token <= limit else { continue }
+            found[span.strand, default: []].append(start..<begin + token)
+        }
+        return (found[.answer] ?? [], found[.repetition] ?? [])
+    }
+
+    /// Puts the pieces of a text one after the other.
+    private struct Weaver {
+        let paragraphs: [String]
+        let texture: Texture
+        let room: Int
+        var random: SeededGenerator
+        let tokenizer: Tokenizer
+
+        private var used = 0
+        private var pieces: [(text: String, strand: Strand)] = []
+
+        init(paragraphs: [String], texture: Texture, room: Int, random: SeededGenerator, tokenizer: Tokenizer) {
+            self.paragraphs = paragraphs
+            self.texture = texture
+            self.room = room
+            self.random = random
+            self.tokenizer = tokenizer
+        }
+
+        mutating func weave() -> [(text: String, strand: Strand)] {
+            var untold = NeedleFact.distinct(min(NeedleFact.mostFacts / 2, 1 + room / texture.tokensPerFact), using: &random)[...]
+            var told: [NeedleFact] = []
+            var repeatable: [String] = []
+            var next = Int.random(in: 0..<paragraphs.count, using: &random)
+            while used < room {
+                let paragraph = paragraphs[next % paragraphs.count]
+                next += 1
+                let tokens = put(paragraph, .plain)
+                if texture.repetitionTokens.contains(tokens) { repeatable.append(paragraph) }
+                for _ in 0..<count(tokens, each: texture.tokensPerFact) {
+                    guard let fact = untold.popFirst() else { break }
+                    told.append(fact)
+                    put(fact.statement + "\n", .plain)
+                }
+                for _ in 0..<count(tokens, each: texture.tokensPerQuestion) {
+                    guard let fact = told.randomElement(using: &random) else { break }
+                    put(fact.question, .plain)
+                    put(" " + fact.code, .answer)
+                    put("\n", .plain)
+                }
+                // The last few are too near to be a long way to look back.
+                if count(tokens, each: texture.tokensPerRepetition) > 0, repeatable.count > 8 {
+                    put(repeatable.dropLast(4).randomElement(using: &random)!, .repetition)
+                }
+            }
+            return pieces
+        }
+
+        /// - Returns: the piece's tokens, by itself.
+        @discardableResult private mutating func put(_ text: String, _ strand: Strand) -> Int {
+            pieces.append((text, strand))
+            let tokens = tokenizer.encode(text).count
+            used += tokens
+            return tokens
+        }
+
+        /// As many as are due after so many tokens, in the mean.
+        private mutating func count(_ tokens: Int, each: Int) -> Int {
+            let due = Double(tokens) / Double(each)
+            return Int(due) + (random.uniform() < due - due.rounded(.down) ? 1 : 0)
+        }
+    }
+}
