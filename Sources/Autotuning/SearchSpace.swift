@@ -1,40 +1,88 @@
 import AttentionCore
 import SampleAttention
 
-/// The parameters a head may get, as a box that quasi-random points fill evenly.
+/// The parameters a head may get, as a box whose points samplers propose.
+///
+/// Windows and sampling ratios take few values, so that candidates share stage 1; windows are counts of tokens, because what a head
+/// looks back over does not grow with the prompt.
 public struct SearchSpace: Hashable, Sendable, Codable {
-    public static let dimensions = 3
+    /// Pattern, window, α, sampling ratio, sinks, α of slashes.
+    public static let dimensions = 6
 
-    /// Smallest and largest window in positions; the largest is also limited to half the prompt.
-    public var windowTokens = 64.0...8192.0
-    public var alpha = 0.5...0.995
-    public var sampleRatio = 0.005...0.05
-    public var sinks = 4
+    /// What a head may be beside dense, in equal shares of the first coordinate.
+    public var patterns: [SampleAttentionParameters.Pattern] = [.window, .stripeWindow, .columnSlash]
+    /// Tokens, two to an octave.
+    public var windows = [32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192]
+    public var alpha = 0.5...0.99
+    public var sampleRatios = [0.005, 0.01, 0.02, 0.05]
+    public var sinks = [0, 4, 16, 64]
     public var denseLastRows = 64
 
     public init() {}
 
     /// The parameters at a point of the unit cube, for prompts of `length` tokens.
     ///
-    /// 1 − α, the window ratio and the sampling ratio are spread evenly in their logarithm: halving each matters alike.
+    /// 1 − α is spread evenly in its logarithm: halving it matters alike everywhere.
     public func parameters(at point: [Double], length: Int) -> SampleAttentionParameters {
-        let misses = (1 - alpha.upperBound)...(1 - alpha.lowerBound)
-        let ratios = min(0.5, windowTokens.lowerBound / Double(length))...min(0.5, windowTokens.upperBound / Double(length))
+        let pattern = Self.choice(patterns, point[0])
         var parameters = SampleAttentionParameters(
-            alpha: Self.fraction(1 - Self.geometric(misses, point[0])), window: .ratio(Self.fraction(Self.geometric(ratios, point[1]))),
-            sampleRatio: Self.fraction(Self.geometric(sampleRatio, point[2])))
-        parameters.sinks = sinks
+            alpha: share(point[2]), window: .tokens(Self.choice(ladder(length: length), point[1])),
+            sampleRatio: Self.fraction(Self.choice(sampleRatios, point[3])))
+        parameters.pattern = pattern
+        parameters.sinks = Self.choice(sinks, point[4])
+        parameters.denseLastRows = denseLastRows
+        if pattern == .columnSlash {
+            parameters.sampling = .tailBlocks
+            parameters.alphaSlashes = share(point[5])
+        }
+        return parameters.normalized
+    }
+
+    /// Bare windows from the narrowest to half the prompt, which every head tries.
+    public func ladder(length: Int) -> [Int] {
+        let fitting = windows.filter { $0 <= length / 2 }
+        return fitting.isEmpty ? [max(1, length / 2)] : fitting
+    }
+
+    /// A bare window with the space's sinks and dense rows.
+    public func window(_ tokens: Int) -> SampleAttentionParameters {
+        var parameters = SampleAttentionParameters.window(tokens: tokens, sinks: sinks.contains(16) ? 16 : sinks.max() ?? 0)
         parameters.denseLastRows = denseLastRows
         return parameters
     }
 
-    private static func geometric(_ range: ClosedRange<Double>, _ position: Double) -> Double {
-        range.lowerBound * power(range.upperBound / range.lowerBound, position)
+    private func share(_ position: Double) -> Fraction {
+        let misses = (1 - alpha.upperBound)...(1 - alpha.lowerBound)
+        return Self.fraction(1 - misses.lowerBound * power(misses.upperBound / misses.lowerBound, position))
     }
 
-    /// Rounded to four digits after the point, so that config files stay readable; at least 0.0001.
+    private static func choice<Value>(_ values: [Value], _ position: Double) -> Value {
+        values[min(values.count - 1, Int(position * Double(values.count)))]
+    }
+
+    /// Rounded to three digits after the point, so that config files stay readable; at least 0.001.
     private static func fraction(_ value: Double) -> Fraction {
         // In (0, 1] by the ranges above.
-        try! Fraction(max(1, (value * 10_000).rounded()) / 10_000)
+        try! Fraction(min(1, max(1, (value * 1000).rounded()) / 1000))
+    }
+}
+
+extension SampleAttentionParameters {
+    /// The same behaviour with everything that the pattern does not read at its standard value, so that equal candidates are equal.
+    var normalized: SampleAttentionParameters {
+        switch pattern {
+        case .dense: return .dense
+        case .stripeWindow: return self
+        case .window:
+            var plain = SampleAttentionParameters.window(tokens: 1, sinks: sinks)
+            plain.window = window
+            plain.denseLastRows = denseLastRows
+            return plain
+        case .columnSlash:
+            var plain = self
+            plain.window = Self.standard.window
+            plain.columnScoring = Self.standard.columnScoring
+            return plain
+        }
     }
 }

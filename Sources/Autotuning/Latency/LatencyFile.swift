@@ -77,6 +77,13 @@ public struct LatencyFile: Hashable, Sendable, Codable {
         residuals = fit.residuals
     }
 
+    /// The length from which a bare window of 256 is no slower than dense attention, at most the shortest tuned one; that one
+    /// where no length was found.
+    public func denseBelow(shortest: Int) -> Int {
+        let measured = crossovers.first { $0.setting == DenseCrossover.Setting.window.rawValue }?.denseBelow
+        return min(shortest, measured ?? shortest)
+    }
+
     /// A line for people when held-out layers are predicted worse than on a machine that was left alone; nil when they are not.
     public var doubt: String? {
         guard meanAbsolutePercentageError > 0.1 else { return nil }

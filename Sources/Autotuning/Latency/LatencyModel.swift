@@ -24,7 +24,8 @@ public struct LatencyModel: Hashable, Sendable {
 
     /// The head's share of its layer's wall time.
     public func seconds(_ work: HeadWork) -> Double {
-        secondsPerUnit.reduce(0) { $0 + $1.value * work[$1.key] }
+        // In the order of the terms: sums of doubles depend on it, and a dictionary's changes from run to run.
+        HeadWork.Term.allCases.reduce(0) { $0 + (secondsPerUnit[$1] ?? 0) * work[$1] }
     }
 
     /// The wall time of heads that a busy pool does, of one layer or of many.

@@ -1,0 +1,126 @@
+import AttentionCore
+import AttentionKernels
+import HeadProfiling
+import SampleAttention
+
+/// Measures candidates on every head of one layer: real Q, K and V, real selection, real kernel, every query row.
+///
+/// Retained mass is r_i = exp(LSE_kept(i) − LSE_all(i)); the output error is Σ_i ‖o_i − ô_i‖₂² / Σ_i ‖o_i‖₂². Stage 1 runs once for
+/// all candidates of a head that score the same rows by the same rule, whatever their α and sinks. Not for two tasks at once.
+public final class HeadMeter {
+    /// What one candidate keeps and spoils of one head.
+    public struct Measurement: Sendable {
+        public let mass: RetainedMass
+        /// Kept over causal pairs.
+        public let density: Double
+        public let outputError: Double
+        /// What the selection came to.
+        public let pattern: SparsePattern
+    }
+
+    private let inputs: SampleAttentionOperator.Inputs
+    private let sampleAttention: SampleAttentionOperator
+    private let workspace: AttentionWorkspace
+    private let sparse, allSums, keptSums: AlignedBuffer<Float>
+    private let dense: HeadTensor
+    /// Σ_i ‖o_i‖₂² of each head.
+    private var energies: [Double] = []
+    private var stageOne: [StageOneKey: SampledMass] = [:]
+
+    /// What stage 1 depends on: the parameters without those that only stage 2 reads.
+    private struct StageOneKey: Hashable {
+        let head: Int
+        let rule: SampleAttentionParameters
+
+        init(head: Int, parameters: SampleAttentionParameters) {
+            self.head = head
+            var rule = parameters
+            rule.alpha = .one
+            rule.alphaSlashes = nil
+            rule.columnCount = nil
+            rule.sinks = 0
+            self.rule = rule
+        }
+    }
+
+    private var shape: AttentionShape { inputs.shape }
+    private var kernel: AttentionKernel { sampleAttention.kernel }
+
+    /// Runs full attention once more, for the sums of all keys.
+    ///
+    /// - Parameter dense: the layer's output under full attention; must outlive the meter.
+    /// Memory: one output and two rows of sums a head.
+    public init(
+        _ inputs: SampleAttentionOperator.Inputs, dense: HeadTensor, kernel: AttentionKernel, workspace: AttentionWorkspace
+    ) throws(InputError) {
+        self.inputs = inputs
+        self.dense = dense
+        self.workspace = workspace
+        sampleAttention = SampleAttentionOperator(kernel: kernel)
+        let rows = inputs.shape.queryHeads * inputs.shape.queryCount
+        sparse = AlignedBuffer(count: rows * inputs.shape.headDimension)
+        allSums = AlignedBuffer(count: rows)
+        keptSums = AlignedBuffer(count: rows)
+        _ = try attend(Array(repeating: .dense, count: inputs.shape.queryHeads), sums: allSums.base)
+        energies = kernel.pool.map(inputs.shape.queryHeads) { [shape, dense] head in
+            Self.sum(over: shape.queryCount) { Self.squaredDistance(dense.row(head: head, token: $0), nil, count: shape.headDimension) }
+        }
+    }
+
+    /// Measures one candidate on each query head.
+    ///
+    /// - Returns: one entry a query head, in order.
+    /// - Throws: `InputError` (`usage`) when `parameters` does not have one entry a query head.
+    public func measure(_ parameters: [SampleAttentionParameters]) throws(InputError) -> [Measurement] {
+        let report = try attend(parameters, sums: keptSums.base)
+        let (kept, all) = (SharedPointer(keptSums.base), SharedPointer(allSums.base))
+        let approximate = output.readOnly
+        return kernel.pool.map(parameters.count) { [shape, dense, energies] head in
+            let error = Self.sum(over: shape.queryCount) {
+                Self.squaredDistance(
+                    dense.row(head: head, token: $0), approximate.row(head: head, token: $0), count: shape.headDimension)
+            }
+            return Measurement(
+                mass: RetainedMass(head: head, of: shape, kept: kept.base, all: all.base),
+                density: Double(report.keptPairs[head]) / Double(report.causalPairs),
+                outputError: error / max(energies[head], .leastNormalMagnitude), pattern: report.patterns[head])
+        }
+    }
+
+    private var output: MutableHeadTensor {
+        MutableHeadTensor(projection: sparse.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
+    }
+
+    private func attend(
+        _ parameters: [SampleAttentionParameters], sums: UnsafeMutablePointer<Float>
+    ) throws(InputError) -> SampleAttentionOperator.Report {
+        try sampleAttention.attend(
+            inputs, parameters: parameters, promptLength: shape.keyCount, output: output, logSumExp: sums, workspace: workspace
+        ) { sampled(parameters) }
+    }
+
+    /// Stage 1 of each head, from earlier candidates where it is the same.
+    private func sampled(_ parameters: [SampleAttentionParameters]) -> [SampledMass] {
+        let keys = parameters.enumerated().map { StageOneKey(head: $0, parameters: $1) }
+        let missing = keys.contains { stageOne[$0] == nil }
+        if missing {
+            // Heads that are known already sample nothing.
+            let asked = zip(keys, parameters).map { stageOne[$0] == nil ? $1 : .dense }
+            let fresh = sampleAttention.sample(inputs, parameters: asked, promptLength: shape.keyCount, workspace: workspace)
+            for (key, mass) in zip(keys, fresh) where stageOne[key] == nil { stageOne[key] = mass }
+        }
+        return keys.map { stageOne[$0]! }
+    }
+
+    private static func sum(over rows: Int, _ value: (Int) -> Double) -> Double { (0..<rows).reduce(0) { $0 + value($1) } }
+
+    private static func squaredDistance(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>?, count: Int) -> Double {
+        var sum: Float = 0
+        if let b {
+            for index in 0..<count { sum += (a[index] - b[index]) * (a[index] - b[index]) }
+        } else {
+            for index in 0..<count { sum += a[index] * a[index] }
+        }
+        return Double(sum)
+    }
+}
