@@ -30,7 +30,7 @@ demo: build
 	@echo; echo "== Profile: how concentrated is each of the 48 heads?"; echo
 	@$(program) profile --length 4096 --output $(out)/profile
 	@echo; echo "== Tune: parameters for every head at two lengths"; echo
-	@$(program) tune --length 4096 --length 16384 --output $(out)/tuned
+	@$(program) tune --length 4096 --length 16384 --minutes 2 --output $(out)/tuned
 	@echo; echo "== Verify: measured error against the theorems' bounds"; echo
 	@$(program) verify
 	@echo; echo "== Generate: a question about a fact in 16,384 tokens, dense and tuned"; echo
@@ -54,7 +54,7 @@ bench: build
 	$(program) bench attention --length 4096 --length 8192 --precision bf16
 
 docs: setup
-	SAMPLE_ATTENTION_DOCS=1 swift package generate-documentation --target SampleAttention --target LanguageModels --target HeadProfiling --target ErrorBounds --target Autotuning
+	SAMPLE_ATTENTION_DOCS=1 swift package generate-documentation --target SampleAttention --target LanguageModels --target HeadProfiling --target ErrorBounds --target Autotuning --target ModelTuning
 
 format:
 	swift format --in-place --parallel --recursive Package.swift Sources Tests

@@ -41,7 +41,7 @@ let package = Package(
         .library(name: "SampleAttention", targets: ["AttentionCore", "AttentionKernels", "SampleAttention"]),
         .library(name: "HeadProfiling", targets: ["HeadProfiling"]),
         .library(name: "ErrorBounds", targets: ["ErrorBounds"]),
-        .library(name: "Autotuning", targets: ["Autotuning", "DurableFiles"]),
+        .library(name: "Autotuning", targets: ["Autotuning", "ModelTuning", "DurableFiles"]),
         .library(name: "LanguageModels", targets: ["LanguageModels", "HaystackModel"]),
         .executable(name: "sample-attention", targets: ["sample-attention"]),
     ],
@@ -79,6 +79,13 @@ let package = Package(
                 "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LanguageModels", "ModelFormats", "LinearAlgebra",
                 "DurableFiles",
             ]),
+        library(
+            "ModelTuning",
+            [
+                "AttentionCore", "AttentionKernels", "SampleAttention", "Autotuning", "HeadProfiling", "LanguageModels", "ModelFormats",
+                "Evaluation",
+                "LinearAlgebra", "DurableFiles",
+            ]),
         library("HaystackModel", ["AttentionCore"], resources: [.copy("haystack-13m"), .copy("text")]),
 
         // What people see.
@@ -87,7 +94,7 @@ let package = Package(
             name: "sample-attention",
             dependencies: [
                 "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "ErrorBounds", "BoundVerification",
-                "Autotuning", "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel", "Reporting", "LinearAlgebra",
+                "Autotuning", "ModelTuning", "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel", "Reporting", "LinearAlgebra",
                 "DurableFiles", argumentParser,
             ],
             path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings, plugins: ["RecordCommit"]),
@@ -110,7 +117,15 @@ let package = Package(
                 "BoundVerification", "ErrorBounds", "AttentionCore", "AttentionKernels", "SampleAttention", "LanguageModels",
                 "ModelFormats", "HaystackModel",
             ]),
-        tests("Autotuning", ["Autotuning", "DurableFiles", "AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
+        tests(
+            "Autotuning",
+            ["Autotuning", "HeadProfiling", "DurableFiles", "AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
+        tests(
+            "ModelTuning",
+            [
+                "ModelTuning", "Evaluation", "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels",
+                "SampleAttention",
+            ]),
         tests("ModelFormats", ["ModelFormats", "HaystackModel", "AttentionCore"], resources: [.copy("golden")]),
         tests(
             "LanguageModels", ["LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention"],

@@ -98,13 +98,44 @@ import Testing
         #expect(check.output.contains("valid for this model"))
     }
 
-    /// A tiny model and the path of a config that was tuned for it.
+    /// A tiny model and the path of a config for it, as `tune` writes them: one bucket of 200 tokens, two heads of stripes.
     static func tuned() throws -> (TinyModel, String) {
         let model = try TinyModel(Scratch())
-        try Program.output([
-            "tune", "--model", model.path, "--text", model.writeText(), "--length", "200", "--trials", "2", "--dense-below", "0",
-            "--output", model.scratch.file("study"),
+        let profile = try Program.json([
+            "profile", "--model", model.path, "--text", model.writeText(), "--length", "64", "--attention", "dense",
         ])
-        return (model, model.scratch.file("study/config.json"))
+        func text(_ field: String) throws -> String {
+            String(decoding: try JSONSerialization.data(withJSONObject: try #require(profile[field]), options: .sortedKeys), as: UTF8.self)
+                .replacingOccurrences(of: "\":", with: "\" : ")
+        }
+        func head(alpha: String, density: String) -> String {
+            """
+            {
+              "measured" : { "density" : \(density), "meanMass" : 0.97, "minMass" : 0.25, "milliseconds" : 0.5, "outputError" : 0.01,
+                "p1Mass" : 0.75 },
+              "parameters" : { \(parameters(alpha: alpha)) }
+            }
+            """
+        }
+        func parameters(alpha: String) -> String {
+            """
+            "alpha" : \(alpha), "columnScoring" : "window-aware", "denseLastRows" : 64, "pattern" : "stripe-window",
+                "sampleRatio" : 0.05, "sampling" : "stride", "sinks" : 4, "windowTokens" : 16
+            """
+        }
+        try FileManager.default.createDirectory(atPath: model.scratch.file("study"), withIntermediateDirectories: true)
+        let path = try model.scratch.write(
+            """
+            {
+              "buckets" : [ { "layers" : [ [ \(head(alpha: "0.9", density: "0.75")), \(head(alpha: "0.95", density: "0.8")) ] ],
+                "length" : 200 } ],
+              "defaults" : { \(parameters(alpha: "0.95")) },
+              "denseBelow" : 0,
+              "model" : \(text("model")),
+              "provenance" : \(text("provenance")),
+              "schemaVersion" : 1
+            }
+            """, to: "study/config.json")
+        return (model, path)
     }
 }

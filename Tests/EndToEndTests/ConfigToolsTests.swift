@@ -8,12 +8,7 @@ import Testing
     private let config: String
     private var scratch: Scratch { model.scratch }
 
-    /// A config of stripes: where the tuner chose a dense head, its stripes keep everything.
-    init() throws {
-        (model, config) = try ConfigTests.tuned()
-        let text = try scratch.read("study/config.json").replacingOccurrences(of: "\"dense\"", with: "\"stripe-window\"")
-        try scratch.write(text, to: "study/config.json")
-    }
+    init() throws { (model, config) = try ConfigTests.tuned() }
 
     /// A copy of the config with a piece of its text replaced.
     private func copy(_ name: String, _ old: String, _ new: String) throws -> String {

@@ -153,7 +153,10 @@ import Testing
         let text = try model.writeText()
         let options = [
             "profile": ["--text", text, "--length", "64"], "verify": ["--text", text, "--length", "64"],
-            "tune": ["--text", text, "--length", "64", "--trials", "2", "--output", model.scratch.file("out")],
+            "tune": [
+                "--text", text, "--length", "320", "--trials", "2", "--output", model.scratch.file("out"), "--latency-model",
+                try Study.latencyModel(model.scratch, headDimension: 8),
+            ],
             "evaluate": ["--perplexity", text, "--length", "64", "--stride", "64"],
         ]
         let outcome = try Program.run(command.split(separator: " ").map(String.init) + ["--model", model.path] + (options[command] ?? []))

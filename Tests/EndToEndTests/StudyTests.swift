@@ -5,6 +5,28 @@ import Testing
 
 /// What a `tune` run leaves in its output folder.
 enum Study {
+    /// A machine that is made up, so that no test measures this one: pairs cost, the rest is free.
+    static func latencyModel(_ scratch: Scratch, headDimension: Int) throws -> String {
+        let free = [
+            "heads", "laneBlocks", "distantRows", "loadedKeys", "tiles", "maskedTiles", "gatheredColumns", "summedPairs", "candidates",
+            "certificates", "certifiedPairs",
+        ]
+        let pairs = ["densePairs": 1e-9, "windowPairs": 1e-9, "columnPairs": 1.2e-9, "blockPairs": 1e-9, "sampledPairs": 6e-10]
+        let file: [String: Any] = [
+            "schemaVersion": 1, "headDimension": headDimension, "meanAbsolutePercentageError": 0.05, "fitMeanAbsolutePercentageError": 0.04,
+            "secondsPerUnit": pairs.merging(free.map { ($0, 0) }) { $1 },
+            "crossovers": [
+                ["setting": "window", "lengths": [128, 256], "denseSeconds": [1, 2], "sparseSeconds": [2, 1], "denseBelow": 256]
+            ],
+            "residuals": [Any](),
+            "provenance": [
+                "tool": ["version": "0", "commit": "0"], "machine": ["cpu": "none", "instructionSet": "scalar", "threads": 1],
+                "seed": 1, "texts": [Any](), "lengths": [128, 256], "date": "2026-01-01T00:00:00Z",
+            ],
+        ]
+        return try scratch.write(JSONSerialization.data(withJSONObject: file), to: "latency.json")
+    }
+
     /// The config's lines but the date, the one thing in it that may differ between equal runs.
     static func config(_ folder: String) throws -> [Substring] {
         let text = String(decoding: try Data(contentsOf: URL(fileURLWithPath: folder + "/config.json")), as: UTF8.self)
@@ -14,12 +36,17 @@ enum Study {
         return kept
     }
 
-    /// The (layer, head, number) of every trial in the journal.
-    static func trials(_ folder: String) throws -> [[Int]] {
+    /// The journal's records without the seconds that checks took.
+    static func records(_ folder: String) throws -> [NSDictionary] {
         let data = try Data(contentsOf: URL(fileURLWithPath: folder + "/journal.jsonl"))
         return try data.split(separator: UInt8(ascii: "\n")).dropFirst().map { line in
-            let trial = try #require(JSONSerialization.jsonObject(with: Data(line)) as? [String: Any])
-            return try ["layer", "head", "number"].map { try #require(trial[$0] as? Int) }
+            var record = try #require(JSONSerialization.jsonObject(with: Data(line)) as? [String: Any])
+            if var check = record["check"] as? [String: Any] {
+                check["prefillSeconds"] = nil
+                check["attentionSeconds"] = nil
+                record["check"] = check
+            }
+            return record as NSDictionary
         }
     }
 
@@ -31,20 +58,30 @@ enum Study {
 /// `tune`: files, determinism, and what interruptions leave.
 @Suite struct StudyTests {
     private let scratch: Scratch
+    private let latency: [String]
 
-    init() throws { scratch = try Scratch() }
+    init() throws {
+        scratch = try Scratch()
+        latency = ["--latency-model", try Study.latencyModel(scratch, headDimension: 64), "--force"]
+    }
 
     @Test func writesConfigJournalAndReport() throws {
         let folder = scratch.file("study")
-        let result = try Program.json(["tune", "--length", "256", "--trials", "3", "--dense-below", "128", "--output", folder])
+        let result = try Program.json(["tune", "--length", "512", "--trials", "3", "--output", folder] + latency)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["config.json", "journal.jsonl", "report.html"])
         #expect(result["trials"] as? Int == 8 * 6 * 3)
-        #expect(result["seconds"] is Double && result["heldOut"] is [[String: Any]])
-        #expect(try Set(Study.trials(folder)).count == 8 * 6 * 3)
+        #expect(
+            result["seconds"] is Double && (result["latencyModel"] as? [String: Any])?["meanAbsolutePercentageError"] as? Double == 0.05)
+        let heldOut = try #require(result["heldOut"] as? [[String: Any]])
+        #expect(heldOut.compactMap { $0["kind"] as? String } == Array(repeating: "plain", count: 4) + ["woven", "woven"])
+        let trials = try Study.records(folder).compactMap { $0["trial"] as? [String: Any] }
+        let places = try trials.map { trial in try ["layer", "head", "number"].map { try #require(trial[$0] as? Int) } }
+        #expect(Set(places).count == 8 * 6 * 3)
         #expect(try scratch.read("study/report.html").hasPrefix("<!DOCTYPE html>"))
 
         let check = try Program.json(["config", "check", folder + "/config.json"])
-        #expect(check["valid"] as? Bool == true && check["lengths"] as? [Int] == [256])
+        #expect(check["valid"] as? Bool == true && check["lengths"] as? [Int] == [512])
+        #expect(try Study.config(folder).contains { $0.contains("\"denseBelow\" : 256") })
 
         // The config decides how generation attends.
         let text = try String(contentsOf: HaystackModel.texts[1], encoding: .utf8)
@@ -53,30 +90,39 @@ enum Study {
         #expect(generation["attention"] as? String == "tuned")
         let density = try #require(generation["density"] as? Double)
         #expect(density > 0 && density < 1)
-        #expect(try #require(generation["promptTokens"] as? Int) > 256)
     }
 
-    /// A config tuned below the usual threshold is used where it was tuned.
-    @Test func shortLengthsAreNotLeftDense() throws {
-        let folder = scratch.file("short")
-        try Program.output(["tune", "--length", "200", "--trials", "2", "--output", folder])
-        #expect(try Study.config(folder).contains { $0.contains("\"denseBelow\" : 200") })
+    /// Text that the config was not tuned on decides: nothing is written that does not hold, unless it is wanted.
+    @Test func aConfigThatDoesNotHoldIsNotWritten() throws {
+        let folder = scratch.file("strict")
+        // Nothing sparse keeps a billionth, but dense heads do; so the floor is on the answers of a single head's window.
+        let arguments = ["tune", "--length", "512", "--trials", "2", "--budget-ms", "0.3", "--output", folder, latency[0], latency[1]]
+        let result = try Program.json(arguments)
+        #expect(result["holds"] as? Bool == true, "a budget has no floor to miss")
+        let loose = [
+            "tune", "--length", "512", "--trials", "2", "--floor-nll", "5", "--floor-answers", "0.01", "--output", scratch.file("loose"),
+        ]
+        let free = try Program.json(loose + latency)
+        let steps = try #require(free["steps"] as? [[String: Any]])
+        #expect(!steps.isEmpty)
+        let density = try #require(steps.last?["density"] as? [Double])
+        #expect(density.allSatisfy { $0 < 0.5 })
     }
 
     @Test func givesTheSameConfigForTheSameSeed() throws {
         for (folder, seed) in [("a", "7"), ("b", "7"), ("c", "8")] {
-            try Program.output(["tune", "--length", "256", "--trials", "4", "--seed", seed, "--output", scratch.file(folder)])
+            try Program.output(["tune", "--length", "512", "--trials", "9", "--seed", seed, "--output", scratch.file(folder)] + latency)
         }
         #expect(try Study.config(scratch.file("a")) == Study.config(scratch.file("b")))
-        #expect(try scratch.read("a/journal.jsonl") == scratch.read("b/journal.jsonl"))
-        // Beyond the header, which names the seed: another seed tries other parameters.
-        let trials = try ["a", "c"].map { try scratch.read("\($0)/journal.jsonl").split(separator: "\n").dropFirst() }
-        #expect(trials[0].count == trials[1].count && trials[0] != trials[1])
+        #expect(try Study.records(scratch.file("a")) == Study.records(scratch.file("b")))
+        // Another seed tries other parameters beyond the ladder of windows.
+        let trials = try ["a", "c"].map { try Study.records(scratch.file($0)).compactMap { $0["trial"] as? NSDictionary } }
+        #expect(trials[0].count > 100 && trials[0] != trials[1])
     }
 
     /// Stopped politely, killed in the middle, and killed with half a line written: each continues to the same config.
     @Test func continuesAStoppedStudy() throws {
-        let command = ["tune", "--length", "512", "--trials", "16", "--output"]
+        let command = ["tune", "--length", "512", "--trials", "10"] + latency + ["--output"]
         try Program.output(command + [scratch.file("whole")])
         let expected = try Study.config(scratch.file("whole"))
 
@@ -89,11 +135,10 @@ enum Study {
             #expect(outcome.output.isEmpty)
             #expect(try FileManager.default.contentsOfDirectory(atPath: stopped) == ["journal.jsonl"])
             #expect(try scratch.read("stopped/journal.jsonl").hasSuffix("}\n"))
-            #expect(try Study.trials(stopped).count % 6 == 0)
         }
         try Program.output(command + [stopped, "--resume"])
         #expect(try Study.config(stopped) == expected)
-        #expect(try scratch.read("stopped/journal.jsonl") == scratch.read("whole/journal.jsonl"))
+        #expect(try Study.records(stopped) == Study.records(scratch.file("whole")))
 
         let killed = scratch.file("killed")
         let outcome = try interrupt(command + [killed], in: killed, with: SIGKILL)
@@ -103,10 +148,32 @@ enum Study {
         try scratch.write(journal[..<(lastLine + (journal.endIndex - lastLine) / 2)], to: "killed/journal.jsonl")
         try Program.output(command + [killed, "--resume"])
         #expect(try Study.config(killed) == expected)
-        #expect(try scratch.read("killed/journal.jsonl") == scratch.read("whole/journal.jsonl"))
+        #expect(try Study.records(killed) == Study.records(scratch.file("whole")))
     }
 
-    /// Starts, waits for some trials beyond those already there, sends the signal, and expects the end within a second.
+    /// An earlier config's parameters are tried first.
+    @Test func startsFromAnEarlierConfig() throws {
+        try Program.output(["tune", "--length", "512", "--trials", "9", "--output", scratch.file("first")] + latency)
+        let config = scratch.file("first/config.json")
+        try Program.output(
+            ["tune", "--length", "512", "--trials", "1", "--warm-start", config, "--output", scratch.file("second")] + latency)
+        let tried = try Study.records(scratch.file("second")).compactMap { $0["trial"] as? [String: Any] }
+        let object = try #require(
+            JSONSerialization.jsonObject(with: Data(try scratch.read("first/config.json").utf8)) as? [String: Any])
+        let bucket = try #require((object["buckets"] as? [[String: Any]])?.first?["layers"] as? [[[String: Any]]])
+        for (layer, heads) in bucket.enumerated() {
+            for (head, entry) in heads.enumerated() {
+                let parameters = try #require(entry["parameters"] as? NSDictionary)
+                guard parameters["pattern"] as? String != "dense" else { continue }
+                #expect(
+                    tried.contains {
+                        $0["layer"] as? Int == layer && $0["head"] as? Int == head && $0["parameters"] as? NSDictionary == parameters
+                    })
+            }
+        }
+    }
+
+    /// Starts, waits for some records beyond those already there, sends the signal, and expects the end within a second.
     private func interrupt(_ arguments: [String], in folder: String, with signal: Int32) throws -> Program.Outcome {
         let before = Study.journalLines(folder)
         let program = try RunningProgram(Program.path, arguments)
@@ -123,7 +190,8 @@ enum Study {
     /// One forward pass over 16,384 tokens takes far longer than a second; Ctrl-C does not wait for it.
     @Test func stopsWithinASecondInTheMiddleOfALongPrompt() throws {
         let folder = scratch.file("long")
-        let program = try RunningProgram(Program.path, ["tune", "--length", "16384", "--trials", "4", "--output", folder])
+        let program = try RunningProgram(
+            Program.path, ["tune", "--length", "16384", "--trials", "4", "--output", folder] + latency)
         let deadline = ContinuousClock.now + .seconds(30)
         while Study.journalLines(folder) < 1, program.isRunning, ContinuousClock.now < deadline { usleep(2000) }
         usleep(300_000)
@@ -146,8 +214,9 @@ enum Study {
     init() throws {
         model = try TinyModel(Scratch())
         command = [
-            "tune", "--model", model.path, "--text", try model.writeText(), "--length", "64", "--trials", "3", "--output",
-            model.scratch.file("out"),
+            "tune", "--model", model.path, "--text", try model.writeText(characters: 6000), "--length", "320", "--trials", "3", "--force",
+            "--latency-model",
+            try Study.latencyModel(model.scratch, headDimension: 8), "--output", model.scratch.file("out"),
         ]
         try Program.output(command)
     }
@@ -160,38 +229,44 @@ enum Study {
         let resume = command + ["--resume"]
         try expect(
             .configuration, naming: ["out/journal.jsonl", "line 1, seed: 1: must be 2"], leaving: scratch, resume + ["--seed", "2"])
-        try expect(.configuration, naming: ["line 1, trialsPerHead: 3: must be 5"], leaving: scratch, resume + ["--trials", "5"])
+        try expect(.configuration, naming: ["line 1, trials: 3: must be 5"], leaving: scratch, resume + ["--trials", "5"])
+        try expect(.configuration, naming: ["line 1, floor"], leaving: scratch, resume + ["--floor-nll", "0.5"])
         model.tensors[0].values[0] += 1
         try model.write()
         try expect(.configuration, naming: ["line 1, model"], leaving: scratch, resume)
     }
 
     @Test func refusesTheJournalOfAnotherText() throws {
-        _ = try model.writeText(characters: 3000)
+        _ = try model.writeText(characters: 7000)
         try expect(.configuration, naming: ["line 1, textSHA256"], leaving: scratch, command + ["--resume"])
     }
 
-    /// Line 1 is the header; with two heads, lines 2 and 3 are the first trial.
+    /// Line 1 is the header, line 2 the first trial.
     @Test(arguments: [
         ("nonsense", 1, "line 1: must be the header of such a journal"), ("nonsense", 2, "line 2: must be a record of this journal"),
-        ("{}", 4, "line 4: must be a record of this journal"),
-        (nil, 2, "line 2: trial 0 of layer 0, head 1"), (nil, 4, "line 4: trial 1 of layer 0, head 1"),
+        ("{}", 4, "line 4: must be one trial, probe or check"),
     ])
-    func refusesABrokenJournal(replacement: String?, line: Int, message: String) throws {
+    func refusesABrokenJournal(replacement: String, line: Int, message: String) throws {
         var lines = try scratch.read("out/journal.jsonl").split(separator: "\n").map(String.init)
-        if let replacement { lines[line - 1] = replacement } else { lines.remove(at: line - 1) }
+        lines[line - 1] = replacement
         try scratch.write(lines.joined(separator: "\n") + "\n", to: "out/journal.jsonl")
         try expect(.invalidData, naming: ["out/journal.jsonl: \(message)"], leaving: scratch, command + ["--resume"])
     }
 
-    /// Trials told twice would otherwise count as others that were never measured.
-    @Test func refusesAJournalThatRepeatsItself() throws {
-        let lines = try scratch.read("out/journal.jsonl").split(separator: "\n")
-        try scratch.write((lines + lines.dropFirst()).joined(separator: "\n") + "\n", to: "out/journal.jsonl")
-        try expect(.invalidData, naming: ["line 8: trial 0 of layer 0, head 0"], leaving: scratch, command + ["--resume"])
+    /// Records of heads that are not there, and numbers that nothing measures.
+    @Test(arguments: [
+        ("\"layer\":0", "\"layer\":7", "line 2: layer 7, head 0 must be one of the model's"),
+        ("\"density\":", "\"density\":1", "line 2: shares must be from 0 to 1"),
+        ("\"milliseconds\":", "\"milliseconds\":-", "line 2: outputError and milliseconds must not be negative"),
+    ])
+    func refusesAnImplausibleRecord(found: String, replacement: String, message: String) throws {
+        var lines = try scratch.read("out/journal.jsonl").split(separator: "\n").map(String.init)
+        lines[1] = lines[1].replacingOccurrences(of: found, with: replacement)
+        try scratch.write(lines.joined(separator: "\n") + "\n", to: "out/journal.jsonl")
+        try expect(.invalidData, naming: ["out/journal.jsonl: \(message)"], leaving: scratch, command + ["--resume"])
     }
 
-    @Test func continuesAFinishedStudyWithoutNewTrials() throws {
+    @Test func continuesAFinishedStudyWithoutMeasuringAgain() throws {
         let before = try scratch.read("out/journal.jsonl")
         let config = try Study.config(scratch.file("out"))
         try Program.output(command + ["--resume"])
@@ -199,11 +274,14 @@ enum Study {
         #expect(try Study.config(scratch.file("out")) == config)
     }
 
-    /// A second length adds to the journal; the first one's trials are not counted as the second's.
+    /// Another length adds to the journal; the first one's measurements serve again.
     @Test func addsALengthToAStudy() throws {
-        let result = try Program.json(command + ["--resume", "--length", "96"])
-        #expect(result["trials"] as? Int == 2 * 2 * 3)
-        let again = try Program.json(command + ["--resume"])
-        #expect(again["trials"] as? Int == 2 * 3)
+        let before = Study.journalLines(scratch.file("out"))
+        let result = try Program.json(command + ["--resume", "--length", "400"])
+        let lengths = try #require((result["config"] as? [String: Any])?["buckets"] as? [[String: Any]]).compactMap { $0["length"] as? Int }
+        #expect(lengths == [320, 400])
+        #expect(
+            try Study.records(scratch.file("out")).prefix(before - 1).count == before - 1
+                && Study.journalLines(scratch.file("out")) > before)
     }
 }

@@ -13,16 +13,18 @@ import Testing
     func refusesATextThatIsTooShort(_ command: String) throws {
         let text = try scratch.write("Too short.", to: "short.txt")
         let output = command == "verify" ? [] : ["--output", scratch.file("out")]
+        let rule =
+            command == "tune" ? "must hold 600 tokens to tune on and to check on; or give a second --text" : "must hold the 299 tokens"
         try expect(
-            .invalidData, naming: [text, "10 tokens", "must hold the 99 tokens"], leaving: scratch,
-            [command, "--model", model.path, "--text", text, "--length", "100"] + output)
+            .invalidData, naming: [text, "10 tokens", rule], leaving: scratch,
+            [command, "--model", model.path, "--text", text, "--length", "300"] + output)
     }
 
     @Test func refusesATextWithoutRoomForTheHeldOutCheck() throws {
-        let text = try model.writeText(characters: 150)
+        let text = try model.writeText(characters: 500)
         try expect(
-            .invalidData, naming: [text, "150 tokens", "second --text"], leaving: scratch,
-            ["tune", "--model", model.path, "--text", text, "--length", "100", "--output", scratch.file("out")])
+            .invalidData, naming: [text, "500 tokens", "second --text"], leaving: scratch,
+            ["tune", "--model", model.path, "--text", text, "--length", "300", "--output", scratch.file("out")])
     }
 
     @Test func refusesATextThatIsTooShortForPerplexity() throws {

@@ -1,0 +1,164 @@
+import AttentionCore
+import Autotuning
+import LanguageModels
+import ModelFormats
+import SampleAttention
+
+/// A config tried on a whole prompt.
+public struct ConfigCheck: Sendable, Codable {
+    /// Which prompt: its text, kind, length and place.
+    public let prompt: String
+    public let length: Int
+    /// By layer and head.
+    public let heads: [[SampleAttentionParameters]]
+    public let quality: Quality
+    public let density: Double
+    public let prefillSeconds, attentionSeconds: Double
+}
+
+/// Finds the cheapest parameters of all heads at one length that keep the floor on whole prompts.
+///
+/// Damages of single heads add up well enough to choose by, not well enough to promise by. So an allocation for a total damage τ is
+/// run on the prompts, and τ follows what was found: up while there is room, down while the floor is missed.
+struct ConfigSearch {
+    let model: LanguageModel
+    let settings: TuningSettings
+    let memory: StudyMemory
+    let sensitivities: HeadSensitivities
+    let length: Int
+
+    /// What one length came to.
+    struct Outcome {
+        let heads: [[TunedConfig.Head]]
+        /// Total damage that was allotted, in shares of the floor.
+        let damage: Double
+        /// Every allocation tried, in order.
+        let steps: [AllocationStep]
+    }
+
+    private struct Choice {
+        let trials: [FrozenTrial]
+        let parameters: [[SampleAttentionParameters]]
+        var milliseconds: Double { trials.reduce(0) { $0 + $1.cost } }
+    }
+
+    /// - Parameters:
+    ///   - denseMilliseconds: of one head, predicted.
+    ///   - start: the τ to begin with.
+    func run(
+        subjects: [HeadProbing.Subject], denseMilliseconds: Double, start: Double, advance: (String) -> Void
+    ) throws -> Outcome {
+        let options = options(denseMilliseconds: denseMilliseconds)
+        let target = settings.floor.tightened(by: settings.headroom)
+        var steps: [AllocationStep] = []
+        var best: (choice: Choice, damage: Double)?
+        var (damage, lowestMiss) = (start, Double.infinity)
+        for _ in 0..<settings.checksPerLength {
+            guard let choice = choose(options, damage: damage) else { break }
+            let checks = try subjects.map { try check(choice, subject: $0) }
+            let share = target.worstShare(checks.map(\.quality))
+            steps.append(AllocationStep(length: length, damage: damage, milliseconds: choice.milliseconds, checks: checks, share: share))
+            advance("\(length) tokens, \(Int((100 * share).rounded())) % of what may be lost")
+            if settings.budgetMilliseconds != nil { return outcome(choice, damage: damage, steps: steps) }
+            if share <= 1 {
+                if damage > best?.damage ?? -1 { best = (choice, damage) }
+                // Near enough, or no dearer damage left that has not failed.
+                if share > 0.9 { break }
+            } else {
+                lowestMiss = min(lowestMiss, damage)
+            }
+            damage = next(damage, share: share, best: best?.damage ?? 0, lowestMiss: lowestMiss)
+        }
+        return outcome(best?.choice ?? dense(options), damage: best?.damage ?? 0, steps: steps)
+    }
+
+    /// In proportion to the room, and between what is known to hold and to miss.
+    private func next(_ damage: Double, share: Double, best: Double, lowestMiss: Double) -> Double {
+        let guess = damage * min(4, max(0.15, 0.93 / max(share, 1e-3)))
+        guard lowestMiss.isFinite else { return guess }
+        return guess > best && guess < lowestMiss ? guess : (best + lowestMiss) / 2
+    }
+
+    /// Dense first, then what was measured at this length.
+    private func options(denseMilliseconds: Double) -> [[(trial: FrozenTrial, damage: Double)]] {
+        let c = model.configuration
+        let trials = memory.trials(length: length)
+        return (0..<c.layerCount).flatMap { layer in
+            (0..<c.queryHeads).map { head in
+                let index = HeadIndex(layer: layer, head: head)
+                let dense = FrozenTrial(
+                    length: length, layer: layer, head: head, number: -1, parameters: .dense,
+                    measured: .dense(milliseconds: denseMilliseconds))
+                let sparse = HeadProbing.fronts(trials[index] ?? [])
+                    .filter { $0.measured.meanMass >= settings.floor.mass ?? 0 && $0.cost < denseMilliseconds }
+                    .compactMap { trial in sensitivities.damage(index, trial).map { (trial, $0) } }
+                return [(dense, 0)] + sparse
+            }
+        }
+    }
+
+    private func choose(_ options: [[(trial: FrozenTrial, damage: Double)]], damage: Double) -> Choice? {
+        let table = options.map { $0.map { Allocation.Option(cost: $0.trial.cost, damage: $0.damage) } }
+        guard let budget = settings.budgetMilliseconds else {
+            return Allocation.cheapest(table, budget: damage).map { choice(zip(options, $0).map { $0[$1].trial }) }
+        }
+        // Out of reach, the budget gets the nearest there is.
+        let chosen =
+            Allocation.leastDamage(table, costBudget: budget) ?? table.map { row in row.indices.min { row[$0].cost < row[$1].cost } ?? 0 }
+        return choice(zip(options, chosen).map { $0[$1].trial })
+    }
+
+    private func dense(_ options: [[(trial: FrozenTrial, damage: Double)]]) -> Choice { choice(options.map { $0[0].trial }) }
+
+    private func choice(_ trials: [FrozenTrial]) -> Choice {
+        let heads = model.configuration.queryHeads
+        return Choice(
+            trials: trials,
+            parameters: stride(from: 0, to: trials.count, by: heads).map { trials[$0..<$0 + heads].map(\.parameters) })
+    }
+
+    private func outcome(_ choice: Choice, damage: Double, steps: [AllocationStep]) -> Outcome {
+        let heads = model.configuration.queryHeads
+        return Outcome(
+            heads: stride(from: 0, to: choice.trials.count, by: heads).map { first in
+                choice.trials[first..<first + heads].map { TunedConfig.Head(parameters: $0.parameters, measured: $0.measured) }
+            }, damage: damage, steps: steps)
+    }
+
+    private func check(_ choice: Choice, subject: HeadProbing.Subject) throws -> ConfigCheck {
+        let prompt = subject.prompt.title
+        if let known = memory.checks[.init(prompt: prompt, heads: choice.parameters)] { return known }
+        let parameters = choice.parameters
+        let trace = try PrefillTrace(subject.prompt.tokens, model: model, policy: .perHead { parameters[$0][$1] })
+        let check = ConfigCheck(
+            prompt: prompt, length: length, heads: parameters,
+            quality: Quality(trace.divergence(from: subject.dense), prompt: subject.prompt), density: trace.report.density,
+            prefillSeconds: trace.report.seconds, attentionSeconds: trace.report.attentionSeconds)
+        try memory.append([StudyRecord(check: check)])
+        return check
+    }
+}
+
+/// One allocation that was run on whole prompts.
+public struct AllocationStep: Sendable, Encodable {
+    public let length: Int
+    /// Total damage allotted, in shares of the floor.
+    public let damage: Double
+    /// Attention as the latency model has it.
+    public let milliseconds: Double
+    public let checks: [ConfigCheck]
+    /// How much of what may be lost was lost: above 1 the floor (less its headroom) is missed.
+    public let share: Double
+
+    private enum CodingKeys: String, CodingKey { case length, damage, milliseconds, share, density, quality }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(length, forKey: .length)
+        try container.encode(damage, forKey: .damage)
+        try container.encode(milliseconds, forKey: .milliseconds)
+        try container.encode(share, forKey: .share)
+        try container.encode(checks.map(\.density), forKey: .density)
+        try container.encode(checks.map(\.quality), forKey: .quality)
+    }
+}

@@ -1,0 +1,107 @@
+import AttentionCore
+import Autotuning
+import SampleAttention
+
+/// What a head's output error does to the model, learned from probes: shares of what the floor lets go, by output error.
+///
+/// Within one family of patterns KL at the answers is proportional to the head's squared output error over orders of magnitude, and
+/// the loss grows with it, so a few probes at one length tell what any option of the head spoils at any length. Interpolated in
+/// logarithms, in proportion to the error beyond the ends.
+package struct DamageCurve {
+    /// Ascending in both.
+    private var points: [(error: Double, damage: Double)] = []
+
+    /// - Parameter probed: output errors and damages; damage that falls while the error grows is noise and is lifted.
+    package init(_ probed: [(error: Double, damage: Double)]) {
+        var highest = 0.0
+        for point in probed.filter({ $0.error > 0 }).sorted(by: { $0.error < $1.error }) {
+            highest = max(highest, point.damage)
+            guard highest > 0, points.last?.error != point.error else { continue }
+            points.append((point.error, highest))
+        }
+    }
+
+    /// Nil when nothing is known.
+    package func damage(error: Double) -> Double? {
+        guard let first = points.first, let last = points.last else { return nil }
+        if error <= 0 { return 0 }
+        if error <= first.error { return first.damage * error / first.error }
+        if error >= last.error { return last.damage * error / last.error }
+        let next = points.firstIndex { $0.error > error }!
+        let (a, b) = (points[next - 1], points[next])
+        let position = logarithm(error / a.error) / logarithm(b.error / a.error)
+        return a.damage * exponential(position * logarithm(b.damage / a.damage))
+    }
+}
+
+/// The damage curves of every head.
+struct HeadSensitivities {
+    private var curves: [HeadIndex: [PatternFamily: DamageCurve]] = [:]
+    /// What each probed option spoils, for reports.
+    private(set) var probed: [(head: HeadIndex, trial: FrozenTrial, damage: Damage)] = []
+
+    /// A probe's damage on all prompts.
+    struct Damage {
+        /// Nats a token: the greater of the loss added and of KL, which is never negative and less noisy.
+        let loss: Double
+        /// KL at the tokens of answers, in nats.
+        let answers: Double
+
+        /// In shares of what the floor lets go.
+        func share(of floor: QualityFloor, denseLoss: Double) -> Double {
+            loss / max(1e-9, floor.lossIncrease * denseLoss) + answers / max(1e-4, floor.answerDivergence)
+        }
+    }
+
+    /// Heads without which something cannot be looked up: some option of theirs costs an answer's token as much as the floor lets
+    /// go. How far back a head must look to answer grows with the prompt, so what was learned of these at one length does not
+    /// hold at the next.
+    func retrievalHeads(floor: QualityFloor) -> Set<HeadIndex> {
+        Set(probed.filter { $0.damage.answers > floor.answerDivergence }.map(\.head))
+    }
+
+    /// The same with other curves for the heads that were probed again, at another length.
+    func replacing(_ others: HeadSensitivities) -> HeadSensitivities {
+        var both = self
+        both.curves.merge(others.curves) { $1 }
+        return both
+    }
+
+    /// - Parameters:
+    ///   - options: the trials that were probed, at the probes' length.
+    init(_ options: [HeadIndex: [FrozenTrial]], memory: StudyMemory, subjects: [HeadProbing.Subject], floor: QualityFloor) {
+        for (head, trials) in options {
+            var points: [PatternFamily: [(error: Double, damage: Double)]] = [:]
+            for trial in trials {
+                let qualities = subjects.compactMap { subject in
+                    memory.probes[
+                        .init(
+                            length: subject.prompt.tokens.count, layer: head.layer, head: head.head, prompt: subject.prompt.title,
+                            parameters: trial.parameters)]?.quality
+                }
+                guard qualities.count == subjects.count, let family = PatternFamily(trial.parameters) else { continue }
+                let damage = Self.damage(qualities)
+                let denseLoss = qualities.reduce(0) { $0 + $1.denseLoss } / Double(qualities.count)
+                points[family, default: []].append((trial.error, damage.share(of: floor, denseLoss: denseLoss)))
+                probed.append((head, trial, damage))
+            }
+            curves[head] = points.mapValues(DamageCurve.init)
+        }
+        probed.sort { ($0.head, $0.trial.cost) < ($1.head, $1.trial.cost) }
+    }
+
+    private static func damage(_ qualities: [Quality]) -> Damage {
+        let count = Double(qualities.count)
+        let added = qualities.reduce(0) { $0 + $1.loss - $1.denseLoss } / count
+        let divergence = qualities.reduce(0) { $0 + $1.meanDivergence } / count
+        return Damage(loss: max(added, divergence), answers: qualities.map(\.answerDivergence).max() ?? 0)
+    }
+
+    /// Shares of what the floor lets go; nil when the head was never probed.
+    func damage(_ head: HeadIndex, _ trial: FrozenTrial) -> Double? {
+        guard let family = PatternFamily(trial.parameters) else { return 0 }
+        let own = curves[head] ?? [:]
+        // A family without probes is judged by the other.
+        return (own[family] ?? PatternFamily.allCases.lazy.compactMap { own[$0] }.first)?.damage(error: trial.error)
+    }
+}

@@ -1,0 +1,98 @@
+import AttentionCore
+import Autotuning
+import LanguageModels
+import SampleAttention
+
+/// What a model loses, at every position of a prompt, when one head attends by some parameters and all others fully.
+public struct HeadProbe: Sendable, Codable {
+    public let length, layer, head: Int
+    /// See `TuningPrompt.title`.
+    public let prompt: String
+    public let parameters: SampleAttentionParameters
+    public let quality: Quality
+
+    var key: StudyMemory.ProbeKey { .init(length: length, layer: layer, head: head, prompt: prompt, parameters: parameters) }
+}
+
+/// Makes probes: a head's options, one at a time, followed from their layer to the scores of every position.
+struct HeadProbing {
+    let settings: TuningSettings
+    let memory: StudyMemory
+
+    /// A prompt and the model's dense way through it.
+    struct Subject {
+        let prompt: TuningPrompt
+        let dense: PrefillTrace
+    }
+
+    /// The first option of every head, then the second, so that a study short of time knows something of every head.
+    ///
+    /// - Parameter isOver: asked before each probe; the rest is left out when it says so.
+    func run(
+        _ options: [HeadIndex: [FrozenTrial]], subjects: [Subject], isOver: () -> Bool, advance: (HeadIndex) -> Void
+    ) throws {
+        let heads = options.keys.sorted()
+        for round in 0..<(options.values.map(\.count).max() ?? 0) {
+            for head in heads where round < options[head]!.count {
+                for subject in subjects { try probe(head, options[head]![round].parameters, subject, isOver: isOver) }
+                advance(head)
+            }
+        }
+    }
+
+    private func probe(
+        _ index: HeadIndex, _ parameters: SampleAttentionParameters, _ subject: Subject, isOver: () -> Bool
+    ) throws {
+        let (layer, head) = (index.layer, index.head)
+        let key = StudyMemory.ProbeKey(
+            length: subject.prompt.tokens.count, layer: layer, head: head, prompt: subject.prompt.title, parameters: parameters)
+        if memory.probes[key] != nil || isOver() { return }
+        let policy = AttentionPolicy.perHead { $0 == layer && $1 == head ? parameters : .dense }
+        let divergence = try subject.dense.probe(policy, from: layer, against: subject.dense)
+        let quality = Quality(divergence, prompt: subject.prompt)
+        // What overflows is not an option.
+        guard quality.loss.isFinite, quality.meanDivergence.isFinite else { return }
+        let probe = HeadProbe(
+            length: key.length, layer: layer, head: head, prompt: key.prompt, parameters: parameters, quality: quality)
+        try memory.append([StudyRecord(probe: probe)])
+    }
+
+    /// The trials of a head that are worth a probe: windows and sampled patterns, each spread over their front.
+    ///
+    /// Families are kept apart, because the same output error spoils different things: a window forgets, a selection favours what
+    /// many queries look at.
+    static func options(_ trials: [FrozenTrial], count: Int) -> [FrozenTrial] {
+        let useful = trials.filter { $0.measured.density < 0.95 }
+        let windows = spread(front(useful, .window), count: (count + 1) / 2)
+        return windows + spread(front(useful, .sampled), count: count - windows.count)
+    }
+
+    /// Every family's front.
+    static func fronts(_ trials: [FrozenTrial]) -> [FrozenTrial] { PatternFamily.allCases.flatMap { front(trials, $0) } }
+
+    /// Trials of which none is both cheaper and nearer than another, by ascending cost.
+    private static func front(_ trials: [FrozenTrial], _ family: PatternFamily) -> [FrozenTrial] {
+        let trials = trials.filter { PatternFamily($0.parameters) == family }.sorted { $0.cost < $1.cost }
+        return ParetoFront(trials.enumerated().map { .init(cost: $1.cost, loss: $1.error, trial: $0) }).members.map { trials[$0.trial] }
+    }
+
+    /// Evenly chosen, none at the ends: those spoil everything or nothing, and what lies between tells more.
+    static func spread(_ trials: [FrozenTrial], count: Int) -> [FrozenTrial] {
+        guard trials.count > count, count > 0 else { return Array(trials.prefix(max(0, count))) }
+        return (0..<count).map { trials[(2 * $0 + 1) * trials.count / (2 * count)] }
+    }
+}
+
+/// Patterns that spoil alike.
+enum PatternFamily: Int, CaseIterable {
+    case window, sampled
+
+    /// Nil for dense heads.
+    init?(_ parameters: SampleAttentionParameters) {
+        switch parameters.pattern {
+        case .dense: return nil
+        case .window: self = .window
+        case .stripeWindow, .columnSlash: self = .sampled
+        }
+    }
+}

@@ -1,0 +1,163 @@
+import AttentionCore
+import AttentionKernels
+import Autotuning
+import HeadProfiling
+import LanguageModels
+import ModelFormats
+import SampleAttention
+
+/// Tries candidates on every head of a model, on the Q, K and V of one dense prefill, without running the model again.
+///
+/// At the shortest length a sampler proposes them, a ladder of bare windows first; two objectives, predicted time and output error.
+/// At every longer length only those are measured that the length before left on their head's front, beside the ladder's new windows:
+/// successive halving from short prompts to long ones.
+struct HeadSearch {
+    let model: LanguageModel
+    let settings: TuningSettings
+    let latency: LatencyModel
+    let memory: StudyMemory
+    /// Each head's parameters in an earlier config, tried first.
+    let warmStart: TunedConfig?
+
+    private var heads: Int { model.configuration.queryHeads }
+
+    /// Measures the candidates of all heads while a dense prefill goes by, and hands out that prefill.
+    ///
+    /// - Parameters:
+    ///   - survivors: of the length before; nil at the shortest.
+    ///   - firstDepth: the first layer that will be probed.
+    ///   - isOver: asked after each round of trials; the rest of them is left out when it says so.
+    ///   - advance: called for each round of trials of a layer.
+    func run(
+        _ prompt: TuningPrompt, survivors: [HeadIndex: [SampleAttentionParameters]]?, probedFrom firstDepth: Int?,
+        isOver: @escaping () -> Bool, advance: @escaping (_ layer: Int) -> Void
+    ) throws -> PrefillTrace {
+        let workspace = AttentionWorkspace()
+        return try PrefillTrace(
+            prompt.tokens, model: model, policy: .dense, probedFrom: firstDepth,
+            tap: AttentionTap { layer, inputs, output in
+                let rounds = LayerRounds(search: self, layer: layer, length: prompt.tokens.count, survivors: survivors)
+                try rounds.run(
+                    meter: { try HeadMeter(inputs, dense: output, kernel: model.kernel, workspace: workspace) }, shape: inputs.shape,
+                    isOver: isOver
+                ) { advance(layer) }
+            })
+    }
+}
+
+/// A query head of a model.
+struct HeadIndex: Hashable, Sendable, Comparable {
+    let layer, head: Int
+
+    static func < (a: HeadIndex, b: HeadIndex) -> Bool { (a.layer, a.head) < (b.layer, b.head) }
+}
+
+/// The trials of one layer at one length: a round gives each head one candidate.
+private struct LayerRounds {
+    let search: HeadSearch
+    let layer, length: Int
+    let survivors: [HeadIndex: [SampleAttentionParameters]]?
+
+    private var settings: TuningSettings { search.settings }
+    private var heads: Range<Int> { 0..<search.model.configuration.queryHeads }
+
+    func run(meter make: () throws -> HeadMeter, shape: AttentionShape, isOver: () -> Bool, advance: () -> Void) throws {
+        var proposals = heads.map {
+            HeadProposals(fixed: fixed($0), sampler: survivors == nil ? sampler($0) : nil, space: settings.space, length: length)
+        }
+        let rounds = survivors == nil ? settings.trials : proposals.map(\.fixed.count).max() ?? 0
+        // Full attention is run for comparison only when something is left to measure.
+        var meter: HeadMeter?
+        for round in 0..<rounds {
+            let candidates = heads.map { proposals[$0].next(round) }
+            let known = heads.map { head in candidates[head].flatMap { search.memory.trials[key(head, $0.parameters)] } }
+            if zip(candidates, known).contains(where: { $0 != nil && $1 == nil }) {
+                if isOver() { break }
+                meter = try meter ?? make()
+                try measure(candidates, known: known, round: round, meter: meter!, shape: shape)
+            }
+            for head in heads {
+                guard let candidate = candidates[head] else { continue }
+                proposals[head].tell(candidate, trial: search.memory.trials[key(head, candidate.parameters)])
+            }
+            advance()
+        }
+    }
+
+    private func measure(
+        _ candidates: [HeadProposals.Candidate?], known: [FrozenTrial?], round: Int, meter: HeadMeter, shape: AttentionShape
+    ) throws {
+        // A head with nothing to measure costs least with the narrowest window.
+        let idle = SampleAttentionParameters.window(tokens: 1, sinks: 0)
+        let parameters = heads.map { known[$0] == nil ? candidates[$0]?.parameters ?? idle : idle }
+        let measured = try meter.measure(parameters)
+        try search.memory.append(
+            heads.compactMap { head in
+                guard let candidate = candidates[head], known[head] == nil else { return nil }
+                let one = measured[head]
+                // Weights that overflow make outputs that are no numbers; the prefill that goes by says so at its end.
+                guard one.outputError.isFinite, one.mass.mean.isFinite, one.mass.minimum.isFinite else { return nil }
+                let work = HeadWork(candidate.parameters, pattern: one.pattern, shape: shape)
+                return StudyRecord(
+                    trial: FrozenTrial(
+                        length: length, layer: layer, head: head, number: round, parameters: candidate.parameters,
+                        measured: .init(
+                            meanMass: one.mass.mean, p1Mass: one.mass.p1, minMass: one.mass.minimum, density: one.density,
+                            outputError: one.outputError, milliseconds: 1000 * search.latency.seconds(work))))
+            })
+    }
+
+    private func key(_ head: Int, _ parameters: SampleAttentionParameters) -> StudyMemory.TrialKey {
+        .init(length: length, layer: layer, head: head, parameters: parameters)
+    }
+
+    /// What is tried whatever the sampler thinks: the ladder, an earlier config, what a shorter length left.
+    private func fixed(_ head: Int) -> [SampleAttentionParameters] {
+        var fixed = settings.space.ladder(length: length).map(settings.space.window)
+        if let survivors {
+            let left = survivors[HeadIndex(layer: layer, head: head)] ?? []
+            // Windows that the shorter length had no use for stay away; wider ones than it could try are new.
+            let widest = settings.space.ladder(length: settings.lengths.last { $0 < length } ?? length).last ?? 0
+            fixed = fixed.filter { $0.window.positions(promptLength: length) > widest } + left
+        }
+        if let warm = search.warmStart?.parameters(layer: layer, promptLength: length), head < warm.count {
+            fixed.insert(warm[head], at: 0)
+        }
+        var seen: Set<SampleAttentionParameters> = [.dense]
+        return fixed.filter { seen.insert($0).inserted }
+    }
+
+    /// A sampler of its own for each head, so that no head's proposals depend on another's.
+    private func sampler(_ head: Int) -> any Sampler {
+        var generator = SeededGenerator.derived(seed: settings.seed, layer, head)
+        return settings.sampler.make(dimensions: SearchSpace.dimensions, objectives: 2, seed: generator.next())
+    }
+}
+
+/// Candidates of one head, the fixed ones first.
+private struct HeadProposals {
+    struct Candidate {
+        let parameters: SampleAttentionParameters
+        /// Nil for fixed ones.
+        let point: [Double]?
+    }
+
+    let fixed: [SampleAttentionParameters]
+    /// Nil where only the fixed ones are tried.
+    var sampler: (any Sampler)?
+    let space: SearchSpace
+    let length: Int
+
+    /// Nil when there is none left.
+    mutating func next(_ round: Int) -> Candidate? {
+        if round < fixed.count { return Candidate(parameters: fixed[round], point: nil) }
+        guard let point = sampler?.ask() else { return nil }
+        return Candidate(parameters: space.parameters(at: point, length: length), point: point)
+    }
+
+    /// Errors count in their logarithm: half an error is worth as much everywhere.
+    mutating func tell(_ candidate: Candidate, trial: FrozenTrial?) {
+        guard let point = candidate.point else { return }
+        sampler?.tell(point, values: trial.map { [$0.cost, logarithm($0.error + 1e-9)] })
+    }
+}

@@ -1,0 +1,144 @@
+import AttentionCore
+import AttentionKernels
+import Autotuning
+import DurableFiles
+import SampleAttention
+import Synchronization
+
+/// What a study is about: a journal continues only the study it was begun for.
+public struct StudyHeader: Hashable, JournalHeader {
+    public var schemaVersion = 2
+    public var model: TunedConfig.ModelIdentity
+    public var textSHA256: [String]
+    public var settings: TuningSettings
+    /// Other instructions, and other operands, round differently, and a study must be repeatable.
+    public var instructionSet: String
+    public var precision: Precision
+    /// What the search minimises; a study ends with the model it began with.
+    public var secondsPerUnit: [String: Double]
+
+    public init(
+        model: TunedConfig.ModelIdentity, textSHA256: [String], settings: TuningSettings, kernel: AttentionKernel, latency: LatencyModel
+    ) {
+        self.model = model
+        self.textSHA256 = textSHA256
+        self.settings = settings
+        instructionSet = kernel.instructionSet.rawValue
+        precision = kernel.precision
+        secondsPerUnit = Dictionary(uniqueKeysWithValues: latency.secondsPerUnit.map { ($0.key.rawValue, $0.value) })
+    }
+
+    public func difference(from other: StudyHeader) -> JournalDifference? {
+        func texts(_ header: StudyHeader) -> String { header.textSHA256.map { String($0.prefix(12)) }.joined(separator: ", ") }
+        let fields = [
+            ("schemaVersion", "\(schemaVersion)", "\(other.schemaVersion)"), ("model", model.summary, other.model.summary),
+            ("textSHA256", texts(self), texts(other)),
+            ("instructionSet", instructionSet, other.instructionSet), ("precision", precision.rawValue, other.precision.rawValue),
+        ]
+        return .first(of: fields + zip(settings.named, other.settings.named).map { ($0.name, $0.value, $1.value) })
+    }
+}
+
+/// One thing a study measured: exactly one of its fields is there.
+public struct StudyRecord: Codable, Sendable {
+    var trial: FrozenTrial?
+    var probe: HeadProbe?
+    var check: ConfigCheck?
+}
+
+public typealias StudyJournal = ResultJournal<StudyHeader, StudyRecord>
+
+/// All that a study has measured, by what was measured: nothing is measured twice, in one run or over several.
+final class StudyMemory {
+    private let journal: StudyJournal?
+    private(set) var trials: [TrialKey: FrozenTrial] = [:]
+    private(set) var probes: [ProbeKey: HeadProbe] = [:]
+    private(set) var checks: [CheckKey: ConfigCheck] = [:]
+    /// Records that an earlier run left.
+    let recalled: Int
+
+    struct TrialKey: Hashable {
+        let length, layer, head: Int
+        let parameters: SampleAttentionParameters
+    }
+
+    struct ProbeKey: Hashable {
+        let length, layer, head: Int
+        let prompt: String
+        let parameters: SampleAttentionParameters
+    }
+
+    /// A config is known by its bucket's parameters.
+    struct CheckKey: Hashable {
+        let prompt: String
+        let heads: [[SampleAttentionParameters]]
+    }
+
+    init(journal: StudyJournal?) {
+        self.journal = journal
+        recalled = journal?.recorded.count ?? 0
+        for record in journal?.recorded ?? [] { remember(record) }
+    }
+
+    /// The trials of a length in an order that does not depend on when they were made.
+    func trials(length: Int) -> [HeadIndex: [FrozenTrial]] {
+        let sorted = trials.values.filter { $0.length == length }.sorted {
+            ($0.number, $0.cost, $0.error, "\($0.parameters)") < ($1.number, $1.cost, $1.error, "\($1.parameters)")
+        }
+        return Dictionary(grouping: sorted) { HeadIndex(layer: $0.layer, head: $0.head) }
+    }
+
+    func append(_ records: [StudyRecord]) throws(InputError) {
+        if records.isEmpty { return }
+        try journal?.append(records)
+        for record in records { remember(record) }
+    }
+
+    private func remember(_ record: StudyRecord) {
+        if let trial = record.trial {
+            let key = TrialKey(length: trial.length, layer: trial.layer, head: trial.head, parameters: trial.parameters)
+            trials[key] = trial
+        }
+        if let probe = record.probe { probes[probe.key] = probe }
+        if let check = record.check { checks[CheckKey(prompt: check.prompt, heads: check.heads)] = check }
+    }
+}
+
+extension ResultJournal where Header == StudyHeader, Record == StudyRecord {
+    /// Begins or continues the journal of a study.
+    ///
+    /// - Throws: `InputError` as `init(path:header:resume:accept:)`, and for records of heads that the model does not have or with
+    ///   numbers that no measurement gives.
+    public convenience init(study path: String, header: StudyHeader, resume: Bool) throws(InputError) {
+        try self.init(path: path, header: header, resume: resume) { records throws(InputError) in
+            for (index, record) in records.enumerated() {
+                guard let rule = record.fault(header.model) else { continue }
+                throw InputError(.invalidData, file: path, field: "line \(index + 2)", rule: rule)
+            }
+            return records.count
+        }
+    }
+}
+
+extension StudyRecord {
+    /// What is wrong with a record, in words; nil when a study may have written it.
+    fileprivate func fault(_ model: TunedConfig.ModelIdentity) -> String? {
+        if [trial != nil, probe != nil, check != nil].count(where: \.self) != 1 { return "must be one trial, probe or check" }
+        let heads = [trial.map { ($0.layer, $0.head) }, probe.map { ($0.layer, $0.head) }].compactMap(\.self)
+        for (layer, head) in heads where !(0..<model.layers).contains(layer) || !(0..<model.queryHeads).contains(head) {
+            return "layer \(layer), head \(head) must be one of the model's"
+        }
+        if let check, check.heads.map(\.count) != Array(repeating: model.queryHeads, count: model.layers) {
+            return "heads must be those of the model"
+        }
+        if let measured = trial?.measured {
+            let shares = [measured.meanMass, measured.p1Mass, measured.minMass, measured.density]
+            if !shares.allSatisfy({ (0...1).contains($0) }) { return "shares must be from 0 to 1" }
+            let amounts = [measured.outputError, measured.milliseconds]
+            if !amounts.allSatisfy({ $0.map { $0 >= 0 && $0.isFinite } ?? false }) {
+                return "outputError and milliseconds must not be negative"
+            }
+        }
+        return nil
+    }
+}

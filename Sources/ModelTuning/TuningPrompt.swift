@@ -1,0 +1,137 @@
+import AttentionCore
+import Evaluation
+import LanguageModels
+import ModelFormats
+
+/// A text that quality is measured on, at every position.
+public struct TuningPrompt: Sendable {
+    public enum Kind: String, Sendable, Codable {
+        /// The user's text as it is: for the loss.
+        case plain
+        /// The same text with facts, questions and repeated paragraphs woven in: for what has to be looked up.
+        case woven
+    }
+
+    /// Of the text it is from.
+    public let name: String
+    public let kind: Kind
+    public let tokens: [Int32]
+    /// Answers that stand in the text earlier, and paragraphs that come again: ranges of `tokens`. None in plain prompts.
+    public let answers: [Range<Int>]
+    public let repetitions: [Range<Int>]
+
+    public init(name: String, kind: Kind, tokens: [Int32], answers: [Range<Int>], repetitions: [Range<Int>]) {
+        self.name = name
+        self.kind = kind
+        self.tokens = tokens
+        self.answers = answers
+        self.repetitions = repetitions
+    }
+
+    /// Tells a study's prompts apart.
+    public var title: String { "\(name), \(kind.rawValue), \(tokens.count) tokens" }
+}
+
+/// Where prompts come from: one text.
+public struct TuningText: Sendable {
+    public let name, path, sha256: String
+    private let model: LanguageModel
+    private let tokens: [Int32]
+    private let content: String
+
+    /// - Parameters:
+    ///   - name: for people; the path, for errors.
+    public init(_ content: String, name: String, path: String, model: LanguageModel) {
+        self.name = name
+        self.path = path
+        self.model = model
+        sha256 = ModelFormats.sha256(ofText: content)
+        tokens = model.tokenizer.encode(content)
+        self.content = content
+    }
+
+    public var tokenCount: Int { tokens.count }
+
+    /// How many prompts of a length it takes to judge by: some 16,384 tokens of each kind, for the shorter a prompt is, the less it
+    /// tells of its text.
+    static func promptCounts(length: Int) -> (plain: Int, woven: Int) {
+        let count = max(1, 16_384 / length)
+        return (min(4, count), min(2, count))
+    }
+
+    /// Two texts out of one, the second of which holds at least so many tokens: to tune on one and check on the other.
+    ///
+    /// - Parameter content: see `init`. Cut between lines, or within one that is long.
+    public static func parts(
+        of content: String, name: String, path: String, model: LanguageModel, lastTokens: Int
+    ) -> (first: TuningText, last: TuningText) {
+        let pieces = pieces(of: content)
+        var (cut, tokens) = (pieces.count, 0)
+        while cut > 0, tokens < lastTokens {
+            cut -= 1
+            tokens += model.tokenizer.encode(pieces[cut]).count
+        }
+        func text(_ part: ArraySlice<String>) -> TuningText { TuningText(part.joined(), name: name, path: path, model: model) }
+        return (text(pieces[..<cut]), text(pieces[cut...]))
+    }
+
+    /// The text in pieces that give it again: its lines, and long lines in runs of some hundred words.
+    private static func pieces(of content: String) -> [String] {
+        content.split(separator: "\n", omittingEmptySubsequences: false).flatMap { line -> [String] in
+            let words = line.split(separator: " ", omittingEmptySubsequences: false)
+            let runs = stride(from: 0, to: words.count, by: 100).map { words[$0..<min($0 + 100, words.count)].joined(separator: " ") }
+            return runs.dropLast().map { $0 + " " } + [runs.last! + "\n"]
+        }
+    }
+
+    /// Begin-of-text and the tokens from a place on.
+    ///
+    /// - Parameter position: 0 begins at the start, 1 ends at the end, and in between in proportion.
+    /// - Throws: `InputError` (`invalidData`) when the text is shorter than the length.
+    public func plain(length: Int, position: Double) throws(InputError) -> TuningPrompt {
+        let begin = model.configuration.beginOfText.map { [$0] } ?? []
+        let own = length - begin.count
+        guard own >= 2, tokens.count >= own else {
+            throw InputError(
+                .invalidData, file: path, field: "text", value: "\(tokens.count) tokens",
+                rule: "must hold the \(own) tokens that a length of \(length) needs")
+        }
+        let first = Int(position * Double(tokens.count - own))
+        return TuningPrompt(
+            name: "\(name) from \(Int((100 * position).rounded())) %", kind: .plain, tokens: begin + tokens[first..<first + own],
+            answers: [], repetitions: [])
+    }
+
+    /// The text's lines; those longer than an eighth of the length or some 200 tokens are cut between words, so that there is room
+    /// for more than one of them.
+    private func paragraphs(length: Int) -> [String] {
+        let charactersPerToken = Double(content.utf8.count) / Double(max(1, tokens.count))
+        let most = max(16, Int(charactersPerToken * Double(min(200, length / 8))))
+        return content.split(separator: "\n").flatMap { line -> [String] in
+            if line.utf8.count <= most { return [line + "\n"] }
+            var (pieces, piece) = ([String](), "")
+            for word in line.split(separator: " ") {
+                if !piece.isEmpty, piece.utf8.count + word.utf8.count > most {
+                    pieces.append(piece + "\n")
+                    piece = ""
+                }
+                piece += (piece.isEmpty ? "" : " ") + word
+            }
+            return pieces + [piece + "\n"]
+        }
+    }
+
+    /// The text's paragraphs with things to look up.
+    ///
+    /// - Throws: `InputError` when nothing can be asked within the length.
+    public func woven(length: Int, seed: UInt64, number: Int) throws(InputError) -> TuningPrompt {
+        let paragraphs = paragraphs(length: length)
+        guard !paragraphs.isEmpty else { throw InputError(.invalidData, file: path, field: "text", rule: "must hold a paragraph") }
+        let woven = try WovenText(
+            paragraphs: paragraphs, tokenizer: model.tokenizer, beginOfText: model.configuration.beginOfText, length: length, seed: seed,
+            number: number, texture: .init(length: length))
+        return TuningPrompt(
+            name: number == 0 ? name : "\(name), weave \(number)", kind: .woven, tokens: woven.tokens, answers: woven.answers,
+            repetitions: woven.repetitions)
+    }
+}

@@ -1,0 +1,34 @@
+import AttentionCore
+import Autotuning
+
+/// What a study does, apart from the model, the texts and the machine: the same settings give the same config.
+public struct TuningSettings: Hashable, Sendable, Codable {
+    /// Prompt lengths that get parameters of their own, ascending; the shortest is searched, the others follow.
+    public var lengths: [Int]
+    public var floor = QualityFloor()
+    /// Share of the floor's room that the config may use on the tuning text: other text takes the rest.
+    public var headroom = 0.85
+    /// Milliseconds of attention a prompt of each length may take: then the least loss is sought, and the floor only reported.
+    public var budgetMilliseconds: Double?
+    /// Candidates of each head at the shortest length.
+    public var trials = 32
+    public var sampler = SamplerKind.tpe
+    public var space = SearchSpace()
+    public var seed: UInt64 = 1
+    /// Options of a head that are followed through the model to its answers.
+    public var probesPerHead = 4
+    /// Configs tried on whole prompts for each length.
+    public var checksPerLength = 5
+
+    public init(lengths: [Int]) { self.lengths = lengths }
+
+    /// Every setting that a continued study must share, by name; lengths may be added.
+    var named: [(name: String, value: String)] {
+        [
+            ("floor", "\(floor)"), ("headroom", "\(headroom)"),
+            ("budgetMilliseconds", "\(budgetMilliseconds.map { "\($0)" } ?? "none")"), ("trials", "\(trials)"),
+            ("sampler", sampler.rawValue), ("space", "\(space)"), ("seed", "\(seed)"), ("probesPerHead", "\(probesPerHead)"),
+            ("checksPerLength", "\(checksPerLength)"),
+        ]
+    }
+}

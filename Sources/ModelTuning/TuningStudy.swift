@@ -1,0 +1,176 @@
+import AttentionCore
+import AttentionKernels
+import Autotuning
+import LanguageModels
+import ModelFormats
+import SampleAttention
+
+/// Tunes a whole model: what each head may be, what each head's choice does to the model, and what all heads get at each length.
+///
+/// 1. **Search** (`HeadSearch`): candidates on each head's real Q, K and V; fronts of predicted time against output error.
+/// 2. **Probes** (`HeadProbing`): a few of each head's options followed to the scores of every position, on the text as it is and on
+///    the same text with things to look up; from them, what an output error of that head costs the model.
+/// 3. **Allocation** (`ConfigSearch`): the cheapest choice for all heads within a total damage, run on whole prompts of each
+///    length and corrected until the floor holds there.
+/// 4. **Held-out check** (`HeldOutCheck`): the config on text and lengths the study has not seen.
+///
+/// Every measurement is journalled before it is used, and used instead of being made again.
+public struct TuningStudy {
+    public let model: LanguageModel
+    public let settings: TuningSettings
+    public let latency: LatencyModel
+    private let memory: StudyMemory
+    private let warmStart: TunedConfig?
+    /// Seconds from the start at which search, probes and checks end early; nil lets them finish.
+    private let deadline: Double?
+    private let start = ContinuousClock.now
+
+    /// Where a study is.
+    public struct Progress: Sendable {
+        public enum Phase: String, Sendable { case search, probes, allocation, heldOut = "held-out check" }
+        public let phase: Phase
+        public let done, total: Int
+        public let status: String
+
+        public init(phase: Phase, done: Int, total: Int, status: String) {
+            self.phase = phase
+            self.done = done
+            self.total = total
+            self.status = status
+        }
+    }
+
+    /// What a study found.
+    public struct Result: Sendable {
+        public let buckets: [TunedConfig.Bucket]
+        /// Every trial, by length, layer and head.
+        public let trials: [FrozenTrial]
+        /// Every probed option: its trial and what it spoils.
+        public let probes: [ProbedOption]
+        public let steps: [AllocationStep]
+        /// True when time ran out before everything was measured.
+        public let isCutShort: Bool
+    }
+
+    /// An option that was followed through the model.
+    public struct ProbedOption: Sendable, Encodable {
+        public let layer, head: Int
+        public let trial: FrozenTrial
+        /// Nats a token that the loss grows by, at least KL; and KL at the tokens of answers.
+        public let lossDamage, answerDamage: Double
+    }
+
+    /// - Parameters:
+    ///   - journal: nil keeps nothing on disk.
+    ///   - warmStart: an earlier config of this model, whose parameters are tried first.
+    ///   - minutes: about how long search, probes and allocation may take.
+    public init(
+        model: LanguageModel, settings: TuningSettings, latency: LatencyModel, journal: StudyJournal? = nil, warmStart: TunedConfig? = nil,
+        minutes: Double? = nil
+    ) {
+        precondition(!settings.lengths.isEmpty && settings.lengths == settings.lengths.sorted(), "lengths ascend")
+        self.model = model
+        self.settings = settings
+        self.latency = latency
+        self.warmStart = warmStart
+        memory = StudyMemory(journal: journal)
+        deadline = minutes.map { $0 * 60 }
+    }
+
+    /// Prompts of one length, a woven one first, then plain ones. Books begin and end with what is not like them, so those are from within.
+    private func prompts(_ text: TuningText, length: Int) throws(InputError) -> [TuningPrompt] {
+        let counts = TuningText.promptCounts(length: length)
+        var prompts = [try text.woven(length: length, seed: settings.seed, number: 0)]
+        for index in 0..<counts.plain {
+            prompts.append(try text.plain(length: length, position: Double(index + 1) / Double(counts.plain + 1)))
+        }
+        for number in 1..<counts.woven { prompts.append(try text.woven(length: length, seed: settings.seed, number: number)) }
+        return prompts
+    }
+
+    private func isOver(_ share: Double) -> Bool { deadline.map { (ContinuousClock.now - start).seconds > share * $0 } ?? false }
+
+    /// Runs the study.
+    ///
+    /// - Throws: `InputError` for texts that are too short, and as `LanguageModel.prefill`.
+    public func run(_ text: TuningText, progress: @escaping (Progress) -> Void) throws -> Result {
+        var steps: [AllocationStep] = []
+        var buckets: [TunedConfig.Bucket] = []
+        var sensitivities: HeadSensitivities?
+        var survivors: [HeadIndex: [SampleAttentionParameters]]?
+        var damage = 1.0
+        for length in settings.lengths {
+            let prompts = try prompts(text, length: length)
+            let retrieval = sensitivities?.retrievalHeads(floor: settings.floor)
+            let firstDepth = retrieval.map { $0.map(\.layer).min() } ?? 0
+            let woven = try search(prompts[0], survivors: survivors, probedFrom: firstDepth, progress: progress)
+            let plain = try prompts.dropFirst().enumerated().map { index, prompt in
+                try PrefillTrace(prompt.tokens, model: model, policy: .dense, probedFrom: retrieval == nil && index == 0 ? 0 : nil)
+            }
+            let subjects = zip(prompts, [woven] + plain).map { HeadProbing.Subject(prompt: $0, dense: $1) }
+            // All heads at the shortest length, on text of both kinds; then those that look things up.
+            let probed = try probe(Array(subjects.prefix(retrieval == nil ? 2 : 1)), heads: retrieval, length: length, progress: progress)
+            let known = sensitivities?.replacing(probed) ?? probed
+            if sensitivities == nil { sensitivities = known }
+            let search = ConfigSearch(model: model, settings: settings, memory: memory, sensitivities: known, length: length)
+            let total = settings.lengths.count * settings.checksPerLength
+            progress(.init(phase: .allocation, done: steps.count, total: total, status: "\(length) tokens"))
+            var tried = 0
+            let outcome = try search.run(subjects: subjects, denseMilliseconds: denseMilliseconds(length), start: damage) { status in
+                tried += 1
+                progress(.init(phase: .allocation, done: steps.count + tried, total: total, status: status))
+            }
+            steps += outcome.steps
+            if outcome.damage > 0 { damage = outcome.damage }
+            buckets.append(TunedConfig.Bucket(length: length, layers: outcome.heads))
+            survivors = memory.trials(length: length).mapValues { HeadProbing.fronts($0).map(\.parameters) }
+        }
+        return Result(
+            buckets: buckets, trials: settings.lengths.flatMap { memory.trials(length: $0).sorted { $0.key < $1.key }.flatMap(\.value) },
+            probes: (sensitivities?.probed ?? []).map {
+                ProbedOption(
+                    layer: $0.head.layer, head: $0.head.head, trial: $0.trial, lossDamage: $0.damage.loss, answerDamage: $0.damage.answers)
+            }, steps: steps, isCutShort: isOver(1))
+    }
+
+    private func search(
+        _ prompt: TuningPrompt, survivors: [HeadIndex: [SampleAttentionParameters]]?, probedFrom firstDepth: Int?,
+        progress: @escaping (Progress) -> Void
+    ) throws -> PrefillTrace {
+        let search = HeadSearch(model: model, settings: settings, latency: latency, memory: memory, warmStart: warmStart)
+        let rounds = survivors == nil ? settings.trials : survivors!.values.map(\.count).max() ?? 0
+        let total = model.configuration.layerCount * max(1, rounds)
+        var done = 0
+        return try search.run(
+            prompt, survivors: survivors, probedFrom: firstDepth, isOver: { isOver(survivors == nil ? 0.3 : 0.9) }
+        ) { layer in
+            done += 1
+            progress(
+                .init(phase: .search, done: min(done, total), total: total, status: "\(prompt.tokens.count) tokens, layer \(layer)"))
+        }
+    }
+
+    /// - Parameter heads: which; nil is all.
+    private func probe(
+        _ subjects: [HeadProbing.Subject], heads: Set<HeadIndex>?, length: Int, progress: @escaping (Progress) -> Void
+    ) throws -> HeadSensitivities {
+        let options = memory.trials(length: length)
+            .filter { heads?.contains($0.key) ?? true }
+            .mapValues { HeadProbing.options($0, count: settings.probesPerHead) }
+        let total = options.values.reduce(0) { $0 + $1.count }
+        var done = 0
+        try HeadProbing(settings: settings, memory: memory).run(options, subjects: subjects, isOver: { isOver(0.7) }) { head in
+            done += 1
+            progress(.init(phase: .probes, done: done, total: total, status: "layer \(head.layer), head \(head.head)"))
+        }
+        return HeadSensitivities(options, memory: memory, subjects: subjects, floor: settings.floor)
+    }
+
+    /// Of one head with full attention.
+    private func denseMilliseconds(_ length: Int) -> Double {
+        let c = model.configuration
+        let shape = AttentionShape(
+            queryHeads: c.queryHeads, keyValueHeads: c.keyValueHeads, queryCount: length, keyCount: length, headDimension: c.headDimension)
+        return 1000 * latency.seconds(HeadWork(nil, pattern: .dense, shape: shape))
+    }
+}

@@ -1,0 +1,234 @@
+import ArgumentParser
+import AttentionCore
+import AttentionKernels
+import Autotuning
+import DurableFiles
+import Foundation
+import LanguageModels
+import ModelFormats
+import ModelTuning
+import Reporting
+import SampleAttention
+
+/// `tune`: find parameters for every head and write a config.
+struct TuneCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tune", abstract: "Find the fastest parameters for every head that keep a quality floor, and write a config file.",
+        discussion: """
+            Candidates are tried on every head's own Q, K and V; some of each head's are followed through the model to its scores at every \
+            position, on the text as it is and on the same text with facts, questions and repetitions woven in; then the heads share out \
+            what the floor lets go, are run together on whole prompts of each length, and give way until the floor holds there. At the end \
+            the config is checked on text and lengths it was not tuned on, and is not written when it fails there (unless --force). Tuning \
+            reads the start of the first text; the check reads the last text, or the end of the only one. config.json, journal.jsonl and \
+            report.html go to --output; a stopped study continues with --resume.
+            """)
+
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var text: TextOptions
+    @OptionGroup var floor: FloorOptions
+
+    @Option(help: ArgumentHelp("Folder for config.json, journal.jsonl and report.html.", valueName: "dir"))
+    var output: String
+
+    @Option(help: "Candidates of each head at the shortest length.")
+    var trials = 32
+
+    @Option(help: "What proposes candidates: quasi-random, tpe, gp or nsga2.")
+    var sampler = SamplerKind.tpe.rawValue
+
+    @Option(help: "About how long search, probes and allocation may take; the result then depends on the machine's pace.")
+    var minutes: Double?
+
+    @Option(help: ArgumentHelp("An earlier config of this model, whose parameters are tried first.", valueName: "file"))
+    var warmStart: String?
+
+    @Option(
+        help: ArgumentHelp("Latency model to minimise by, from `calibrate --output` (default: this machine's).", valueName: "file"))
+    var latencyModel: String?
+
+    @Option(help: "Prompts shorter than this many tokens stay dense (default: measured: where sparse attention begins to pay).")
+    var denseBelow: Int?
+
+    @Flag(help: "Write the config even if it misses the floor on held-out text.")
+    var force = false
+
+    @Flag(help: "Continue the study whose journal is in the output folder.")
+    var resume = false
+
+    func run() throws {
+        let start = ContinuousClock.now
+        let session = try model.open()
+        let settings = try settings(session)
+        let texts = try text.texts(session)
+        let (tuned, heldOut) = try tuningTexts(texts, session: session, longest: settings.lengths.max()!)
+        let warm = try warmStart.map { path throws(InputError) in try session.config(at: path) }
+        let directory = try OutputDirectory(output)
+        try directory.reserve("config.json", "report.html")
+        let latency = try calibrated(session)
+        let identity = try session.identity()
+        let journal = try StudyJournal(
+            study: directory.file("journal.jsonl"),
+            header: StudyHeader(
+                model: identity, textSHA256: texts.map(\.sha256), settings: settings, kernel: session.kernel, latency: latency.model),
+            resume: resume)
+        let interruption = Interruption {
+            journal.settle()
+            return "stopped; \(journal.path) is whole. Continue with the same command and --resume."
+        }
+        let result = try withExtendedLifetime(interruption) {
+            let study = TuningStudy(
+                model: session.model, settings: settings, latency: latency.model, journal: journal, warmStart: warm, minutes: minutes)
+            let progress = StudyProgress()
+            let found = try study.run(tuned) { progress.show($0) }
+            let config = TunedConfig(
+                model: identity, provenance: session.provenance(texts: [texts[0]], lengths: settings.lengths),
+                denseBelow: denseBelow ?? latency.denseBelow(shortest: settings.lengths[0]), defaults: .dense, buckets: found.buckets)
+            let check = HeldOutCheck(model: session.model, config: config, seed: session.seed)
+            let rows = try check.run(heldOut) { progress.showCheck($0, total: check.promptCount) }
+            progress.finish()
+            return TuningResult(
+                config: config, settings: settings, study: found, latency: latency, heldOut: rows,
+                seconds: (ContinuousClock.now - start).seconds)
+        }
+        try finish(result, session: session, directory: directory)
+    }
+
+    /// Writes what may be written, prints, and fails when the config does not hold.
+    private func finish(_ result: TuningResult, session: Session, directory: OutputDirectory) throws {
+        let isWritten = result.holds || force
+        if isWritten { try directory.write(result.config.encoded(), to: "config.json") }
+        try directory.write(TuningReport(result).html(), to: "report.html")
+        let files = ((isWritten ? ["config.json"] : []) + ["journal.jsonl", "report.html"]).map(directory.file)
+        if session.json {
+            JSONOutput.print(result)
+        } else {
+            print(TuningSummary(result).text + "\nWrote \(files.joined(separator: ", "))")
+        }
+        guard !isWritten else { return }
+        throw InputError(
+            .configuration, file: directory.file("config.json"), field: "held-out check", value: result.misses.joined(separator: "; "),
+            rule: "must keep the floor, so the config was not written (--force writes it; a lower floor or more text may help)")
+    }
+
+    private func settings(_ session: Session) throws(InputError) -> TuningSettings {
+        let longest = session.model.configuration.maximumPositions
+        let standard = [4096, 8192, 16384, 32768].filter { $0 <= longest }
+        var settings = TuningSettings(lengths: try text.lengths(session, default: standard.isEmpty ? [longest] : standard))
+        if let shortest = settings.lengths.first, shortest < 256 {
+            throw InputError(.usage, field: "length", value: "\(shortest)", rule: "must be at least 256, to hold questions")
+        }
+        settings.floor = try floor.floor()
+        settings.budgetMilliseconds = try floor.budget()
+        settings.trials = try ParameterOptions.count(trials, "trials", atLeast: 1, atMost: 100_000)
+        settings.sampler = try ParameterOptions.choice(sampler, "sampler")
+        settings.seed = session.seed
+        if let denseBelow { _ = try ParameterOptions.count(denseBelow, "dense-below", atLeast: 0) }
+        if let minutes, !(minutes > 0 && minutes.isFinite) {
+            throw InputError(.usage, field: "minutes", value: "\(minutes)", rule: "must be positive")
+        }
+        return settings
+    }
+
+    /// The first text and the last one; with one text, all but its end and its end.
+    private func tuningTexts(
+        _ texts: [PromptText], session: Session, longest: Int
+    ) throws(InputError) -> (tuned: TuningText, heldOut: TuningText) {
+        let (first, last) = (texts[0], texts[texts.count - 1])
+        let isAlone = first.sha256 == last.sha256
+        for text in [first, last] where text.tokens.count < (isAlone ? 2 : 1) * longest {
+            throw InputError(
+                .invalidData, file: text.path, field: "text", value: "\(text.tokens.count) tokens",
+                rule: "must hold \((isAlone ? 2 : 1) * longest) tokens"
+                    + (isAlone ? " to tune on and to check on; or give a second --text" : ""))
+        }
+        func text(_ text: PromptText) throws(InputError) -> TuningText {
+            TuningText(try PromptText.read(text.path), name: text.name, path: text.path, model: session.model)
+        }
+        if !isAlone { return (try text(first), try text(last)) }
+        let parts = TuningText.parts(
+            of: try PromptText.read(first.path), name: first.name, path: first.path, model: session.model, lastTokens: longest)
+        return (parts.first, parts.last)
+    }
+
+    private func calibrated(_ session: Session) throws(InputError) -> LatencyFile {
+        let dimension = session.model.configuration.headDimension
+        if let latencyModel {
+            let file = try LatencyFile(contentsOf: latencyModel)
+            guard file.headDimension == dimension else {
+                throw InputError(
+                    .configuration, file: latencyModel, field: "headDimension", value: "\(file.headDimension)",
+                    rule: "must be the model's \(dimension)")
+            }
+            return file
+        }
+        var bar: ProgressBar?
+        defer { bar?.finish() }
+        return try LatencyModel.calibrated(
+            kernel: session.kernel, headDimension: dimension, provenance: session.provenance(),
+            warn: { Message.write("warning: \($0)") }
+        ) { done, total, status in
+            if bar == nil { bar = ProgressBar("calibrate", total: total) }
+            bar?.update(done: done, status: status)
+        }
+    }
+}
+
+/// What a config must keep, or may take.
+struct FloorOptions: ParsableArguments {
+    @Option(help: "Most growth of the next-token loss over dense attention: 0.01 is one per cent.")
+    var floorNll = 0.01
+
+    @Option(help: "Least share, in (0, 1], of the answers inside woven text that dense attention gives.")
+    var floorAnswers = 0.98
+
+    @Option(help: "Least share of positions, in (0, 1], with dense attention's first choice (default: any).")
+    var floorAgreement: Double?
+
+    @Option(help: "Least mean retained mass of every head, in (0, 1] (default: any).")
+    var floorMass: Double?
+
+    @Option(help: "Instead: the least loss within so many milliseconds of attention a prompt, at each length.")
+    var budgetMs: Double?
+
+    func floor() throws(InputError) -> QualityFloor {
+        var floor = QualityFloor()
+        guard floorNll > 0, floorNll.isFinite else {
+            throw InputError(.usage, field: "floor-nll", value: "\(floorNll)", rule: "must be positive")
+        }
+        floor.lossIncrease = floorNll
+        floor.answersKept = try Fraction(floorAnswers, field: "floor-answers").value
+        floor.agreement = try floorAgreement.map { value throws(InputError) in try Fraction(value, field: "floor-agreement").value }
+        floor.mass = try floorMass.map { value throws(InputError) in try Fraction(value, field: "floor-mass").value }
+        return floor
+    }
+
+    func budget() throws(InputError) -> Double? {
+        if let budgetMs, !(budgetMs > 0 && budgetMs.isFinite) {
+            throw InputError(.usage, field: "budget-ms", value: "\(budgetMs)", rule: "must be positive")
+        }
+        return budgetMs
+    }
+}
+
+/// A progress bar for each phase of a study.
+private final class StudyProgress {
+    private var bar: ProgressBar?
+    private var phase: TuningStudy.Progress.Phase?
+    private var checked = 0
+
+    func show(_ progress: TuningStudy.Progress) {
+        if progress.phase != phase || progress.done <= 1 && bar != nil {
+            bar?.finish()
+            bar = ProgressBar(progress.phase.rawValue, total: progress.total)
+            phase = progress.phase
+        }
+        bar?.update(done: progress.done, status: progress.status)
+    }
+
+    func showCheck(_ status: String, total: Int) {
+        show(.init(phase: .heldOut, done: checked, total: total, status: status))
+        checked += 1
+    }
+
+    func finish() { bar?.finish() }
+}

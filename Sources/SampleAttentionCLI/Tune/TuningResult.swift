@@ -1,0 +1,115 @@
+import AttentionCore
+import Autotuning
+import ModelTuning
+import Reporting
+import SampleAttention
+
+/// What `tune` prints.
+struct TuningResult: Encodable {
+    let config: TunedConfig
+    let settings: TuningSettings
+    let study: TuningStudy.Result
+    let latency: LatencyFile
+    let heldOut: [HeldOutCheck.Row]
+    let seconds: Double
+
+    /// The floors that held-out text misses, in words.
+    var misses: [String] {
+        if settings.budgetMilliseconds != nil { return [] }
+        return HeldOutCheck.misses(heldOut, floor: settings.floor)
+    }
+    /// True when the config keeps the floor on text it was not tuned on.
+    var holds: Bool { misses.isEmpty }
+
+    /// Predicted milliseconds of full attention in all heads.
+    func denseMilliseconds(_ length: Int) -> Double {
+        let c = config.model
+        let shape = AttentionShape(
+            queryHeads: c.queryHeads, keyValueHeads: c.keyValueHeads, queryCount: length, keyCount: length, headDimension: c.headDimension)
+        return 1000 * Double(c.layers * c.queryHeads) * latency.model.seconds(HeadWork(nil, pattern: .dense, shape: shape))
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case config, settings, trials, probes, steps, latencyModel, heldOut, holds, isCutShort, seconds
+    }
+
+    private struct LatencySummary: Encodable { let meanAbsolutePercentageError: Double }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(config, forKey: .config)
+        try container.encode(settings, forKey: .settings)
+        try container.encode(study.trials.count, forKey: .trials)
+        try container.encode(study.probes.count, forKey: .probes)
+        try container.encode(study.steps, forKey: .steps)
+        try container.encode(
+            LatencySummary(meanAbsolutePercentageError: latency.meanAbsolutePercentageError), forKey: .latencyModel)
+        try container.encode(heldOut, forKey: .heldOut)
+        try container.encode(holds, forKey: .holds)
+        try container.encode(study.isCutShort, forKey: .isCutShort)
+        try container.encode(seconds, forKey: .seconds)
+    }
+}
+
+/// A study in a terminal.
+struct TuningSummary {
+    let result: TuningResult
+
+    init(_ result: TuningResult) { self.result = result }
+
+    var text: String {
+        let study = result.study
+        let words =
+            "\(NumberFormat.count(study.trials.count)) trials, \(study.probes.count) probed options, \(study.steps.count) configs "
+            + "on whole prompts in \(NumberFormat.seconds(result.seconds))" + (study.isCutShort ? ", cut short by --minutes" : "")
+        return words + "; on the tuning text:\n\n" + buckets.text() + "\nOn text it was not tuned on"
+            + (result.holds ? "" : " the floor is MISSED (\(result.misses.joined(separator: "; ")))") + ":\n\n"
+            + Self.heldOut(result.heldOut).text()
+    }
+
+    private var buckets: TextTable {
+        var table = TextTable(
+            columns: ["length", "density", "predicted ms", "of dense", "mean mass", "min mass", "dense", "window", "sampled"].map {
+                .right($0)
+            })
+        for bucket in result.config.buckets {
+            let heads = bucket.layers.flatMap(\.self)
+            func mean(_ value: (TunedConfig.Measurement) -> Double) -> Double {
+                heads.reduce(0) { $0 + value($1.measured) } / Double(max(1, heads.count))
+            }
+            func count(_ patterns: SampleAttentionParameters.Pattern...) -> String {
+                "\(heads.count { patterns.contains($0.parameters.pattern) })"
+            }
+            let milliseconds = heads.reduce(0) { $0 + ($1.measured.milliseconds ?? 0) }
+            table.append([
+                NumberFormat.count(bucket.length), NumberFormat.percent(mean(\.density)), NumberFormat.fixed(milliseconds, decimals: 0),
+                NumberFormat.percent(milliseconds / max(1e-9, result.denseMilliseconds(bucket.length))),
+                NumberFormat.fixed(mean(\.meanMass), decimals: 4),
+                NumberFormat.fixed(heads.map(\.measured.minMass).min() ?? 1, decimals: 4),
+                count(.dense), count(.window), count(.stripeWindow, .columnSlash),
+            ])
+        }
+        return table
+    }
+
+    static func heldOut(_ rows: [HeldOutCheck.Row]) -> TextTable {
+        var table = TextTable(
+            columns: [.left("text"), .left("kind")]
+                + ["length", "density", "loss dense", "loss tuned", "growth", "KL", "same choice", "answers", "TTFT", "attention"].map {
+                    .right($0)
+                })
+        for row in rows {
+            let quality = row.quality
+            table.append([
+                row.text, row.kind.rawValue, NumberFormat.count(row.length), NumberFormat.percent(row.density),
+                NumberFormat.fixed(quality.denseLoss, decimals: 4), NumberFormat.fixed(quality.loss, decimals: 4),
+                NumberFormat.percent(quality.lossIncrease, decimals: 2), NumberFormat.fixed(quality.meanDivergence, decimals: 4),
+                NumberFormat.percent(quality.agreement),
+                quality.asked == 0 ? NumberFormat.missing : "\(quality.answers)/\(quality.denseAnswers)",
+                NumberFormat.fixed(row.prefillSecondsDense / row.prefillSecondsTuned, decimals: 2) + "×",
+                NumberFormat.fixed(row.attentionSecondsDense / row.attentionSecondsTuned, decimals: 2) + "×",
+            ])
+        }
+        return table
+    }
+}

@@ -1,0 +1,95 @@
+import AttentionCore
+import LanguageModels
+import ModelTuning
+import Testing
+
+@Suite struct QualityTests {
+    /// Eight tokens; the answer is tokens 4 and 5, told by positions 3 and 4.
+    private static let prompt = TuningPrompt(
+        name: "t", kind: .woven, tokens: [0, 1, 2, 3, 4, 5, 6, 7], answers: [4..<6], repetitions: [7..<8])
+
+    private static func divergence(choices: [Int32], divergences: [Float] = Array(repeating: 0, count: 8), added: Float = 0) -> Divergence {
+        Divergence(
+            divergences: divergences, logProbabilities: Array(repeating: -1 - added, count: 7),
+            referenceLogProbabilities: Array(repeating: -1, count: 7), choices: choices, referenceChoices: [1, 2, 3, 4, 5, 6, 7, 0])
+    }
+
+    @Test func anAnswerIsKeptWhenEveryTokenIs() {
+        let kept = Quality(Self.divergence(choices: [9, 9, 9, 4, 5, 9, 9, 9]), prompt: Self.prompt)
+        #expect(kept.denseAnswers == 1 && kept.answers == 1 && kept.asked == 1 && kept.answersKept == 1)
+        #expect(kept.agreement == 0.25)
+        let lost = Quality(Self.divergence(choices: [1, 2, 3, 4, 9, 6, 7, 0]), prompt: Self.prompt)
+        #expect(lost.answers == 0 && lost.sharedAnswers == 0 && lost.answersKept == 0 && lost.agreement == 0.875)
+    }
+
+    /// Loss is of what is neither answer nor repetition; the divergences of those are means of their own.
+    @Test func lossLeavesOutWhatIsWovenIn() {
+        let quality = Quality(
+            Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], divergences: [0, 0, 0, 0.2, 0.4, 0, 0.8, 0]), prompt: Self.prompt)
+        #expect(quality.denseLoss == 1 && quality.loss == 1)
+        #expect(abs(quality.answerDivergence - 0.3) < 1e-6 && abs(quality.repetitionDivergence - 0.8) < 1e-6)
+        #expect(abs(quality.meanDivergence - 1.4 / 8) < 1e-6 && quality.p99Divergence > 0.7)
+    }
+
+    /// A text that happens to like a change does not excuse it.
+    @Test func lossGrowsAtLeastByTheDivergence() {
+        let lucky = Quality(
+            Self.divergence(choices: Array(repeating: 9, count: 8), divergences: Array(repeating: 0.05, count: 8), added: -0.1),
+            prompt: Self.prompt)
+        #expect(lucky.loss < lucky.denseLoss && abs(lucky.lossIncrease - 0.05) < 1e-6)
+        let plain = Quality(Self.divergence(choices: Array(repeating: 9, count: 8), added: 0.2), prompt: Self.prompt)
+        #expect(abs(plain.lossIncrease - 0.2) < 1e-6)
+    }
+
+    @Test func floorsTellWhatIsMissed() {
+        var floor = QualityFloor()
+        let good = Quality(Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], added: 0.005), prompt: Self.prompt)
+        #expect(abs(floor.worstShare([good]) - 0.5) < 1e-4)
+        #expect(QualityFloor.misses([good], floor: floor).isEmpty)
+        let forgetful = Quality(Self.divergence(choices: [1, 2, 3, 9, 9, 6, 7, 0]), prompt: Self.prompt)
+        // One lost answer may be chance; two are not, nor is it when all answers' scores moved.
+        #expect(floor.worstShare([forgetful]) == 0 && floor.worstShare([forgetful, forgetful]) > 1)
+        let moved = Quality(
+            Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], divergences: [0, 0, 0, 0.01, 0.01, 0, 0, 0]), prompt: Self.prompt)
+        #expect(abs(floor.worstShare([moved]) - 2) < 1e-4)
+        #expect(QualityFloor.misses([good, forgetful], floor: floor) == ["50.0 % of the answers kept, floor 98.0 %"])
+        floor.agreement = 0.9
+        let undecided = Quality(Self.divergence(choices: [1, 2, 9, 4, 5, 9, 7, 0]), prompt: Self.prompt)
+        #expect(floor.worstShare([good]) <= 1 && floor.worstShare([undecided]) > 1)
+        // Half the room.
+        #expect(floor.tightened(by: 0.5).lossIncrease == 0.005 && abs(floor.tightened(by: 0.5).answersKept - 0.99) < 1e-12)
+    }
+
+    /// Losses are averaged over plain prompts, answers counted over all.
+    @Test func promptsAreJudgedTogether() {
+        let plainPrompt = TuningPrompt(name: "p", kind: .plain, tokens: Self.prompt.tokens, answers: [], repetitions: [])
+        let plain = [0.0, 0.01].map {
+            Quality(Self.divergence(choices: Array(repeating: 9, count: 8), added: Float($0)), prompt: plainPrompt)
+        }
+        let woven = Quality(Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], added: 3), prompt: Self.prompt)
+        let summary = QualitySummary(plain + [woven])
+        #expect(abs(summary.lossIncrease - 0.005) < 1e-6 && summary.answersKept == 1)
+    }
+}
+
+@Suite struct DamageCurveTests {
+    private let curve = DamageCurve([(0.01, 0.1), (1, 10), (0.1, 1)])
+
+    @Test func probesComeBack() throws {
+        for (error, damage) in [(0.01, 0.1), (0.1, 1), (1, 10)] { #expect(abs(try #require(curve.damage(error: error)) - damage) < 1e-9) }
+        #expect(abs(try #require(curve.damage(error: 0.03)) - 0.3) < 1e-9)
+    }
+
+    @Test func beyondTheEndsDamageIsProportional() throws {
+        for (error, damage) in [(0.001, 0.01), (2, 20)] { #expect(abs(try #require(curve.damage(error: error)) - damage) < 1e-9) }
+        #expect(curve.damage(error: 0) == 0)
+    }
+
+    /// Noise may make a larger error look harmless; the curve does not believe it.
+    @Test func damageNeverFalls() throws {
+        let noisy = DamageCurve([(0.01, 0.5), (0.1, 0.2), (1, 4)])
+        let values = try [0.001, 0.01, 0.05, 0.1, 0.5, 1, 5].map { try #require(noisy.damage(error: $0)) }
+        #expect(values == values.sorted() && noisy.damage(error: 0.1) == 0.5)
+        #expect(DamageCurve([]).damage(error: 1) == nil && DamageCurve([(0, 3)]).damage(error: 1) == nil)
+    }
+}
