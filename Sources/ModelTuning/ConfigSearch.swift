@@ -51,8 +51,9 @@ struct ConfigSearch {
         let options = options(denseMilliseconds: denseMilliseconds)
         let target = settings.floor.tightened(by: settings.headroom)
         var steps: [AllocationStep] = []
-        var best: (choice: Choice, damage: Double)?
-        var (damage, lowestMiss) = (start, Double.infinity)
+        var best: (choice: Choice, point: Point)?
+        var miss: Point?
+        var damage = start
         for _ in 0..<settings.checksPerLength {
             guard let choice = choose(options, damage: damage) else { break }
             let checks = try subjects.map { try check(choice, subject: $0) }
@@ -60,23 +61,29 @@ struct ConfigSearch {
             steps.append(AllocationStep(length: length, damage: damage, milliseconds: choice.milliseconds, checks: checks, share: share))
             advance("\(length) tokens, \(Int((100 * share).rounded())) % of what may be lost")
             if settings.budgetMilliseconds != nil { return outcome(choice, damage: damage, steps: steps) }
+            let point = Point(damage: damage, share: share)
             if share <= 1 {
-                if damage > best?.damage ?? -1 { best = (choice, damage) }
-                // Near enough, or no dearer damage left that has not failed.
+                if damage > best?.point.damage ?? -1 { best = (choice, point) }
+                // Near enough.
                 if share > 0.9 { break }
-            } else {
-                lowestMiss = min(lowestMiss, damage)
+            } else if damage < miss?.damage ?? .infinity {
+                miss = point
             }
-            damage = next(damage, share: share, best: best?.damage ?? 0, lowestMiss: lowestMiss)
+            damage = next(point, best: best?.point, miss: miss)
         }
-        return outcome(best?.choice ?? dense(options), damage: best?.damage ?? 0, steps: steps)
+        return outcome(best?.choice ?? dense(options), damage: best?.point.damage ?? 0, steps: steps)
     }
 
-    /// In proportion to the room, and between what is known to hold and to miss.
-    private func next(_ damage: Double, share: Double, best: Double, lowestMiss: Double) -> Double {
-        let guess = damage * min(4, max(0.15, 0.93 / max(share, 1e-3)))
-        guard lowestMiss.isFinite else { return guess }
-        return guess > best && guess < lowestMiss ? guess : (best + lowestMiss) / 2
+    /// A total damage that was tried, and the share of what may be lost that it came to.
+    private struct Point {
+        let damage, share: Double
+    }
+
+    /// In proportion to the room until one damage holds and one misses, then between the two, not too near to either.
+    private func next(_ last: Point, best: Point?, miss: Point?) -> Double {
+        guard let best, let miss, miss.damage > best.damage else { return last.damage * min(4, max(0.15, 0.93 / max(last.share, 1e-3))) }
+        let position = (0.95 - best.share) / (miss.share - best.share)
+        return best.damage + (miss.damage - best.damage) * min(0.85, max(0.15, position))
     }
 
     /// Dense first, then what was measured at this length.

@@ -105,9 +105,11 @@ struct TuneCommand: ParsableCommand {
             print(TuningSummary(result).text + "\nWrote \(files.joined(separator: ", "))")
         }
         guard !isWritten else { return }
-        throw InputError(
-            .configuration, file: directory.file("config.json"), field: "held-out check", value: result.misses.joined(separator: "; "),
-            rule: "must keep the floor, so the config was not written (--force writes it; a lower floor or more text may help)")
+        // With --json the result has been printed, and says the same.
+        Message.write(
+            "error: \(directory.file("config.json")): held-out check: \(result.misses.joined(separator: "; ")): not written (--force writes it; "
+                + "a lower floor or more text may help)")
+        throw ExitCode(InputError.Code.configuration.exitCode)
     }
 
     private func settings(_ session: Session) throws(InputError) -> TuningSettings {

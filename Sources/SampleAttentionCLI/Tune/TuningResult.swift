@@ -95,14 +95,14 @@ struct TuningSummary {
     static func heldOut(_ rows: [HeldOutCheck.Row]) -> TextTable {
         var table = TextTable(
             columns: [.left("text"), .left("kind")]
-                + ["length", "density", "loss dense", "loss tuned", "growth", "KL", "same choice", "answers", "TTFT", "attention"].map {
+                + ["length", "density", "loss", "growth", "KL", "same choice", "answers", "TTFT", "attention"].map {
                     .right($0)
                 })
         for row in rows {
             let quality = row.quality
             table.append([
                 row.text, row.kind.rawValue, NumberFormat.count(row.length), NumberFormat.percent(row.density),
-                NumberFormat.fixed(quality.denseLoss, decimals: 4), NumberFormat.fixed(quality.loss, decimals: 4),
+                NumberFormat.fixed(quality.loss, decimals: 4),
                 NumberFormat.percent(quality.lossIncrease, decimals: 2), NumberFormat.fixed(quality.meanDivergence, decimals: 4),
                 NumberFormat.percent(quality.agreement),
                 quality.asked == 0 ? NumberFormat.missing : "\(quality.answers)/\(quality.denseAnswers)",
