@@ -49,7 +49,7 @@ struct HeadSensitivities {
 
         /// In shares of what the floor lets go.
         func share(of floor: QualityFloor, denseLoss: Double) -> Double {
-            loss / max(1e-9, floor.lossIncrease * denseLoss) + answers / max(1e-4, floor.answerDivergence)
+            loss / max(1e-9, floor.lossIncrease * denseLoss) + answers / floor.answerDivergence
         }
     }
 

@@ -14,10 +14,14 @@ public struct Quality: Sendable, Hashable, Codable {
     public let denseAnswers, answers, sharedAnswers: Int
     /// Answers there are.
     public let asked: Int
-    /// Mean KL(dense ‖ sparse) over tokens of answers; 0 where there are none.
+    /// Mean over tokens of answers of KL(dense ‖ sparse), of which no token counts for more than `mostAnswerDivergence`: an answer
+    /// that is lost has nats, is counted already, and would hide what all the others do. 0 where there are none.
     public let answerDivergence: Double
     /// Mean KL(dense ‖ sparse) over tokens of repetitions; 0 where there are none.
     public let repetitionDivergence: Double
+
+    /// In nats: a scale above what answers that stay right move by.
+    public static let mostAnswerDivergence = 0.1
 
     /// Loss above dense over the dense loss: 0.01 is one per cent worse. At least KL(dense ‖ sparse) over the dense loss: a text may
     /// happen to like what a config changes, the next one will not.
@@ -29,9 +33,9 @@ public struct Quality: Sendable, Hashable, Codable {
         let tokens = prompt.tokens
         // A token is told by the scores after the one before it.
         func isRight(_ choices: [Int32]) -> (Range<Int>) -> Bool { { $0.allSatisfy { choices[$0 - 1] == tokens[$0] } } }
-        func mean(_ spans: [Range<Int>]) -> Double {
+        func mean(_ spans: [Range<Int>], most: Double = .infinity) -> Double {
             let positions = spans.flatMap { $0.map { $0 - 1 } }
-            return positions.reduce(0) { $0 + Double(divergence.divergences[$1]) } / Double(max(1, positions.count))
+            return positions.reduce(0) { $0 + min(most, Double(divergence.divergences[$1])) } / Double(max(1, positions.count))
         }
         var isPlain = [Bool](repeating: true, count: max(0, tokens.count - 1))
         for position in (prompt.answers + prompt.repetitions).flatMap({ $0.map { $0 - 1 } }) { isPlain[position] = false }
@@ -49,7 +53,7 @@ public struct Quality: Sendable, Hashable, Codable {
         answers = prompt.answers.count(where: isRight(divergence.choices))
         sharedAnswers = known.count(where: isRight(divergence.choices))
         asked = prompt.answers.count
-        answerDivergence = mean(prompt.answers)
+        answerDivergence = mean(prompt.answers, most: Self.mostAnswerDivergence)
         repetitionDivergence = mean(prompt.repetitions)
     }
 }
@@ -69,22 +73,25 @@ public struct QualityFloor: Sendable, Hashable, Codable {
 
     /// KL at the tokens of answers, in nats, that goes with losing as many answers as the floor lets go. Answers are few, and the
     /// next text's are others; their KL moves long before the first of them is lost. On the bundled model 0.006 nats went with up to
-    /// 2 of 42 answers lost, 0.0005 with none (4,096 to 32,768 tokens).
-    var answerDivergence: Double { 0.25 * (1 - answersKept) }
+    /// 2 of 42 answers lost, 0.0005 with none (4,096 to 32,768 tokens). At least what rounding in BF16 comes to.
+    var answerDivergence: Double { max(1e-4, 0.25 * (1 - answersKept)) }
 
     /// How much of what may be lost is lost, of whatever comes nearest to its floor: above 1 a floor is missed.
     ///
-    /// Losses are averaged, answers counted together. One lost answer is forgiven, as one that may be lost by chance, but not the
-    /// KL of all of them.
+    /// Losses are averaged, answers counted together.
     public func worstShare(_ qualities: [Quality]) -> Double {
         let summary = QualitySummary(qualities)
-        let lost = max(0, (1 - summary.answersKept) * Double(summary.denseAnswers) - 1)
         var shares = [
-            summary.lossIncrease / lossIncrease, Self.share(lost, of: (1 - answersKept) * Double(summary.denseAnswers)),
+            summary.lossIncrease / lossIncrease, Self.share(summary.lostAnswers, of: mayLose(summary)),
             Self.share(summary.answerDivergence, of: answerDivergence),
         ]
         if let agreement { shares.append(Self.share(1 - summary.agreement, of: 1 - agreement)) }
         return shares.max() ?? 0
+    }
+
+    /// Answers that may be lost: of a few, one, by chance, unless none may.
+    private func mayLose(_ summary: QualitySummary) -> Double {
+        answersKept < 1 ? max(1, (1 - answersKept) * Double(summary.denseAnswers)) : 0
     }
 
     /// The floors that prompts together miss, in words.
@@ -95,7 +102,7 @@ public struct QualityFloor: Sendable, Hashable, Codable {
         if summary.lossIncrease > floor.lossIncrease {
             misses.append("loss \(percent(summary.lossIncrease)) above dense, floor \(percent(floor.lossIncrease))")
         }
-        if summary.answersKept < floor.answersKept {
+        if summary.lostAnswers > floor.mayLose(summary) {
             misses.append("\(percent(summary.answersKept)) of the answers kept, floor \(percent(floor.answersKept))")
         }
         if let least = floor.agreement, summary.agreement < least {
@@ -126,6 +133,8 @@ public struct QualitySummary: Sendable, Hashable, Codable {
     public let answersKept: Double
     /// Answers that dense attention has right.
     public let denseAnswers: Int
+    /// Fewer right answers than dense attention has; 0 where there are more.
+    public var lostAnswers: Double { max(0, (1 - answersKept) * Double(denseAnswers)) }
     /// Mean KL at the tokens of answers, of the prompts that have some.
     public let answerDivergence: Double
 

@@ -77,14 +77,14 @@ public struct TuningStudy {
         deadline = minutes.map { $0 * 60 }
     }
 
-    /// Prompts of one length, a woven one first, then plain ones. Books begin and end with what is not like them, so those are from within.
+    /// Prompts of one length, woven ones first, then plain ones. Books begin and end with what is not like them, so those are from within.
     private func prompts(_ text: TuningText, length: Int) throws(InputError) -> [TuningPrompt] {
         let counts = TuningText.promptCounts(length: length)
-        var prompts = [try text.woven(length: length, seed: settings.seed, number: 0)]
+        var prompts: [TuningPrompt] = []
+        for number in 0..<counts.woven { prompts.append(try text.woven(length: length, seed: settings.seed, number: number)) }
         for index in 0..<counts.plain {
             prompts.append(try text.plain(length: length, position: Double(index + 1) / Double(counts.plain + 1)))
         }
-        for number in 1..<counts.woven { prompts.append(try text.woven(length: length, seed: settings.seed, number: number)) }
         return prompts
     }
 
@@ -103,13 +103,15 @@ public struct TuningStudy {
             let prompts = try prompts(text, length: length)
             let retrieval = sensitivities?.retrievalHeads(floor: settings.floor)
             let firstDepth = retrieval.map { $0.map(\.layer).min() } ?? 0
-            let woven = try search(prompts[0], survivors: survivors, probedFrom: firstDepth, progress: progress)
-            let plain = try prompts.dropFirst().enumerated().map { index, prompt in
-                try PrefillTrace(prompt.tokens, model: model, policy: .dense, probedFrom: retrieval == nil && index == 0 ? 0 : nil)
+            // All heads at the shortest length, on text of both kinds; then those that look things up, on what they have to look up.
+            let probedPrompts = prompts.count { $0.kind == .woven } + (retrieval == nil ? 1 : 0)
+            let first = try search(prompts[0], survivors: survivors, probedFrom: firstDepth, progress: progress)
+            let others = try prompts.indices.dropFirst().map { index in
+                try PrefillTrace(
+                    prompts[index].tokens, model: model, policy: .dense, probedFrom: index < probedPrompts ? firstDepth : nil)
             }
-            let subjects = zip(prompts, [woven] + plain).map { HeadProbing.Subject(prompt: $0, dense: $1) }
-            // All heads at the shortest length, on text of both kinds; then those that look things up.
-            let probed = try probe(Array(subjects.prefix(retrieval == nil ? 2 : 1)), heads: retrieval, length: length, progress: progress)
+            let subjects = zip(prompts, [first] + others).map { HeadProbing.Subject(prompt: $0, dense: $1) }
+            let probed = try probe(Array(subjects.prefix(probedPrompts)), heads: retrieval, length: length, progress: progress)
             let known = sensitivities?.replacing(probed) ?? probed
             if sensitivities == nil { sensitivities = known }
             let search = ConfigSearch(model: model, settings: settings, memory: memory, sensitivities: known, length: length)

@@ -25,10 +25,17 @@ import Testing
     /// Loss is of what is neither answer nor repetition; the divergences of those are means of their own.
     @Test func lossLeavesOutWhatIsWovenIn() {
         let quality = Quality(
-            Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], divergences: [0, 0, 0, 0.2, 0.4, 0, 0.8, 0]), prompt: Self.prompt)
+            Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], divergences: [0, 0, 0, 0.02, 0.04, 0, 0.8, 0]), prompt: Self.prompt)
         #expect(quality.denseLoss == 1 && quality.loss == 1)
-        #expect(abs(quality.answerDivergence - 0.3) < 1e-6 && abs(quality.repetitionDivergence - 0.8) < 1e-6)
-        #expect(abs(quality.meanDivergence - 1.4 / 8) < 1e-6 && quality.p99Divergence > 0.7)
+        #expect(abs(quality.answerDivergence - 0.03) < 1e-6 && abs(quality.repetitionDivergence - 0.8) < 1e-6)
+        #expect(abs(quality.meanDivergence - 0.86 / 8) < 1e-6 && quality.p99Divergence > 0.7)
+    }
+
+    /// One lost answer does not hide what the others do.
+    @Test func noTokenOfAnAnswerCountsForMoreThanItMay() {
+        let quality = Quality(
+            Self.divergence(choices: [1, 2, 3, 4, 9, 6, 7, 0], divergences: [0, 0, 0, 0.02, 7, 0, 0, 0]), prompt: Self.prompt)
+        #expect(abs(quality.answerDivergence - (0.02 + Quality.mostAnswerDivergence) / 2) < 1e-6)
     }
 
     /// A text that happens to like a change does not excuse it.
@@ -48,11 +55,16 @@ import Testing
         #expect(QualityFloor.misses([good], floor: floor).isEmpty)
         let forgetful = Quality(Self.divergence(choices: [1, 2, 3, 9, 9, 6, 7, 0]), prompt: Self.prompt)
         // One lost answer may be chance; two are not, nor is it when all answers' scores moved.
-        #expect(floor.worstShare([forgetful]) == 0 && floor.worstShare([forgetful, forgetful]) > 1)
+        #expect(floor.worstShare([forgetful]) == 1 && floor.worstShare([forgetful, forgetful]) == 2)
         let moved = Quality(
             Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], divergences: [0, 0, 0, 0.01, 0.01, 0, 0, 0]), prompt: Self.prompt)
         #expect(abs(floor.worstShare([moved]) - 2) < 1e-4)
-        #expect(QualityFloor.misses([good, forgetful], floor: floor) == ["50.0 % of the answers kept, floor 98.0 %"])
+        #expect(QualityFloor.misses([good, forgetful], floor: floor).isEmpty)
+        #expect(
+            QualityFloor.misses([good, good, forgetful, forgetful], floor: floor) == ["50.0 % of the answers kept, floor 98.0 %"])
+        floor.answersKept = 1
+        #expect(!QualityFloor.misses([good, forgetful], floor: floor).isEmpty && floor.worstShare([forgetful]) == .infinity)
+        floor.answersKept = 0.98
         floor.agreement = 0.9
         let undecided = Quality(Self.divergence(choices: [1, 2, 9, 4, 5, 9, 7, 0]), prompt: Self.prompt)
         #expect(floor.worstShare([good]) <= 1 && floor.worstShare([undecided]) > 1)
