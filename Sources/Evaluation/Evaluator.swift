@@ -72,11 +72,13 @@ public struct Evaluator: Sendable {
         public let prefillSeconds: Double
     }
 
-    /// Each window is begin-of-text and the `length` − 1 tokens from its offset: 0, stride, 2 · stride, …
+    /// Windows of a text to measure the loss on: begin-of-text and the `length` − 1 tokens from offset 0, stride, 2 · stride, …
     ///
     /// - Parameter tokens: the whole text's tokens, without begin-of-text.
     /// - Throws: `InputError` (`invalidData`) when the text is too short for the last window.
-    public func perplexity(_ tokens: [Int32], length: Int, windows: Int, stride: Int, file: String) throws -> Perplexity {
+    public func windows(
+        of tokens: [Int32], length: Int, count windows: Int, stride: Int, file: String
+    ) throws(InputError) -> [[Int32]] {
         let begin = model.configuration.beginOfText.map { [$0] } ?? []
         let own = length - begin.count
         guard own > 1 else {
@@ -88,10 +90,18 @@ public struct Evaluator: Sendable {
                 .invalidData, file: file, value: "\(tokens.count) tokens",
                 rule: "must hold the \(needed) tokens that \(windows) windows need")
         }
-        let scores = try (0..<windows).map { window in
-            try model.score(begin + tokens[window * stride..<window * stride + own], policy: policy, chunk: chunk)
+        return (0..<windows).map { begin + tokens[$0 * stride..<$0 * stride + own] }
+    }
+
+    /// - Parameters:
+    ///   - windows: see `windows(of:length:count:stride:file:)`.
+    ///   - advance: called after each window.
+    public func perplexity(_ windows: [[Int32]], advance: () -> Void = {}) throws -> Perplexity {
+        let scores = try windows.map { window in
+            defer { advance() }
+            return try model.score(window, policy: policy, chunk: chunk)
         }
-        let count = Double(windows)
+        let count = Double(windows.count)
         return Perplexity(
             negativeLogLikelihood: scores.reduce(0) { $0 + $1.negativeLogLikelihood } / count,
             density: scores.reduce(0) { $0 + $1.report.density } / count,

@@ -54,22 +54,40 @@ struct EvaluateCommand: ParsableCommand {
         for length in length { try TextOptions.check(length, session: session) }
         let evaluator = Evaluator(model: session.model, policy: policy, chunk: chunk)
         let groups = try TaskGroups(files: tasks, lengths: length, count: count)
+        let texts = try lossTexts(evaluator, session: session)
         let result = EvaluationResult(
             model: try session.identity(), provenance: session.provenance(lengths: length), attention: policy.name,
-            tasks: try groups.evaluate(evaluator, label: "tasks"), perplexity: try losses(evaluator, session: session))
+            tasks: try groups.evaluate(evaluator, label: "tasks"), perplexity: try losses(texts, evaluator: evaluator))
         if session.json { JSONOutput.print(result) } else { print(result.tables, terminator: "") }
     }
 
-    private func losses(_ evaluator: Evaluator, session: Session) throws -> [EvaluationResult.Loss] {
+    /// A text's windows of one length.
+    private struct LossText {
+        let name: String
+        let length: Int
+        let windows: [[Int32]]
+    }
+
+    /// Made before anything is run: a text that is too short is known at once.
+    private func lossTexts(_ evaluator: Evaluator, session: Session) throws -> [LossText] {
         let lengths = length.isEmpty ? [4096] : Set(length).sorted()
-        let texts = try PromptText.distinct(perplexity, session: session)
-        return try texts.flatMap { text in
+        return try PromptText.distinct(perplexity, session: session).flatMap { text in
             try lengths.map { length in
-                let loss = try evaluator.perplexity(text.tokens, length: length, windows: windows, stride: stride, file: text.path)
-                return EvaluationResult.Loss(
-                    file: text.name, length: length, windows: windows, nll: loss.negativeLogLikelihood, density: loss.density,
-                    prefillSeconds: loss.prefillSeconds)
+                LossText(
+                    name: text.name, length: length,
+                    windows: try evaluator.windows(of: text.tokens, length: length, count: windows, stride: stride, file: text.path))
             }
+        }
+    }
+
+    private func losses(_ texts: [LossText], evaluator: Evaluator) throws -> [EvaluationResult.Loss] {
+        let progress = ProgressBar("perplexity", total: texts.count * windows)
+        defer { progress.finish() }
+        return try texts.map { text in
+            let loss = try evaluator.perplexity(text.windows) { progress.advance(status: "\(text.name), \(text.length) tokens") }
+            return EvaluationResult.Loss(
+                file: text.name, length: text.length, windows: windows, nll: loss.negativeLogLikelihood, density: loss.density,
+                prefillSeconds: loss.prefillSeconds)
         }
     }
 }

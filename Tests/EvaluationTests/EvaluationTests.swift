@@ -61,10 +61,11 @@ import Testing
         let model = try Self.load()
         let tokens = model.tokenizer.encode(String(try Self.haystack().prefix(20_000)))
         let evaluator = Evaluator(model: model, policy: .dense)
-        let loss = try evaluator.perplexity(tokens, length: 200, windows: 2, stride: 700, file: "x").negativeLogLikelihood
+        let loss = try evaluator.perplexity(evaluator.windows(of: tokens, length: 200, count: 2, stride: 700, file: "x"))
+            .negativeLogLikelihood
         let byHand = try [0, 700].map { try model.score([0] + tokens[$0..<$0 + 199], policy: .dense).negativeLogLikelihood }
         #expect(abs(loss - (byHand[0] + byHand[1]) / 2) < 1e-9)
-        #expect(throws: InputError.self) { try evaluator.perplexity(tokens, length: 200, windows: 2, stride: 1 << 20, file: "x") }
+        #expect(throws: InputError.self) { try evaluator.windows(of: tokens, length: 200, count: 2, stride: 1 << 20, file: "x") }
     }
 
     @Test func auditFindsAllMassInDenseAndLessInSparse() throws {

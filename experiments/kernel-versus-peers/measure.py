@@ -35,6 +35,7 @@ def parse_options():
     parser.add_argument("--program", default=os.path.join(REPOSITORY, ".build", "release", "sample-attention"),
                         help="default: .build/release/sample-attention")
     parser.add_argument("--transformers-longest", type=int, default=8192, help="longest prompt of transformers (default: 8192)")
+    parser.add_argument("--config", help="a tuned config of the bundled model: its prefill is timed beside the dense ones")
     parser.add_argument("--output", help="folder of the results (default: this experiment's)")
     options = parser.parse_args()
     options.lengths = sorted(set(options.lengths or ([512, 1024] if options.quick else [8192, 32768])))
@@ -60,6 +61,11 @@ def export(cache):
                 raise SystemExit(f"the export failed; see {log.name}")
         os.rename(partial, folder)
     return folder
+
+
+def tuned_at(config):
+    with open(config) as file:
+        return json.load(file)["provenance"]["machine"]["precision"]
 
 
 class Progress:
@@ -99,8 +105,8 @@ class Measurement:
         self.options = options
         self.groups = groups
         self.progress = Progress(groups, options.rounds)
-        self.ours = SampleAttentionProgram(options.program, options.threads)
-        self.systems = {plan.OURS: self.ours}
+        self.ours = SampleAttentionProgram(options.program, options.threads, options.config)
+        self.systems = {plan.OURS: self.ours, plan.TUNED: self.ours}
         self.results = {
             "machine": machine.description(), "versions": {},
             "threads": options.threads, "rounds": options.rounds, "started": machine.now(), "peaks": [], "measurements": []}
@@ -117,7 +123,7 @@ class Measurement:
                 system.close()
 
     def _start_systems(self):
-        names = {task.system for group in self.groups for task in group.tasks} - {plan.OURS}
+        names = {task.system for group in self.groups for task in group.tasks} - {plan.OURS, plan.TUNED}
         for name in sorted(names):
             self.systems[name] = Peer(name, HERE, self.options.cache, self.options.threads, self._arguments(name))
         for name, system in self.systems.items():
@@ -202,7 +208,8 @@ def main():
     os.makedirs(options.cache, exist_ok=True)
     # Compiled kernels of an earlier run would make the time of compilation look like nothing.
     shutil.rmtree(os.path.join(options.cache, "inductor"), ignore_errors=True)
-    measurement = Measurement(options, plan.groups(options.only, options.lengths, options.transformers_longest))
+    tuned_precision = tuned_at(options.config) if options.config else None
+    measurement = Measurement(options, plan.groups(options.only, options.lengths, options.transformers_longest, tuned_precision))
     try:
         measurement.run()
     except KeyboardInterrupt:

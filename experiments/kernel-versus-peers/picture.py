@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 import summary
-from plan import FLEX, OPENVINO, OURS, PRECISIONS, SDPA, TRANSFORMERS
+from plan import FLEX, OPENVINO, OURS, PRECISIONS, SDPA, TRANSFORMERS, TUNED
 
-COLOURS = {OURS: "#d1495b", SDPA: "#30638e", FLEX: "#8fb8de", TRANSFORMERS: "#7a7a7a", OPENVINO: "#5b8c5a"}
+COLOURS = {OURS: "#d1495b", TUNED: "#edae49", SDPA: "#30638e", FLEX: "#8fb8de", TRANSFORMERS: "#7a7a7a", OPENVINO: "#5b8c5a"}
 HATCHES = {"fp32": "", "bf16": "///"}
 PEAK_STYLES = {"fp32": "-", "bf16": "--"}
 MARKERS = {"attention": "o", "sparse": "D"}
@@ -57,7 +57,7 @@ def density_label(row):
 
 
 def ttft_panel(axis, rows):
-    axis.set(title="Time to first token, bundled model, dense (less is better)", ylabel="seconds")
+    axis.set(title="Time to first token, bundled model, dense but for tuned (less is better)", ylabel="seconds")
     bars(axis, rows, lambda row: f"{row.length:,} tokens", lambda row: row.milliseconds, scale=1e-3)
     if rows:
         axis.set_yscale("log")

@@ -2,6 +2,7 @@
 from dataclasses import asdict, dataclass
 
 OURS = "sample-attention"
+TUNED = "sample-attention tuned"
 SDPA = "torch-sdpa"
 FLEX = "torch-flex"
 TRANSFORMERS = "transformers"
@@ -11,7 +12,7 @@ SECTIONS = ("attention", "sparse", "ttft")
 DENSITIES = (0.05, 0.10, 0.20)
 
 # Only the remaining time is guessed from these; the run corrects them as it goes.
-GUESSED_GIGAFLOPS = {OURS: 150, SDPA: 120, FLEX: 80, TRANSFORMERS: 60, OPENVINO: 100}
+GUESSED_GIGAFLOPS = {OURS: 150, TUNED: 900, SDPA: 120, FLEX: 80, TRANSFORMERS: 60, OPENVINO: 100}
 BUNDLED_MODEL_ATTENTION_HEADS, BUNDLED_MODEL_HEAD_DIMENSION = 6 * 8, 64
 BUNDLED_MODEL_WEIGHTS = 12e6
 
@@ -44,7 +45,7 @@ class Task:
         operations = causal_operations(self.length, self.heads, self.head_dimension) * self.density
         if self.section == "ttft":
             operations += 2 * BUNDLED_MODEL_WEIGHTS * self.length
-        calls = 1 + (self.system == OURS or self.warms_up)
+        calls = 1 + (self.system in (OURS, TUNED) or self.warms_up)
         return 0.1 + calls * operations / (GUESSED_GIGAFLOPS[self.system] * 1e9)
 
     @property
@@ -83,17 +84,19 @@ def sparse_groups(lengths):
     yield Group(f"sparse attention, {length:,} tokens, 2 heads of 128", tuple(tasks))
 
 
-def ttft_groups(lengths, transformers_longest):
+def ttft_groups(lengths, transformers_longest, tuned_precision):
     for length in lengths:
-        systems = (OURS, TRANSFORMERS, OPENVINO) if length <= transformers_longest else (OURS, OPENVINO)
-        tasks = (Task("ttft", system, precision, length) for precision in PRECISIONS for system in systems)
+        systems = (OURS, TUNED, TRANSFORMERS, OPENVINO)
+        tasks = (Task("ttft", system, precision, length) for precision in PRECISIONS for system in systems
+                 if (system != TRANSFORMERS or length <= transformers_longest) and (system != TUNED or precision == tuned_precision))
         yield Group(f"time to first token, {length:,} tokens", tuple(tasks))
 
 
-def groups(sections, lengths, transformers_longest):
+def groups(sections, lengths, transformers_longest, tuned_precision=None):
+    """`tuned_precision` is the precision a config was tuned at; without one the tuned prefill is left out."""
     by_section = {
         "attention": lambda: dense_groups(lengths),
         "sparse": lambda: sparse_groups(lengths),
-        "ttft": lambda: ttft_groups(lengths, transformers_longest),
+        "ttft": lambda: ttft_groups(lengths, transformers_longest, tuned_precision),
     }
     return [group for section in SECTIONS if section in sections for group in by_section[section]()]

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from plan import FLEX, OPENVINO, OURS, SDPA, TRANSFORMERS
+from plan import FLEX, OPENVINO, OURS, SDPA, TRANSFORMERS, TUNED
 
 PEER_SCRIPTS = {SDPA: "torch_sdpa.py", FLEX: "torch_flex.py",
                 TRANSFORMERS: "transformers_prefill.py", OPENVINO: "openvino_prefill.py"}
@@ -15,13 +15,16 @@ class Unavailable(Exception):
 
 
 class SampleAttentionProgram:
-    """Our command line: one process a turn, which warms up and checks its answer before it measures."""
+    """Our command line: one process a turn, which warms up and checks its answer before it measures.
 
-    def __init__(self, program, threads):
+    `config`: the tuned config of the tuned prefill, if there is one."""
+
+    def __init__(self, program, threads, config=None):
         if not os.access(program, os.X_OK):
             raise SystemExit(f"{program} is not there: build it with `make build`, or name it with --program")
         self.program = program
         self.threads = str(threads)
+        self.config = config
         self.has_precision = "--precision" in self._help("bench", "attention")
         self.benches = {line.split()[0] for line in self._help("bench").splitlines() if line.startswith("  ") and line.split()}
 
@@ -38,7 +41,8 @@ class SampleAttentionProgram:
 
     def run(self, task):
         if task.section == "ttft":
-            row = self._bench("prefill", "--precision", task.precision, "--length", task.length, "--rounds", 1)[0]
+            attention = ["--config", self.config] if task.system == TUNED else ["--attention", "dense"]
+            row = self._bench("prefill", "--precision", task.precision, "--length", task.length, "--rounds", 1, *attention)[0]
             return {"milliseconds": row["seconds"] * 1e3} | kept(row, "attentionSeconds", "token")
         row = self._bench("attention", *self._attention_options(task))[0]
         return kept(row, "milliseconds", "density", "isa", "maxError")
