@@ -18,6 +18,8 @@ TASKS = HERE.parent / "reference-accuracy" / "interleaved.jsonl"
 BOOK = ROOT / "Sources/HaystackModel/text/treasure-island.txt"
 WINDOW = ["--head-pattern", "window", "--window-tokens", "512", "--sinks", "64"]
 RETRIEVAL_HEADS = [(7, 4), (7, 5)]
+# Windows of the book, and tokens between their starts: spread over its 103,378 tokens.
+WINDOWS = {4096: (6, 19000), 8192: (4, 30000), 16384: (4, 28000), 32768: (3, 35000)}
 
 
 def run(program, *options):
@@ -38,10 +40,10 @@ def oracle(config, path):
 
 
 def evaluate(options, length, attention):
-    windows = {4096: 8, 8192: 6, 16384: 4}.get(length, 2)
+    windows, stride = WINDOWS.get(length, (1, 1))
     result = run(
         options.program, "evaluate", "--precision", options.precision, "--tasks", str(TASKS), "--perplexity", str(BOOK), "--length",
-        str(length), "--windows", str(windows), "--stride", str(24000 if length < 32768 else 65536), *attention)
+        str(length), "--windows", str(windows), "--stride", str(stride), *attention)
     task, loss = result["tasks"][0], result["perplexity"][0]
     return {
         "length": length, "right": task["right"], "of": task["of"], "nll": loss["nll"], "density": task["density"],
@@ -64,7 +66,7 @@ def main():
     arguments.add_argument("--program", default=str(ROOT / ".build/release/sample-attention"))
     arguments.add_argument("--config", help="a tuned config (default: one is made first, which takes some minutes)")
     arguments.add_argument("--precision", default="bf16")
-    arguments.add_argument("--lengths", type=int, nargs="+", default=[4096, 8192, 16384, 32768])
+    arguments.add_argument("--lengths", type=int, nargs="+", default=list(WINDOWS))
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
