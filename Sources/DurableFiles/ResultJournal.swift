@@ -28,6 +28,8 @@ public struct JournalDifference: Hashable, Sendable {
 /// measured. The first line is a header.
 public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendable>: Sendable {
     public let path: String
+    /// The file's: of a continued journal, the one it was begun with.
+    public let header: Header
     /// Records found in the file when it was opened.
     public let recorded: [Record]
     private let file: Mutex<File>
@@ -53,11 +55,13 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
             guard resume else {
                 throw InputError(.cannotCreate, file: path, rule: "a journal is there already: continue it with --resume, or remove it")
             }
-            let (records, bytes) = try Self.read(existing, header: header, path: path, accept: accept)
+            let (begun, records, bytes) = try Self.read(existing, header: header, path: path, accept: accept)
+            self.header = begun
             recorded = records
             file = Mutex(File(handle: try Self.open(path, keeping: bytes)))
             if bytes == 0 { try write(Self.line(header)) }
         } else {
+            self.header = header
             recorded = []
             guard FileManager.default.createFile(atPath: path, contents: nil) else {
                 throw InputError(.cannotCreate, file: path, rule: "the journal must be writable")
@@ -112,13 +116,13 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
         }
     }
 
-    /// The records that are accepted, and the bytes up to the last of them.
+    /// The header, the records that are accepted, and the bytes up to the last of them.
     private static func read(
         _ existing: Data, header: Header, path: String, accept: ([Record]) throws(InputError) -> Int
-    ) throws(InputError) -> (records: [Record], bytes: Int) {
+    ) throws(InputError) -> (header: Header, records: [Record], bytes: Int) {
         let data = existing.lastIndex(of: UInt8(ascii: "\n")).map { existing[...$0] } ?? Data()
         let lines = data.split(separator: UInt8(ascii: "\n"))
-        guard let first = lines.first else { return ([], 0) }
+        guard let first = lines.first else { return (header, [], 0) }
         guard let found = try? JSONDecoder().decode(Header.self, from: Data(first)) else {
             throw InputError(.invalidData, file: path, field: "line 1", rule: "must be the header of such a journal")
         }
@@ -135,6 +139,6 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
             records.append(record)
         }
         records = Array(records.prefix(try accept(records)))
-        return (records, lines[records.count].endIndex + 1 - data.startIndex)
+        return (found, records, lines[records.count].endIndex + 1 - data.startIndex)
     }
 }

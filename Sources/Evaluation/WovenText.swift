@@ -6,7 +6,7 @@ import ModelFormats
 ///
 /// Works with any text and tokenizer; the same seed gives the same tokens.
 public struct WovenText: Sendable, Hashable {
-    /// Begin-of-text (where the model has one) and at most `length` tokens in all.
+    /// Begin-of-text (where the model has one) and `length` tokens in all.
     public let tokens: [Int32]
     /// Answers as ranges of `tokens`: each token can be told from a fact that stands earlier.
     public let answers: [Range<Int>]
@@ -37,7 +37,7 @@ public struct WovenText: Sendable, Hashable {
 
     /// - Parameters:
     ///   - paragraphs: at least one; they are taken in order from a place that `number` and the seed choose, and over again.
-    ///   - length: tokens in all, at most.
+    ///   - length: tokens in all.
     /// - Throws: `InputError` (`usage`) when nothing can be asked within the length.
     public init(
         paragraphs: [String], tokenizer: Tokenizer, beginOfText: Int32?, length: Int, seed: UInt64, number: Int = 0,
@@ -59,7 +59,7 @@ public struct WovenText: Sendable, Hashable {
             offset = end
         }
         (answers, repetitions) = Self.locate(spans, in: encoding, begin: begin.count, limit: tokens.count, lead: texture.repetitionLead)
-        guard !answers.isEmpty else {
+        guard tokens.count == length, !answers.isEmpty else {
             throw InputError(.usage, field: "length", value: "\(length)", rule: "is too short for a fact and a question in the text")
         }
     }
@@ -105,7 +105,8 @@ public struct WovenText: Sendable, Hashable {
             var told: [NeedleFact] = []
             var repeatable: [String] = []
             var next = Int.random(in: 0..<paragraphs.count, using: &random)
-            while used < room {
+            // Pieces may take fewer tokens together than each by itself.
+            while used < room + room / 16 + 64 {
                 let paragraph = paragraphs[next % paragraphs.count]
                 next += 1
                 let tokens = put(paragraph, .plain)

@@ -45,8 +45,10 @@ struct ConfigSearch {
     /// - Parameters:
     ///   - denseMilliseconds: of one head, predicted.
     ///   - start: the τ to begin with.
+    ///   - isOver: asked before each allocation but the first; the rest is left out when it says so.
     func run(
-        subjects: [HeadProbing.Subject], denseMilliseconds: Double, start: Double, advance: (String) -> Void
+        subjects: [HeadProbing.Subject], denseMilliseconds: Double, start: Double, isOver: () -> Bool,
+        advance: (String) -> Void
     ) throws -> Outcome {
         let options = options(denseMilliseconds: denseMilliseconds)
         let target = settings.floor.tightened(by: settings.headroom)
@@ -55,6 +57,7 @@ struct ConfigSearch {
         var miss: Point?
         var damage = start
         for _ in 0..<settings.checksPerLength {
+            if !steps.isEmpty, isOver() { break }
             guard let choice = choose(options, damage: damage) else { break }
             let checks = try subjects.map { try check(choice, subject: $0) }
             let share = target.worstShare(checks.map(\.quality))

@@ -16,9 +16,12 @@ public struct StudyHeader: Hashable, JournalHeader {
     public var precision: Precision
     /// What the search minimises; a study ends with the model it began with.
     public var secondsPerUnit: [String: Double]
+    /// Of the earlier config that is tried first; nil without one.
+    public var warmStartSHA256: String?
 
     public init(
-        model: TunedConfig.ModelIdentity, textSHA256: [String], settings: TuningSettings, kernel: AttentionKernel, latency: LatencyModel
+        model: TunedConfig.ModelIdentity, textSHA256: [String], settings: TuningSettings, kernel: AttentionKernel, latency: LatencyModel,
+        warmStartSHA256: String? = nil
     ) {
         self.model = model
         self.textSHA256 = textSHA256
@@ -26,6 +29,24 @@ public struct StudyHeader: Hashable, JournalHeader {
         instructionSet = kernel.instructionSet.rawValue
         precision = kernel.precision
         secondsPerUnit = Dictionary(uniqueKeysWithValues: latency.secondsPerUnit.map { ($0.key.rawValue, $0.value) })
+        self.warmStartSHA256 = warmStartSHA256
+    }
+
+    /// The study's latency model, which may have been fitted before the machine's present one.
+    ///
+    /// - Parameter latency: tells the machine and the head dimension.
+    /// - Throws: `InputError` (`invalidData`) for costs that no fit gives.
+    public func latency(like latency: LatencyModel, path: String) throws(InputError) -> LatencyModel {
+        var costs: [HeadWork.Term: Double] = [:]
+        for (name, cost) in secondsPerUnit.sorted(by: { $0.key < $1.key }) {
+            guard let term = HeadWork.Term(rawValue: name), cost >= 0, cost.isFinite else {
+                throw InputError(
+                    .invalidData, file: path, field: "line 1, secondsPerUnit.\(name)", value: "\(cost)",
+                    rule: "must be a known term's seconds, not negative")
+            }
+            costs[term] = cost
+        }
+        return LatencyModel(machine: latency.machine, headDimension: latency.headDimension, secondsPerUnit: costs)
     }
 
     public func difference(from other: StudyHeader) -> JournalDifference? {
@@ -34,6 +55,7 @@ public struct StudyHeader: Hashable, JournalHeader {
             ("schemaVersion", "\(schemaVersion)", "\(other.schemaVersion)"), ("model", model.summary, other.model.summary),
             ("textSHA256", texts(self), texts(other)),
             ("instructionSet", instructionSet, other.instructionSet), ("precision", precision.rawValue, other.precision.rawValue),
+            ("warmStartSHA256", warmStartSHA256 ?? "none", other.warmStartSHA256 ?? "none"),
         ]
         return .first(of: fields + zip(settings.named, other.settings.named).map { ($0.name, $0.value, $1.value) })
     }
@@ -54,6 +76,8 @@ final class StudyMemory {
     private(set) var trials: [TrialKey: FrozenTrial] = [:]
     private(set) var probes: [ProbeKey: HeadProbe] = [:]
     private(set) var checks: [CheckKey: ConfigCheck] = [:]
+    /// True when time ran out before everything was measured.
+    var isCutShort = false
     /// Records that an earlier run left.
     let recalled: Int
 

@@ -88,7 +88,12 @@ public struct TuningStudy {
         return prompts
     }
 
-    private func isOver(_ share: Double) -> Bool { deadline.map { (ContinuousClock.now - start).seconds > share * $0 } ?? false }
+    /// Asked before something is measured, which is left out when time is over.
+    private func isOver(_ share: Double) -> Bool {
+        guard let deadline, (ContinuousClock.now - start).seconds > share * deadline else { return false }
+        memory.isCutShort = true
+        return true
+    }
 
     /// Runs the study.
     ///
@@ -118,7 +123,9 @@ public struct TuningStudy {
             let total = settings.lengths.count * settings.checksPerLength
             progress(.init(phase: .allocation, done: steps.count, total: total, status: "\(length) tokens"))
             var tried = 0
-            let outcome = try search.run(subjects: subjects, denseMilliseconds: denseMilliseconds(length), start: damage) { status in
+            let outcome = try search.run(
+                subjects: subjects, denseMilliseconds: denseMilliseconds(length), start: damage, isOver: { isOver(1) }
+            ) { status in
                 tried += 1
                 progress(.init(phase: .allocation, done: steps.count + tried, total: total, status: status))
             }
@@ -132,7 +139,7 @@ public struct TuningStudy {
             probes: (sensitivities?.probed ?? []).map {
                 ProbedOption(
                     layer: $0.head.layer, head: $0.head.head, trial: $0.trial, lossDamage: $0.damage.loss, answerDamage: $0.damage.answers)
-            }, steps: steps, isCutShort: isOver(1))
+            }, steps: steps, isCutShort: memory.isCutShort)
     }
 
     private func search(

@@ -161,6 +161,38 @@ enum Study {
         #expect(try Study.records(killed) == Study.records(scratch.file("whole")))
     }
 
+    /// A study ends with the latency model it was begun with, and with the earlier config it was begun with.
+    @Test func keepsItsLatencyModelAndItsBeginning() throws {
+        let command = ["tune", "--length", "512", "--trials", "3"] + latency + ["--output", scratch.file("costs")]
+        try Program.output(command)
+        let config = scratch.file("costs/config.json")
+        let expected = try Study.config(scratch.file("costs"))
+        // Another machine's costs on the command line change nothing.
+        var model = try #require(
+            JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: latency[1]))) as? [String: Any])
+        var costs = try #require(model["secondsPerUnit"] as? [String: Double])
+        costs["densePairs"] = 1e-6
+        model["secondsPerUnit"] = costs
+        let other = try scratch.write(JSONSerialization.data(withJSONObject: model), to: "other.json")
+        try Program.output(
+            [
+                "tune", "--length", "512", "--trials", "3", "--latency-model", other, "--force", "--output", scratch.file("costs"),
+                "--resume",
+            ])
+        #expect(try Study.config(scratch.file("costs")) == expected)
+        let refused = try Program.run(command + ["--resume", "--warm-start", config])
+        #expect(refused.exitCode == Refusal.configuration.rawValue && refused.errors.contains("warmStartSHA256"), "\(refused.errors)")
+    }
+
+    /// Time that runs out is said, on the terminal and in the report.
+    @Test func saysThatTimeRanOut() throws {
+        let text = try Program.output(
+            ["tune", "--length", "512", "--minutes", "0.001", "--output", scratch.file("short")] + latency)
+        #expect(text.hasPrefix("Time ran out"), "\(text.prefix(200))")
+        #expect(text.contains("Nothing faster than dense attention was found"))
+        #expect(try scratch.read("short/report.html").contains("Time ran out"))
+    }
+
     /// An earlier config's parameters are tried first.
     @Test func startsFromAnEarlierConfig() throws {
         try Program.output(["tune", "--length", "512", "--trials", "9", "--output", scratch.file("first")] + latency)

@@ -32,7 +32,7 @@ public struct LatencyCache: Hashable, Sendable {
 
     /// The calibration that holds here, or a new one, which is then kept.
     ///
-    /// A kept one holds for the same CPU, instruction set, threads, precision, head dimension and tool. What cannot be read or written
+    /// One that predicts badly is not kept. A kept one holds for the same CPU, instruction set, threads, precision, head dimension and tool. What cannot be read or written
     /// costs a warning and never more than measuring again.
     ///
     /// - Parameters:
@@ -54,6 +54,8 @@ public struct LatencyCache: Hashable, Sendable {
             }
         }
         let file = try measure()
+        // What was measured on a busy machine is used, with a warning, and not kept.
+        if file.doubt != nil { return file }
         do throws(InputError) {
             try store(file, at: path)
         } catch {

@@ -89,7 +89,7 @@ public struct LatencyFile: Hashable, Sendable, Codable {
         guard meanAbsolutePercentageError > 0.1 else { return nil }
         let percent = Int((100 * meanAbsolutePercentageError).rounded())
         return
-            "the latency model of \(provenance.date) is \(percent) % off on average, as on a busy machine; calibrate --refresh measures again"
+            "the latency model of \(provenance.date) is \(percent) % off on average, as on a busy machine; it is not kept"
     }
 
     /// True when it was measured by this tool on this machine for this head dimension, so that its coefficients hold.

@@ -62,6 +62,7 @@ struct TuneCommand: ParsableCommand {
         let texts = try text.texts(session)
         let (tuned, heldOut) = try tuningTexts(texts, session: session, longest: settings.lengths.max()!)
         let warm = try warmStart.map { path throws(InputError) in try session.config(at: path) }
+        let warmSHA256 = try warmStart.map { path throws(InputError) in ModelFormats.sha256(ofText: try PromptText.read(path)) }
         let directory = try OutputDirectory(output)
         try directory.reserve("config.json", "report.html")
         let latency = try calibrated(session)
@@ -69,15 +70,17 @@ struct TuneCommand: ParsableCommand {
         let journal = try StudyJournal(
             study: directory.file("journal.jsonl"),
             header: StudyHeader(
-                model: identity, textSHA256: texts.map(\.sha256), settings: settings, kernel: session.kernel, latency: latency.model),
+                model: identity, textSHA256: texts.map(\.sha256), settings: settings, kernel: session.kernel, latency: latency.model,
+                warmStartSHA256: warmSHA256),
             resume: resume)
+        let costs = try journal.header.latency(like: latency.model, path: journal.path)
         let interruption = Interruption {
             journal.settle()
             return "stopped; \(journal.path) is whole. Continue with the same command and --resume."
         }
         let result = try withExtendedLifetime(interruption) {
             let study = TuningStudy(
-                model: session.model, settings: settings, latency: latency.model, journal: journal, warmStart: warm, minutes: minutes)
+                model: session.model, settings: settings, latency: costs, journal: journal, warmStart: warm, minutes: minutes)
             let progress = StudyProgress()
             let found = try study.run(tuned) { progress.show($0) }
             let config = TunedConfig(
@@ -87,7 +90,7 @@ struct TuneCommand: ParsableCommand {
             let rows = try check.run(heldOut) { progress.showCheck($0, total: check.promptCount) }
             progress.finish()
             return TuningResult(
-                config: config, settings: settings, study: found, latency: latency, heldOut: rows,
+                config: config, settings: settings, study: found, latency: latency, costs: costs, heldOut: rows,
                 seconds: (ContinuousClock.now - start).seconds)
         }
         try finish(result, session: session, directory: directory)
@@ -149,6 +152,12 @@ struct TuneCommand: ParsableCommand {
         if !isAlone { return (try text(first), try text(last)) }
         let parts = TuningText.parts(
             of: try PromptText.read(first.path), name: first.name, path: first.path, model: session.model, lastTokens: longest)
+        // Cut between words: the first part may have got a little less than it needs.
+        for part in [parts.first, parts.last] where part.tokenCount < longest {
+            throw InputError(
+                .invalidData, file: first.path, field: "text", value: "\(first.tokens.count) tokens",
+                rule: "must hold some more than \(2 * longest) tokens to tune on and to check on; or give a second --text")
+        }
         return (parts.first, parts.last)
     }
 
@@ -180,13 +189,13 @@ struct FloorOptions: ParsableArguments {
     @Option(help: "Most growth of the next-token loss over dense attention: 0.01 is one per cent.")
     var floorNll = 0.01
 
-    @Option(help: "Least share, in (0, 1], of the answers inside woven text that dense attention gives.")
+    @Option(help: "Least share, in (0, 1], of the answers inside woven text that dense attention gives; below 1, one may be lost of a few.")
     var floorAnswers = 0.98
 
     @Option(help: "Least share of positions, in (0, 1], with dense attention's first choice (default: any).")
     var floorAgreement: Double?
 
-    @Option(help: "Least mean retained mass of every head, in (0, 1] (default: any).")
+    @Option(help: "Least mean retained mass of every head on the tuning text, in (0, 1] (default: any).")
     var floorMass: Double?
 
     @Option(help: "Instead: the least loss within so many milliseconds of attention a prompt, at each length.")

@@ -26,6 +26,7 @@ struct TuningReport {
             .paragraph(
                 result.holds
                     ? "The floor holds." : "The floor is missed: \(result.misses.joined(separator: "; "))."))
+        for remark in result.remarks { report.append(.paragraph(remark)) }
         report.append(.table(TuningSummary.heldOut(result.heldOut)))
         report.append(.heading("Heads that matter"))
         report.append(
@@ -52,6 +53,8 @@ struct TuningReport {
             result.settings.budgetMilliseconds.map { "least loss within \(NumberFormat.fixed($0, decimals: 0)) ms" }
             ?? "loss at most \(NumberFormat.percent(floor.lossIncrease, decimals: 2)) above dense, "
             + "\(NumberFormat.percent(floor.answersKept)) of its answers"
+            + (floor.agreement.map { ", \(NumberFormat.percent($0)) of its first choices" } ?? "")
+            + (floor.mass.map { ", mean retained mass of \(NumberFormat.fixed($0, decimals: 3))" } ?? "")
         return .facts([
             "Floor": words, "Weights": String(config.model.weightsSHA256.prefix(16)),
             "Tool": "\(config.provenance.tool.version) (\(config.provenance.tool.commit))", "Machine": config.provenance.machine.summary,

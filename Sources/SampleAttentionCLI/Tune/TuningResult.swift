@@ -10,6 +10,8 @@ struct TuningResult: Encodable {
     let settings: TuningSettings
     let study: TuningStudy.Result
     let latency: LatencyFile
+    /// The study's own latency model: of a continued study, the one it was begun with.
+    let costs: LatencyModel
     let heldOut: [HeldOutCheck.Row]
     let seconds: Double
 
@@ -26,7 +28,19 @@ struct TuningResult: Encodable {
         let c = config.model
         let shape = AttentionShape(
             queryHeads: c.queryHeads, keyValueHeads: c.keyValueHeads, queryCount: length, keyCount: length, headDimension: c.headDimension)
-        return 1000 * Double(c.layers * c.queryHeads) * latency.model.seconds(HeadWork(nil, pattern: .dense, shape: shape))
+        return 1000 * Double(c.layers * c.queryHeads) * costs.seconds(HeadWork(nil, pattern: .dense, shape: shape))
+    }
+
+    /// What a user should know beside the tables, in sentences.
+    var remarks: [String] {
+        var remarks: [String] = []
+        if study.isCutShort { remarks.append("Time ran out before everything was measured: a longer --minutes, or --resume, finds more.") }
+        let dense = config.buckets.filter { $0.layers.allSatisfy { $0.allSatisfy { $0.parameters.pattern == .dense } } }
+        if !dense.isEmpty {
+            let lengths = dense.map { NumberFormat.count($0.length) }.joined(separator: ", ")
+            remarks.append("Nothing faster than dense attention was found to keep the floor at \(lengths) tokens.")
+        }
+        return remarks
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -61,8 +75,9 @@ struct TuningSummary {
         let study = result.study
         let words =
             "\(NumberFormat.count(study.trials.count)) trials, \(study.probes.count) probed options, \(study.steps.count) configs "
-            + "on whole prompts in \(NumberFormat.seconds(result.seconds))" + (study.isCutShort ? ", cut short by --minutes" : "")
-        return words + "; on the tuning text:\n\n" + buckets.text() + "\nOn text it was not tuned on"
+            + "on whole prompts in \(NumberFormat.seconds(result.seconds))"
+        return result.remarks.map { $0 + "\n" }.joined() + words + "; on the tuning text:\n\n" + buckets.text()
+            + "\nOn text it was not tuned on"
             + (result.holds ? "" : " the floor is MISSED (\(result.misses.joined(separator: "; ")))") + ":\n\n"
             + Self.heldOut(result.heldOut).text()
     }
