@@ -108,9 +108,16 @@ extension TunedConfig {
         case DecodingError.typeMismatch(let type, let context), DecodingError.valueNotFound(let type, let context):
             return InputError(.configuration, file: path, field: field(context), rule: "must be a \(type)")
         case DecodingError.dataCorrupted(let context):
-            return InputError(.configuration, file: path, field: field(context), rule: context.debugDescription)
+            return InputError(.configuration, file: path, field: field(context), rule: context.rule)
         default:
             return InputError(.configuration, file: path, rule: "must be a tuned config in JSON")
         }
+    }
+}
+
+extension DecodingError.Context {
+    /// What is wrong with data that is corrupted, with the parser's place where it gives one.
+    var rule: String {
+        debugDescription + ((underlyingError as NSError?)?.userInfo["NSDebugDescription"].map { " (\($0))" } ?? "")
     }
 }

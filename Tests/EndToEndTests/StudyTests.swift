@@ -117,6 +117,11 @@ enum Study {
         let steps = try #require(result["steps"] as? [[String: Any]])
         #expect(try steps.count == 1 && number(steps[0], "milliseconds") <= 4 && number(steps[0], "milliseconds") > 3)
         #expect(result["holds"] as? Bool == true, "a budget has no floor to miss")
+        let refused = try Program.run([
+            "tune", "--length", "512", "--trials", "4", "--budget-ms", "0.001", latency[0], latency[1], "--output", scratch.file("none"),
+        ])
+        #expect(refused.exitCode == Refusal.configuration.rawValue)
+        #expect(refused.errors.contains("budget-ms: 512 tokens: the least found is"), "\(refused.errors)")
     }
 
     @Test func givesTheSameConfigForTheSameSeed() throws {

@@ -33,8 +33,7 @@ indirect enum ForeignValue: Sendable {
 
     private static func rule(_ error: any Error) -> String {
         guard case DecodingError.dataCorrupted(let context) = error else { return "must be a JSON text" }
-        let cause = (context.underlyingError as NSError?)?.userInfo["NSDebugDescription"].map { " (\($0))" } ?? ""
-        return context.debugDescription + cause
+        return context.rule
     }
 }
 

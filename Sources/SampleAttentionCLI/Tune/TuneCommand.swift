@@ -33,7 +33,7 @@ struct TuneCommand: ParsableCommand {
     @Option(help: "Candidates of each head at the shortest length.")
     var trials = 32
 
-    @Option(help: "What proposes candidates: quasi-random, tpe, gp or nsga2.")
+    @Option(help: "What proposes candidates, after a ladder of windows: quasi-random, tpe, gp or nsga2.")
     var sampler = SamplerKind.tpe.rawValue
 
     @Option(help: "About how long search, probes and allocation may take; the result then depends on the machine's pace.")
@@ -110,7 +110,7 @@ struct TuneCommand: ParsableCommand {
         guard !isWritten else { return }
         // With --json the result has been printed, and says the same.
         Message.write(
-            "error: \(directory.file("config.json")): held-out check: \(result.misses.joined(separator: "; ")): not written (--force writes it; "
+            "error: \(directory.file("config.json")): \(result.settings.budgetMilliseconds == nil ? "held-out check" : "budget-ms"): \(result.misses.joined(separator: "; ")): not written (--force writes it; "
                 + "a lower floor or more text may help)")
         throw ExitCode(InputError.Code.configuration.exitCode)
     }
@@ -127,7 +127,8 @@ struct TuneCommand: ParsableCommand {
         settings.trials = try ParameterOptions.count(trials, "trials", atLeast: 1, atMost: 100_000)
         settings.sampler = try ParameterOptions.choice(sampler, "sampler")
         settings.seed = session.seed
-        if let denseBelow { _ = try ParameterOptions.count(denseBelow, "dense-below", atLeast: 0) }
+        // Above the shortest length, that length's parameters would never be used.
+        if let denseBelow { _ = try ParameterOptions.count(denseBelow, "dense-below", atLeast: 0, atMost: settings.lengths[0]) }
         if let minutes, !(minutes > 0 && minutes.isFinite) {
             throw InputError(.usage, field: "minutes", value: "\(minutes)", rule: "must be positive")
         }

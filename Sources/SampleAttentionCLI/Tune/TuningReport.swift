@@ -25,7 +25,8 @@ struct TuningReport {
         report.append(
             .paragraph(
                 result.holds
-                    ? "The floor holds." : "The floor is missed: \(result.misses.joined(separator: "; "))."))
+                    ? (result.settings.budgetMilliseconds == nil ? "The floor holds." : "The budget is kept.")
+                    : "Missed: \(result.misses.joined(separator: "; "))."))
         for remark in result.remarks { report.append(.paragraph(remark)) }
         report.append(.table(TuningSummary.heldOut(result.heldOut)))
         report.append(.heading("Heads that matter"))

@@ -15,12 +15,17 @@ struct TuningResult: Encodable {
     let heldOut: [HeldOutCheck.Row]
     let seconds: Double
 
-    /// The floors that held-out text misses, in words.
+    /// The floors that held-out text misses, in words; with a budget, the lengths that are predicted to miss it.
     var misses: [String] {
-        if settings.budgetMilliseconds != nil { return [] }
-        return HeldOutCheck.misses(heldOut, floor: settings.floor)
+        guard let budget = settings.budgetMilliseconds else { return HeldOutCheck.misses(heldOut, floor: settings.floor) }
+        return config.buckets.compactMap { bucket in
+            let predicted = predictedMilliseconds(bucket)
+            guard predicted > budget * (1 + 1e-9) else { return nil }
+            return "\(bucket.length) tokens: the least found is \(NumberFormat.significant(predicted)) ms, "
+                + "budget \(NumberFormat.significant(budget)) ms"
+        }
     }
-    /// True when the config keeps the floor on text it was not tuned on.
+    /// True when the config keeps the floor on text it was not tuned on, or the budget.
     var holds: Bool { misses.isEmpty }
 
     /// Predicted milliseconds of full attention in all heads.
@@ -29,6 +34,11 @@ struct TuningResult: Encodable {
         let shape = AttentionShape(
             queryHeads: c.queryHeads, keyValueHeads: c.keyValueHeads, queryCount: length, keyCount: length, headDimension: c.headDimension)
         return 1000 * Double(c.layers * c.queryHeads) * costs.seconds(HeadWork(nil, pattern: .dense, shape: shape))
+    }
+
+    /// Of attention in all heads.
+    func predictedMilliseconds(_ bucket: TunedConfig.Bucket) -> Double {
+        bucket.layers.flatMap(\.self).reduce(0) { $0 + ($1.measured.milliseconds ?? 0) }
     }
 
     /// What a user should know beside the tables, in sentences.
@@ -78,9 +88,11 @@ struct TuningSummary {
             + "on whole prompts in \(NumberFormat.seconds(result.seconds))"
         return result.remarks.map { $0 + "\n" }.joined() + words + "; on the tuning text:\n\n" + buckets.text()
             + "\nOn text it was not tuned on"
-            + (result.holds ? "" : " the floor is MISSED (\(result.misses.joined(separator: "; ")))") + ":\n\n"
-            + Self.heldOut(result.heldOut).text()
+            + (result.holds ? ":" : ": MISSED: \(result.misses.joined(separator: "; "))") + "\n\n"
+            + Self.heldOut(result.heldOut).text() + (judgesAllLengths ? "" : "\nLengths between the tuned ones are shown, not judged.\n")
     }
+
+    private var judgesAllLengths: Bool { result.heldOut.allSatisfy(\.isTunedLength) }
 
     private var buckets: TextTable {
         var table = TextTable(
@@ -95,7 +107,7 @@ struct TuningSummary {
             func count(_ patterns: SampleAttentionParameters.Pattern...) -> String {
                 "\(heads.count { patterns.contains($0.parameters.pattern) })"
             }
-            let milliseconds = heads.reduce(0) { $0 + ($1.measured.milliseconds ?? 0) }
+            let milliseconds = result.predictedMilliseconds(bucket)
             table.append([
                 NumberFormat.count(bucket.length), NumberFormat.percent(mean(\.density)), NumberFormat.fixed(milliseconds, decimals: 0),
                 NumberFormat.percent(milliseconds / max(1e-9, result.denseMilliseconds(bucket.length))),
