@@ -17,6 +17,14 @@ public struct HeldOutCheck {
         }
     }
 
+    /// The heads that keep less of their mass than the floor asks for, in words.
+    public static func misses(_ heads: [HeadTransfer], floor: QualityFloor) -> [String] {
+        guard let least = floor.mass else { return [] }
+        return heads.filter { $0.heldOut.meanMass < least }.map {
+            "\($0.length) tokens, layer \($0.layer), head \($0.head): mean mass \(($0.heldOut.meanMass * 1000).rounded() / 1000), floor \(least)"
+        }
+    }
+
     public init(model: LanguageModel, config: TunedConfig, seed: UInt64) {
         self.model = model
         self.config = config
@@ -53,9 +61,9 @@ public struct HeldOutCheck {
         }
     }
 
-    /// Prompts there are.
+    /// Prompts there are, those of `transfer` included.
     public var promptCount: Int {
-        lengths.map(TuningText.promptCounts).reduce(0) { $0 + $1.plain + $1.woven }
+        config.buckets.count + lengths.map(TuningText.promptCounts).reduce(0) { $0 + $1.plain + $1.woven }
     }
 
     private func prompts(_ text: TuningText, length: Int) throws(InputError) -> [TuningPrompt] {

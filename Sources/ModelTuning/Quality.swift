@@ -66,6 +66,8 @@ public struct QualityFloor: Sendable, Hashable, Codable {
     public var answersKept = 0.98
     /// Least share of positions with dense attention's first choice; nil asks for none.
     public var agreement: Double?
+    /// Most 99th percentile of KL(dense ‖ sparse) over positions, in nats; nil asks for none.
+    public var tailDivergence: Double?
     /// Least mean retained mass of every head; nil asks for none.
     public var mass: Double?
 
@@ -86,6 +88,7 @@ public struct QualityFloor: Sendable, Hashable, Codable {
             Self.share(summary.answerDivergence, of: answerDivergence),
         ]
         if let agreement { shares.append(Self.share(1 - summary.agreement, of: 1 - agreement)) }
+        if let tailDivergence { shares.append(summary.p99Divergence / tailDivergence) }
         return shares.max() ?? 0
     }
 
@@ -108,6 +111,9 @@ public struct QualityFloor: Sendable, Hashable, Codable {
         if let least = floor.agreement, summary.agreement < least {
             misses.append("the same first choice at \(percent(summary.agreement)) of the positions, floor \(percent(least))")
         }
+        if let most = floor.tailDivergence, summary.p99Divergence > most {
+            misses.append("99th percentile of KL \((summary.p99Divergence * 10_000).rounded() / 10_000) nats, floor \(most)")
+        }
         return misses
     }
 
@@ -121,6 +127,7 @@ public struct QualityFloor: Sendable, Hashable, Codable {
         floor.lossIncrease *= share
         floor.answersKept = 1 - (1 - answersKept) * share
         floor.agreement = agreement.map { 1 - (1 - $0) * share }
+        floor.tailDivergence = tailDivergence.map { $0 * share }
         return floor
     }
 }
@@ -128,7 +135,7 @@ public struct QualityFloor: Sendable, Hashable, Codable {
 /// Several prompts' losses in one.
 public struct QualitySummary: Sendable, Hashable, Codable {
     /// From plain prompts alone, where there are any.
-    public let lossIncrease, agreement: Double
+    public let lossIncrease, agreement, p99Divergence: Double
     /// Over all answers of all prompts.
     public let answersKept: Double
     /// Answers that dense attention has right.
@@ -144,6 +151,7 @@ public struct QualitySummary: Sendable, Hashable, Codable {
         let count = Double(max(1, read.count))
         lossIncrease = read.reduce(0) { $0 + $1.lossIncrease } / count
         agreement = read.reduce(0) { $0 + $1.agreement } / count
+        p99Divergence = read.reduce(0) { $0 + $1.p99Divergence } / count
         denseAnswers = qualities.reduce(0) { $0 + $1.denseAnswers }
         answersKept = denseAnswers == 0 ? 1 : Double(qualities.reduce(0) { $0 + $1.answers }) / Double(denseAnswers)
         let asking = qualities.filter { $0.asked > 0 }

@@ -189,6 +189,25 @@ enum Study {
         #expect(refused.exitCode == Refusal.configuration.rawValue && refused.errors.contains("warmStartSHA256"), "\(refused.errors)")
     }
 
+    /// Every head is measured on text it was not tuned on, and held to the floor of mass there.
+    @Test func headsAreCheckedOnOtherText() throws {
+        let result = try Program.json(
+            ["tune", "--length", "512", "--trials", "8", "--floor-mass", "0.9", "--floor-tail", "2", "--output", scratch.file("mass")]
+                + latency)
+        let heads = try #require(result["heads"] as? [[String: Any]])
+        #expect(heads.count == 48)
+        for head in heads {
+            let (tuned, heldOut) = (try #require(head["tuned"] as? [String: Any]), try #require(head["heldOut"] as? [String: Any]))
+            #expect(try number(tuned, "meanMass") >= 0.9 && number(heldOut, "meanMass") > 0.5 && number(heldOut, "minMass") >= 0)
+            // Windows keep the same pairs of any text.
+            #expect(try abs(number(tuned, "density") - number(heldOut, "density")) < 0.1)
+        }
+        #expect(heads.contains { $0["tuned"] as? NSDictionary != $0["heldOut"] as? NSDictionary })
+        let held = try heads.allSatisfy { try number(#require($0["heldOut"] as? [String: Any]), "meanMass") >= 0.9 }
+        #expect(held || result["holds"] as? Bool == false)
+        #expect(try scratch.read("mass/report.html").contains("99th percentile of KL at most 2"))
+    }
+
     /// Time that runs out is said, on the terminal and in the report.
     @Test func saysThatTimeRanOut() throws {
         let text = try Program.output(

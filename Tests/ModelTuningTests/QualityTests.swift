@@ -62,6 +62,10 @@ import Testing
         #expect(QualityFloor.misses([good, forgetful], floor: floor).isEmpty)
         #expect(
             QualityFloor.misses([good, good, forgetful, forgetful], floor: floor) == ["50.0 % of the answers kept, floor 98.0 %"])
+        floor.tailDivergence = 0.004
+        #expect(floor.worstShare([moved, moved]) > 2 && floor.tightened(by: 0.5).tailDivergence == 0.002)
+        #expect(QualityFloor.misses([moved], floor: floor).contains { $0.hasPrefix("99th percentile of KL 0.01 nats") })
+        floor.tailDivergence = nil
         floor.answersKept = 1
         #expect(!QualityFloor.misses([good, forgetful], floor: floor).isEmpty && floor.worstShare([forgetful]) == .infinity)
         floor.answersKept = 0.98

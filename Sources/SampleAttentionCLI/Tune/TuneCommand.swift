@@ -88,9 +88,10 @@ struct TuneCommand: ParsableCommand {
                 denseBelow: denseBelow ?? latency.denseBelow(shortest: settings.lengths[0]), defaults: .dense, buckets: found.buckets)
             let check = HeldOutCheck(model: session.model, config: config, seed: session.seed)
             let rows = try check.run(heldOut) { progress.showCheck($0, total: check.promptCount) }
+            let heads = try check.transfer(heldOut) { progress.showCheck($0, total: check.promptCount) }
             progress.finish()
             return TuningResult(
-                config: config, settings: settings, study: found, latency: latency, costs: costs, heldOut: rows,
+                config: config, settings: settings, study: found, latency: latency, costs: costs, heldOut: rows, heads: heads,
                 seconds: (ContinuousClock.now - start).seconds)
         }
         try finish(result, session: session, directory: directory)
@@ -196,7 +197,10 @@ struct FloorOptions: ParsableArguments {
     @Option(help: "Least share of positions, in (0, 1], with dense attention's first choice (default: any).")
     var floorAgreement: Double?
 
-    @Option(help: "Least mean retained mass of every head on the tuning text, in (0, 1] (default: any).")
+    @Option(help: "Most nats of KL from dense attention at the worst hundredth of the positions (default: any).")
+    var floorTail: Double?
+
+    @Option(help: "Least mean retained mass of every head, in (0, 1] (default: any).")
     var floorMass: Double?
 
     @Option(help: "Instead: the least loss within so many milliseconds of attention a prompt, at each length.")
@@ -210,6 +214,10 @@ struct FloorOptions: ParsableArguments {
         floor.lossIncrease = floorNll
         floor.answersKept = try Fraction(floorAnswers, field: "floor-answers").value
         floor.agreement = try floorAgreement.map { value throws(InputError) in try Fraction(value, field: "floor-agreement").value }
+        if let floorTail, !(floorTail > 0 && floorTail.isFinite) {
+            throw InputError(.usage, field: "floor-tail", value: "\(floorTail)", rule: "must be positive")
+        }
+        floor.tailDivergence = floorTail
         floor.mass = try floorMass.map { value throws(InputError) in try Fraction(value, field: "floor-mass").value }
         return floor
     }

@@ -55,6 +55,7 @@ struct TuningReport {
             ?? "loss at most \(NumberFormat.percent(floor.lossIncrease, decimals: 2)) above dense, "
             + "\(NumberFormat.percent(floor.answersKept)) of its answers"
             + (floor.agreement.map { ", \(NumberFormat.percent($0)) of its first choices" } ?? "")
+            + (floor.tailDivergence.map { ", 99th percentile of KL at most \(NumberFormat.significant($0)) nats" } ?? "")
             + (floor.mass.map { ", mean retained mass of \(NumberFormat.fixed($0, decimals: 3))" } ?? "")
         return .facts([
             "Floor": words, "Weights": String(config.model.weightsSHA256.prefix(16)),
@@ -99,7 +100,20 @@ struct TuningReport {
                 },
                 map("Predicted milliseconds", .significant(2)) { $0.measured.milliseconds ?? .nan },
                 map("Mean retained mass", .fixed(decimals: 3)) { $0.measured.meanMass },
+                transferred("Mean retained mass on other text", bucket, .fixed(decimals: 3)) { $0.heldOut.meanMass },
+                transferred("Output error, other text over own; – is dense", bucket, .fixed(decimals: 2)) {
+                    $0.tuned.density < 1 ? $0.errorRatio : .nan
+                },
             ]))
+    }
+
+    private func transferred(
+        _ title: String, _ bucket: TunedConfig.Bucket, _ format: ValueFormat, _ value: (HeadTransfer) -> Double
+    ) -> HTMLReport.Figure {
+        .heatmap(
+            map(title, format) { layer, head in
+                result.heads.first { $0.length == bucket.length && $0.layer == layer && $0.head == head }.map(value) ?? .nan
+            })
     }
 
     // MARK: Search

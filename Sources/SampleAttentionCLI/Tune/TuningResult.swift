@@ -1,5 +1,6 @@
 import AttentionCore
 import Autotuning
+import LinearAlgebra
 import ModelTuning
 import Reporting
 import SampleAttention
@@ -13,11 +14,14 @@ struct TuningResult: Encodable {
     /// The study's own latency model: of a continued study, the one it was begun with.
     let costs: LatencyModel
     let heldOut: [HeldOutCheck.Row]
+    let heads: [HeadTransfer]
     let seconds: Double
 
     /// The floors that held-out text misses, in words; with a budget, the lengths that are predicted to miss it.
     var misses: [String] {
-        guard let budget = settings.budgetMilliseconds else { return HeldOutCheck.misses(heldOut, floor: settings.floor) }
+        guard let budget = settings.budgetMilliseconds else {
+            return HeldOutCheck.misses(heldOut, floor: settings.floor) + HeldOutCheck.misses(heads, floor: settings.floor)
+        }
         return config.buckets.compactMap { bucket in
             let predicted = predictedMilliseconds(bucket)
             guard predicted > budget * (1 + 1e-9) else { return nil }
@@ -54,7 +58,7 @@ struct TuningResult: Encodable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case config, settings, trials, probes, steps, latencyModel, heldOut, holds, isCutShort, seconds
+        case config, settings, trials, probes, steps, latencyModel, heldOut, heads, holds, isCutShort, seconds
     }
 
     private struct LatencySummary: Encodable { let meanAbsolutePercentageError: Double }
@@ -69,6 +73,7 @@ struct TuningResult: Encodable {
         try container.encode(
             LatencySummary(meanAbsolutePercentageError: latency.meanAbsolutePercentageError), forKey: .latencyModel)
         try container.encode(heldOut, forKey: .heldOut)
+        try container.encode(heads, forKey: .heads)
         try container.encode(holds, forKey: .holds)
         try container.encode(study.isCutShort, forKey: .isCutShort)
         try container.encode(seconds, forKey: .seconds)
@@ -90,6 +95,32 @@ struct TuningSummary {
             + "\nOn text it was not tuned on"
             + (result.holds ? ":" : ": MISSED: \(result.misses.joined(separator: "; "))") + "\n\n"
             + Self.heldOut(result.heldOut).text() + (judgesAllLengths ? "" : "\nLengths between the tuned ones are shown, not judged.\n")
+            + (sparseHeads.isEmpty ? "" : "\nIts sparse heads, each in the otherwise dense model:\n\n" + transfer.text())
+    }
+
+    private var sparseHeads: [HeadTransfer] { result.heads.filter { $0.tuned.density < 1 } }
+
+    /// Per length: what heads keep and spoil where they were tuned, and where they were not.
+    private var transfer: TextTable {
+        var table = TextTable(
+            columns: ["length", "mean mass, tuned", "held out", "greatest loss of mass", "head", "output error, held out / tuned", "most"]
+                .map {
+                    .right($0)
+                })
+        for bucket in result.config.buckets {
+            let heads = sparseHeads.filter { $0.length == bucket.length }
+            guard let worst = heads.max(by: { $0.massLost < $1.massLost }) else { continue }
+            let ratios = heads.map(\.errorRatio)
+            func mean(_ value: (HeadTransfer) -> Double) -> String {
+                NumberFormat.fixed(heads.reduce(0) { $0 + value($1) } / Double(heads.count), decimals: 4)
+            }
+            table.append([
+                NumberFormat.count(bucket.length), mean(\.tuned.meanMass), mean(\.heldOut.meanMass),
+                NumberFormat.fixed(worst.massLost, decimals: 4), "\(worst.layer).\(worst.head)",
+                NumberFormat.fixed(Quantiles.median(ratios), decimals: 2), NumberFormat.fixed(ratios.max() ?? 1, decimals: 2),
+            ])
+        }
+        return table
     }
 
     private var judgesAllLengths: Bool { result.heldOut.allSatisfy(\.isTunedLength) }
