@@ -2,9 +2,9 @@ import Foundation
 
 func power(_ base: Double, _ exponent: Double) -> Double { pow(base, exponent) }
 
-@inline(__always) func exponential(_ x: Double) -> Double { exp(x) }
+@inline(__always) package func exponential(_ x: Double) -> Double { exp(x) }
 
-func logarithm(_ x: Double) -> Double { log(x) }
+package func logarithm(_ x: Double) -> Double { log(x) }
 
 /// The standard normal distribution.
 enum StandardNormal {

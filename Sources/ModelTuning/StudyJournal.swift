@@ -78,8 +78,6 @@ final class StudyMemory {
     private(set) var checks: [CheckKey: ConfigCheck] = [:]
     /// True when time ran out before everything was measured.
     var isCutShort = false
-    /// Records that an earlier run left.
-    let recalled: Int
 
     struct TrialKey: Hashable {
         let length, layer, head: Int
@@ -100,7 +98,6 @@ final class StudyMemory {
 
     init(journal: StudyJournal?) {
         self.journal = journal
-        recalled = journal?.recorded.count ?? 0
         for record in journal?.recorded ?? [] { remember(record) }
     }
 

@@ -97,6 +97,11 @@ struct ParameterOptions: ParsableArguments {
         return value
     }
 
+    static func positive(_ value: Double, _ field: String) throws(InputError) -> Double {
+        guard value > 0, value.isFinite else { throw InputError(.usage, field: field, value: "\(value)", rule: "must be positive") }
+        return value
+    }
+
     static func choice<Value: RawRepresentable<String> & CaseIterable>(
         _ text: String, _ field: String
     ) throws(InputError) -> Value {

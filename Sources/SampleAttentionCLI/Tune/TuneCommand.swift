@@ -130,9 +130,7 @@ struct TuneCommand: ParsableCommand {
         settings.seed = session.seed
         // Above the shortest length, that length's parameters would never be used.
         if let denseBelow { _ = try ParameterOptions.count(denseBelow, "dense-below", atLeast: 0, atMost: settings.lengths[0]) }
-        if let minutes, !(minutes > 0 && minutes.isFinite) {
-            throw InputError(.usage, field: "minutes", value: "\(minutes)", rule: "must be positive")
-        }
+        if let minutes { _ = try ParameterOptions.positive(minutes, "minutes") }
         return settings
     }
 
@@ -208,25 +206,16 @@ struct FloorOptions: ParsableArguments {
 
     func floor() throws(InputError) -> QualityFloor {
         var floor = QualityFloor()
-        guard floorNll > 0, floorNll.isFinite else {
-            throw InputError(.usage, field: "floor-nll", value: "\(floorNll)", rule: "must be positive")
-        }
-        floor.lossIncrease = floorNll
+        floor.lossIncrease = try ParameterOptions.positive(floorNll, "floor-nll")
         floor.answersKept = try Fraction(floorAnswers, field: "floor-answers").value
         floor.agreement = try floorAgreement.map { value throws(InputError) in try Fraction(value, field: "floor-agreement").value }
-        if let floorTail, !(floorTail > 0 && floorTail.isFinite) {
-            throw InputError(.usage, field: "floor-tail", value: "\(floorTail)", rule: "must be positive")
-        }
-        floor.tailDivergence = floorTail
+        floor.tailDivergence = try floorTail.map { value throws(InputError) in try ParameterOptions.positive(value, "floor-tail") }
         floor.mass = try floorMass.map { value throws(InputError) in try Fraction(value, field: "floor-mass").value }
         return floor
     }
 
     func budget() throws(InputError) -> Double? {
-        if let budgetMs, !(budgetMs > 0 && budgetMs.isFinite) {
-            throw InputError(.usage, field: "budget-ms", value: "\(budgetMs)", rule: "must be positive")
-        }
-        return budgetMs
+        try budgetMs.map { value throws(InputError) in try ParameterOptions.positive(value, "budget-ms") }
     }
 }
 
