@@ -7,7 +7,7 @@ public struct TuningSettings: Hashable, Sendable, Codable {
     public var lengths: [Int]
     public var floor = QualityFloor()
     /// Share of the floor's room that the config may use on the tuning text: other text takes the rest.
-    public var headroom = 0.85
+    public var headroom = 0.7
     /// Milliseconds of attention a prompt of each length may take: then the least loss is sought, and the floor only reported.
     public var budgetMilliseconds: Double?
     /// Candidates of each head at the shortest length.
