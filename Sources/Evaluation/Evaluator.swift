@@ -18,9 +18,14 @@ public struct Evaluator: Sendable {
 
     /// One task's outcome.
     public struct Outcome: Sendable {
-        public let right, of: Int
+        /// The sum of the scores of all that was asked, each from 0 to 1: the number of right answers where they are right or wrong.
+        public let right: Double
+        /// What was asked.
+        public let of: Int
+        /// Mean negative log-likelihood a token of a text that was read along, in nats; nil for questions.
+        public let negativeLogLikelihood: Double?
         public let prefill: LanguageModel.PrefillReport
-        /// What the model answered; nil for interleaved tasks.
+        /// What the model answered; nil where a text was read.
         public let answer: String?
     }
 
@@ -28,8 +33,8 @@ public struct Evaluator: Sendable {
     public func run(_ task: EvaluationTask) throws -> Outcome {
         do {
             switch task.content {
-            case .question(let prompt, let answer): return try ask(prompt, expecting: answer)
-            case .interleaved(let text, let answers): return try readAlong(text, answers: answers)
+            case .question(let question): return try ask(question)
+            case .reading(let text, let answers): return try readAlong(text, answers: answers)
             }
         } catch let error as InputError {
             let field = error.field.map { "task \(task.id), \($0)" } ?? "task \(task.id)"
@@ -37,17 +42,19 @@ public struct Evaluator: Sendable {
         }
     }
 
-    private func ask(_ prompt: String, expecting expected: String) throws -> Outcome {
-        let tokens = try model.promptTokens(for: prompt)
+    private func ask(_ question: EvaluationTask.Question) throws -> Outcome {
+        let tokens = try model.promptTokens(for: question.prompt)
         // Room for the answer written less compactly than the tokenizer would, and its newline.
-        let limit = 2 * model.tokenizer.encode(" " + expected).count + 8
+        let longest = question.answers.map { model.tokenizer.encode(" " + $0).count }.max() ?? 0
+        let limit = question.newTokens ?? 2 * longest + 8
+        let isOneLine = question.scorer.readsOneLine
         let generation = try model.generate(tokens, maxTokens: limit, policy: policy, chunk: chunk, sampler: TokenSampler()) { tokens in
-            model.tokenizer.decode(tokens).contains("\n")
+            isOneLine && model.tokenizer.decode(tokens).contains("\n")
         }
-        let text = model.tokenizer.decode(generation.tokens)
-        let line = text.prefix { $0 != "\n" }
-        let answer = String(line.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
-        return Outcome(right: answer == expected ? 1 : 0, of: 1, prefill: generation.prefill, answer: answer)
+        let answer = model.tokenizer.decode(generation.tokens)
+        return Outcome(
+            right: question.scorer.score(answer, question: question), of: 1, negativeLogLikelihood: nil, prefill: generation.prefill,
+            answer: answer)
     }
 
     private func readAlong(_ text: String, answers: [Range<Int>]) throws -> Outcome {
@@ -61,7 +68,9 @@ public struct Evaluator: Sendable {
                 return position > 0 && scores.firstChoices[position - 1] == tokens[position]
             }
         }
-        return Outcome(right: right.count, of: answers.count, prefill: scores.report, answer: nil)
+        return Outcome(
+            right: Double(right.count), of: answers.count, negativeLogLikelihood: scores.negativeLogLikelihood, prefill: scores.report,
+            answer: nil)
     }
 
     /// Loss on windows of a text.

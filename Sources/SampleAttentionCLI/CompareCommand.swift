@@ -81,12 +81,7 @@ struct CompareCommand: ParsableCommand {
     }
 
     private func retainedMass(_ task: EvaluationTask, policy: AttentionPolicy, session: Session) throws -> RetainedMassAudit {
-        let text =
-            switch task.content {
-            case .question(let prompt, _): prompt
-            case .interleaved(let text, _): text
-            }
-        let tokens = try session.model.promptTokens(for: text)
+        let tokens = try session.model.promptTokens(for: task.text)
         var audit = RetainedMassAudit(kernel: session.kernel, policy: policy)
         let cache = session.model.makeCache(capacity: tokens.count)
         _ = try session.model.prefill(tokens, cache: cache, policy: policy, observer: &audit)
@@ -98,8 +93,8 @@ struct CompareCommand: ParsableCommand {
 struct ComparisonResult: Encodable {
     struct Row: Encodable {
         let method, task: String
-        let length, right, of: Int
-        let prefillSeconds, attentionSeconds, selectionSeconds, density, meanMass, minMass: Double
+        let length, of: Int
+        let right, prefillSeconds, attentionSeconds, selectionSeconds, density, meanMass, minMass: Double
 
         init(method: String, score: EvaluationResult.Score, meanMass: Double, minMass: Double) {
             self.method = method
@@ -131,7 +126,7 @@ struct ComparisonResult: Encodable {
                 NumberFormat.fixed(row.attentionSeconds, decimals: 3), NumberFormat.fixed(row.selectionSeconds, decimals: 3),
                 NumberFormat.percent(row.density), NumberFormat.fixed(row.meanMass, decimals: 4),
                 NumberFormat.fixed(row.minMass, decimals: 4),
-                "\(row.right)/\(row.of)",
+                NumberFormat.score(row.right, of: row.of),
             ])
         }
         return table.text()

@@ -139,8 +139,8 @@ struct TaskGroups {
 struct EvaluationResult: Encodable {
     struct Score: Encodable {
         let task: String
-        let length, right, of: Int
-        let density, prefillSeconds, attentionSeconds, selectionSeconds: Double
+        let length, of: Int
+        let right, density, prefillSeconds, attentionSeconds, selectionSeconds: Double
 
         init(task: String, length: Int, outcomes: [Evaluator.Outcome]) {
             self.task = task
@@ -172,7 +172,7 @@ struct EvaluationResult: Encodable {
             var table = TextTable(columns: [.left("task")] + ["length", "right", "of", "density", "prefill s"].map { .right($0) })
             for row in tasks {
                 table.append([
-                    row.task, "\(row.length)", "\(row.right)", "\(row.of)", NumberFormat.percent(row.density),
+                    row.task, "\(row.length)", NumberFormat.score(row.right), "\(row.of)", NumberFormat.percent(row.density),
                     NumberFormat.fixed(row.prefillSeconds, decimals: 3),
                 ])
             }

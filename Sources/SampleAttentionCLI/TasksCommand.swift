@@ -35,8 +35,7 @@ struct TasksCommand: ParsableCommand {
         if session.json {
             JSONOutput.print(["tasks": tasks.map(TaskFile.Row.init)])
         } else if promptOnly {
-            guard case .question(let prompt, _) = tasks[0].content else { return }
-            print(prompt, terminator: "")
+            print(tasks[0].text, terminator: "")
         } else {
             for task in tasks { StandardOutput.write(TaskFile.line(task)) }
         }

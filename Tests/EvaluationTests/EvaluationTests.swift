@@ -18,12 +18,13 @@ import Testing
     @Test func needlePromptsAreSeededFitAndAnswerable() throws {
         let model = try Self.load()
         let maker = NeedlePrompt(text: try Self.haystack(), tokenizer: model.tokenizer)
-        var right = 0
+        var right = 0.0
         for number in 0..<4 {
             let task = try maker.task(length: 1024, seed: 5, number: number)
             #expect(task == (try maker.task(length: 1024, seed: 5, number: number)))
             #expect(task != (try maker.task(length: 1024, seed: 6, number: number)))
-            guard case .question(let prompt, let answer) = task.content else { return #expect(Bool(false), "a needle is a question") }
+            guard case .question(let question) = task.content else { return #expect(Bool(false), "a needle is a question") }
+            let (prompt, answer) = (question.prompt, question.answers[0])
             let tokens = try model.promptTokens(for: prompt + " " + answer + "\n")
             #expect(tokens.count <= 1024 && tokens.count > 800)
             #expect(prompt.components(separatedBy: "The secret code of").count == 9)
@@ -49,7 +50,7 @@ import Testing
             let start = lead.unicodeScalars.count
             return EvaluationTask(
                 id: "x", name: "interleaved", length: 512,
-                content: .interleaved(text: lead + " \(answered)\nMore.", answers: [start..<start + 6]))
+                content: .reading(text: lead + " \(answered)\nMore.", answers: [start..<start + 6]))
         }
         let evaluator = Evaluator(model: model, policy: .dense)
         #expect(try evaluator.run(task("40817", "40817")).right == 1)
@@ -84,8 +85,11 @@ import Testing
 
     @Test func taskLinesReadBackAsTheyWere() throws {
         let tasks = [
-            EvaluationTask(id: "a", name: "needle", length: 9, content: .question(prompt: "é\n\"q\"", answer: "1")),
-            EvaluationTask(id: "b", name: "interleaved", length: 8, content: .interleaved(text: "abcé", answers: [0..<2, 3..<4])),
+            EvaluationTask(id: "a", name: "needle", length: 9, depth: 0.5, content: .question(.init(prompt: "é\n\"q\"", answers: ["1"]))),
+            EvaluationTask(
+                id: "c", name: "values", length: 9,
+                content: .question(.init(prompt: "p", answers: ["1", "2"], scorer: .recall, classes: ["1"], newTokens: 3))),
+            EvaluationTask(id: "b", name: "interleaved", length: 8, content: .reading(text: "abcé", answers: [0..<2, 3..<4])),
         ]
         let url = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         try tasks.reduce(Data()) { $0 + TaskFile.line($1) }.write(to: url)

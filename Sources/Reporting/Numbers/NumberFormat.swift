@@ -37,6 +37,12 @@ public enum NumberFormat {
         share.isFinite ? fixed(share * 100, decimals: decimals) + " %" : missing
     }
 
+    /// A sum of scores, whole where it is whole: "12", "11.4".
+    public static func score(_ right: Double) -> String { right == right.rounded() ? fixed(right, decimals: 0) : fixed(right, decimals: 1) }
+
+    /// The same beside what was asked: "12/12".
+    public static func score(_ right: Double, of count: Int) -> String { "\(score(right))/\(count)" }
+
     /// Milliseconds in, text out, to three digits: "0.123 ms", "12.3 ms", "1230 ms".
     public static func milliseconds(_ milliseconds: Double) -> String { measured(milliseconds, unit: "ms") }
 

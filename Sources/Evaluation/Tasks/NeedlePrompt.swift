@@ -46,7 +46,7 @@ public struct NeedlePrompt: Sendable {
         }
         return EvaluationTask(
             id: "needle-\(length)-\(number)", name: "needle", length: length,
-            content: .question(prompt: prompt + asked.question, answer: asked.code))
+            content: .question(.init(prompt: prompt + asked.question, answers: [asked.code])))
     }
 
     /// Paragraphs in order from a random place in the first half, to the text's end and on from its start, of at most `room`

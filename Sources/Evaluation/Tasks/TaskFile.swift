@@ -1,32 +1,9 @@
 import AttentionCore
 import Foundation
 
-/// A question with one right answer, or a text with answered questions all through it.
-public struct EvaluationTask: Sendable, Hashable {
-    public let id: String
-    /// The kind of task, such as `needle`.
-    public let name: String
-    /// Prompt tokens, as the file's author counted them.
-    public let length: Int
-    public let content: Content
-
-    public enum Content: Sendable, Hashable {
-        /// Right when the greedy answer up to the newline, trimmed, equals `answer`.
-        case question(prompt: String, answer: String)
-        /// Right, each, when every token of the answer is the first choice given all that stands before it.
-        case interleaved(text: String, answers: [Range<Int>])
-    }
-
-    public init(id: String, name: String, length: Int, content: Content) {
-        self.id = id
-        self.name = name
-        self.length = length
-        self.content = content
-    }
-}
-
 /// Tasks in JSON Lines: `{"id","task","length","prompt","answer"}` or `{"id","task","length","text","answers":[{"start","end"}]}`
-/// with spans counted in Unicode scalars of `text`.
+/// with spans counted in Unicode scalars of `text`. A question with several answers has `answers`, a list of strings; `depth`,
+/// `scorer`, `classes` and `newTokens` may be left out.
 public enum TaskFile {
     /// - Throws: `InputError` naming file, line, field and rule.
     public static func read(_ path: String) throws(InputError) -> [EvaluationTask] {
@@ -71,19 +48,52 @@ public enum TaskFile {
         struct Span: Codable { let start, end: Int }
         let id, task: String
         let length: Int
+        let depth: Double?
         let prompt, answer, text: String?
-        let answers: [Span]?
+        let answers: Answers?
+        let scorer: AnswerScorer?
+        let classes: [String]?
+        let newTokens: Int?
+
+        /// Spans of a text, or the answers of a question.
+        enum Answers: Codable {
+            case spans([Span])
+            case strings([String])
+
+            init(from decoder: any Decoder) throws {
+                let container = try decoder.singleValueContainer()
+                if let strings = try? container.decode([String].self), !strings.isEmpty {
+                    self = .strings(strings)
+                } else {
+                    self = .spans(try container.decode([Span].self))
+                }
+            }
+
+            func encode(to encoder: any Encoder) throws {
+                var container = encoder.singleValueContainer()
+                switch self {
+                case .spans(let spans): try container.encode(spans)
+                case .strings(let strings): try container.encode(strings)
+                }
+            }
+        }
 
         public init(_ task: EvaluationTask) {
             id = task.id
             self.task = task.name
             length = task.length
+            depth = task.depth
             switch task.content {
-            case .question(let question, let expected):
-                (prompt, answer, text, answers) = (question, expected, nil, nil)
-            case .interleaved(let content, let spans):
+            case .question(let question):
+                (prompt, text) = (question.prompt, nil)
+                (answer, answers) = question.answers.count == 1 ? (question.answers[0], nil) : (nil, .strings(question.answers))
+                scorer = question.scorer == .exactMatch ? nil : question.scorer
+                classes = question.classes.isEmpty ? nil : question.classes
+                newTokens = question.newTokens
+            case .reading(let content, let spans):
                 (prompt, answer, text) = (nil, nil, content)
-                answers = spans.map { Span(start: $0.lowerBound, end: $0.upperBound) }
+                answers = .spans(spans.map { Span(start: $0.lowerBound, end: $0.upperBound) })
+                (scorer, classes, newTokens) = (nil, nil, nil)
             }
         }
 
@@ -92,19 +102,35 @@ public enum TaskFile {
                 InputError(.invalidData, file: file, field: "line \(line), \(field)", value: value, rule: rule)
             }
             guard length > 0 else { throw refuse("length", "\(length)", "must be positive") }
-            if let prompt, let answer {
-                return EvaluationTask(id: id, name: task, length: length, content: .question(prompt: prompt, answer: answer))
+            if let depth, !(0...1).contains(depth) { throw refuse("depth", "\(depth)", "must be from 0 to 1") }
+            if let newTokens, newTokens < 1 { throw refuse("newTokens", "\(newTokens)", "must be at least 1") }
+            func task(_ content: EvaluationTask.Content) -> EvaluationTask {
+                EvaluationTask(id: id, name: self.task, length: length, depth: depth, content: content)
             }
-            guard let text, let answers else { throw refuse("prompt", nil, "a task has prompt and answer, or text and answers") }
+            if let prompt, let known {
+                return task(
+                    .question(
+                        .init(
+                            prompt: prompt, answers: known, scorer: scorer ?? .exactMatch, classes: classes ?? [], newTokens: newTokens)))
+            }
+            guard let text, case .spans(let rows)? = answers else {
+                throw refuse("prompt", nil, "a task has prompt and answer (or a list of answers), or text and spans of it")
+            }
             let size = text.unicodeScalars.count
             var spans: [Range<Int>] = []
-            for span in answers {
+            for span in rows {
                 guard 0 <= span.start, span.start < span.end, span.end <= size else {
                     throw refuse("answers", "\(span.start)..<\(span.end)", "must be a span of the \(size) characters of text")
                 }
                 spans.append(span.start..<span.end)
             }
-            return EvaluationTask(id: id, name: task, length: length, content: .interleaved(text: text, answers: spans))
+            return task(.reading(text: text, answers: spans))
+        }
+
+        /// The known answers of a question.
+        private var known: [String]? {
+            if case .strings(let strings)? = answers { return strings }
+            return answer.map { [$0] }
         }
     }
 }

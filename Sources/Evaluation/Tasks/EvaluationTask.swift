@@ -1,0 +1,59 @@
+/// Something asked of a model: a question at the end of a prompt, or a text to read along.
+public struct EvaluationTask: Sendable, Hashable {
+    public let id: String
+    /// The kind of task, such as `needle`.
+    public let name: String
+    /// Prompt tokens, as the file's author counted them.
+    public let length: Int
+    /// Where in the text the fact stands that is asked for, from 0 (its beginning) to 1; nil where there is no one place.
+    public let depth: Double?
+    public let content: Content
+
+    public enum Content: Sendable, Hashable {
+        /// A prompt that the model continues.
+        case question(Question)
+        /// A text read in one prefill. Each span of it (Unicode scalars) is right when every token of it is the first choice given
+        /// all that stands before; without spans, only the loss is of interest.
+        case reading(text: String, answers: [Range<Int>])
+    }
+
+    /// A question with known answers.
+    public struct Question: Sendable, Hashable {
+        /// Ends where the answer begins.
+        public let prompt: String
+        /// At least one. Whether any or all of them are wanted is up to `scorer`.
+        public let answers: [String]
+        public let scorer: AnswerScorer
+        /// What a classification may answer; empty for other tasks.
+        public let classes: [String]
+        /// New tokens at most; nil for what the longest answer can take, written less compactly than the tokenizer would.
+        public let newTokens: Int?
+
+        public init(
+            prompt: String, answers: [String], scorer: AnswerScorer = .exactMatch, classes: [String] = [], newTokens: Int? = nil
+        ) {
+            precondition(!answers.isEmpty, "a question has an answer")
+            self.prompt = prompt
+            self.answers = answers
+            self.scorer = scorer
+            self.classes = classes
+            self.newTokens = newTokens
+        }
+    }
+
+    public init(id: String, name: String, length: Int, depth: Double? = nil, content: Content) {
+        self.id = id
+        self.name = name
+        self.length = length
+        self.depth = depth
+        self.content = content
+    }
+
+    /// All that a prefill of the task reads.
+    public var text: String {
+        switch content {
+        case .question(let question): question.prompt
+        case .reading(let text, _): text
+        }
+    }
+}
