@@ -39,6 +39,7 @@ let package = Package(
     name: "sample-attention",
     products: [
         .library(name: "SampleAttention", targets: ["AttentionCore", "AttentionKernels", "SampleAttention"]),
+        .library(name: "AttentionBaselines", targets: ["AttentionBaselines"]),
         .library(name: "HeadProfiling", targets: ["HeadProfiling"]),
         .library(name: "ErrorBounds", targets: ["ErrorBounds"]),
         .library(name: "Autotuning", targets: ["Autotuning", "ModelTuning", "DurableFiles"]),
@@ -63,6 +64,7 @@ let package = Package(
 
         // The method.
         library("SampleAttention", ["AttentionCore", "AttentionKernels", "LinearAlgebra"], exclude: ["tuned-config.schema.json"]),
+        library("AttentionBaselines", ["AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
         library("DurableFiles", ["AttentionCore"]),
         library("HeadProfiling", ["AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
         library("ErrorBounds", ["AttentionCore", "LinearAlgebra"]),
@@ -93,8 +95,9 @@ let package = Package(
         .executableTarget(
             name: "sample-attention",
             dependencies: [
-                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "ErrorBounds", "BoundVerification",
-                "Autotuning", "ModelTuning", "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel", "Reporting", "LinearAlgebra",
+                "AttentionCore", "AttentionKernels", "SampleAttention", "AttentionBaselines", "HeadProfiling", "ErrorBounds",
+                "BoundVerification", "Autotuning", "ModelTuning", "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel",
+                "Reporting", "LinearAlgebra",
                 "DurableFiles", argumentParser,
             ],
             path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings, plugins: ["RecordCommit"]),
@@ -109,6 +112,7 @@ let package = Package(
         tests("AttentionKernels", ["AttentionCore", "AttentionKernels", "CAttentionKernels"]),
         tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore", "ErrorBounds"]),
         tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "AttentionKernels", "SampleAttention"]),
+        tests("AttentionBaselines", ["AttentionBaselines", "AttentionCore", "AttentionKernels", "SampleAttention"]),
         tests("DurableFiles", ["DurableFiles", "AttentionCore"]),
         tests("ErrorBounds", ["AttentionCore", "ErrorBounds"]),
         tests(

@@ -39,10 +39,14 @@ public struct HeadTensor: @unchecked Sendable {
     }
 
     /// The same memory with only the first `count` tokens.
-    public func prefix(tokens count: Int) -> HeadTensor {
-        precondition(count <= tokens, "a prefix cannot be longer than the tensor")
+    public func prefix(tokens count: Int) -> HeadTensor { slice(tokens: 0..<count) }
+
+    /// The same memory with only some tokens.
+    public func slice(tokens range: Range<Int>) -> HeadTensor {
+        precondition(range.lowerBound >= 0 && range.upperBound <= tokens, "a slice cannot be longer than the tensor")
         return HeadTensor(
-            base: base, heads: heads, tokens: count, dimension: dimension, headStride: headStride, tokenStride: tokenStride)
+            base: base + range.lowerBound * tokenStride, heads: heads, tokens: range.count, dimension: dimension, headStride: headStride,
+            tokenStride: tokenStride)
     }
 }
 
@@ -55,6 +59,16 @@ public struct MutableHeadTensor: @unchecked Sendable {
     public init(projection base: UnsafeMutablePointer<Float>, heads: Int, tokens: Int, dimension: Int) {
         self.base = base
         readOnly = HeadTensor(projection: base, heads: heads, tokens: tokens, dimension: dimension)
+    }
+
+    private init(base: UnsafeMutablePointer<Float>, readOnly: HeadTensor) {
+        self.base = base
+        self.readOnly = readOnly
+    }
+
+    /// The same memory with only some tokens.
+    public func slice(tokens range: Range<Int>) -> MutableHeadTensor {
+        MutableHeadTensor(base: base + range.lowerBound * readOnly.tokenStride, readOnly: readOnly.slice(tokens: range))
     }
 
     public func row(head: Int, token: Int) -> UnsafeMutablePointer<Float> {

@@ -47,7 +47,7 @@ struct RowBlockRun {
             kernel.functions.finish_output(
                 lane.output, lane.sum, Int32(lane.rows), Int32(dimension), output + lane.firstRow * outputStride, outputStride)
             guard let logSumExp else { continue }
-            for row in 0..<lane.rows { logSumExp[lane.firstRow + row] = naturalLog(lane.shift[row], lane.sum[row]) }
+            for row in 0..<lane.rows { logSumExp[lane.firstRow + row] = Self.naturalLog(lane.shift[row], lane.sum[row]) }
         }
     }
 
@@ -76,7 +76,7 @@ struct RowBlockRun {
         query.row(head: block.head, token: block.firstRow + lane.firstRow)
     }
 
-    private func naturalLog(_ shift: Float, _ sum: Float) -> Float { (shift + log2f(sum)) * 0.6931471805599453 }
+    static func naturalLog(_ shift: Float, _ sum: Float) -> Float { (shift + log2f(sum)) * 0.6931471805599453 }
 
     // MARK: Kinds of keys
 
@@ -278,7 +278,7 @@ struct RowBlockRun {
             scores += range.count
         }
         for t in 0..<dimension { output[t] /= sum }
-        logSumExp?.pointee = naturalLog(maximum, sum)
+        logSumExp?.pointee = Self.naturalLog(maximum, sum)
     }
 
     /// The keys one row keeps, as ranges that do not overlap.

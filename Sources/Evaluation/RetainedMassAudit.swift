@@ -9,14 +9,14 @@ import SampleAttention
 ///
 /// Costs a selection and two kernel runs a layer; meant for untimed passes over a whole (unchunked) prompt.
 public struct RetainedMassAudit: ForwardObserver {
-    private let sampleAttention: SampleAttentionOperator
+    private let kernel: AttentionKernel
     private let policy: AttentionPolicy
     private let workspace = AttentionWorkspace()
     /// One distribution over query rows for each layer and head.
     public private(set) var heads: [RetainedMass] = []
 
     public init(kernel: AttentionKernel, policy: AttentionPolicy) {
-        sampleAttention = SampleAttentionOperator(kernel: kernel)
+        self.kernel = kernel
         self.policy = policy
     }
 
@@ -28,7 +28,7 @@ public struct RetainedMassAudit: ForwardObserver {
     public mutating func attended(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) throws {
         let shape = inputs.shape
         let parameters = policy.parameters(layer: layer, queryHeads: shape.queryHeads, promptLength: shape.keyCount)
-        if parameters.allSatisfy({ $0.pattern == .dense }) {
+        if let parameters, parameters.allSatisfy({ $0.pattern == .dense }) {
             heads += parameters.map { _ in RetainedMass(rows: Array(repeating: 1, count: shape.queryCount)) }
             return
         }
@@ -38,9 +38,9 @@ public struct RetainedMassAudit: ForwardObserver {
             projection: scratch.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
         let kept = AlignedBuffer<Float>(count: rows)
         let all = AlignedBuffer<Float>(count: rows)
-        for (parameters, sums) in [(parameters, kept.base), (parameters.map { _ in .dense }, all.base)] {
-            _ = try sampleAttention.attend(
-                inputs, parameters: parameters, promptLength: shape.keyCount, output: target, logSumExp: sums, workspace: workspace)
+        let call = LayerCall(inputs: inputs, layer: layer, promptLength: shape.keyCount, kernel: kernel)
+        for (policy, sums) in [(policy, kept.base), (.dense, all.base)] {
+            _ = try policy.attend(call, output: target, logSumExp: sums, workspace: workspace)
         }
         heads += (0..<shape.queryHeads).map { RetainedMass(head: $0, of: shape, kept: kept.base, all: all.base) }
     }

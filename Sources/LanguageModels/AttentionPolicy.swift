@@ -1,24 +1,70 @@
 import AttentionCore
+import AttentionKernels
 import SampleAttention
 
-/// How each layer attends during prefill: parameters for every query head, by layer and prompt length.
+/// How each layer attends during prefill: SampleAttention with parameters for every query head, by layer and prompt length; or
+/// another method.
 public struct AttentionPolicy: Sendable {
     /// A short name for tables and JSON, such as `dense` or `tuned`.
     public let name: String
     /// Asks for certificates of the heads' retained mass, and maybe for a least mass; nil asks for neither.
     public private(set) var certification: Certification?
-    private let choose: @Sendable (_ layer: Int, _ queryHeads: Int, _ promptLength: Int) -> [SampleAttentionParameters]
+    private let choice: Choice
 
-    /// The parameters of each query head of a layer, for a prompt of this length.
-    public func parameters(layer: Int, queryHeads: Int, promptLength: Int) -> [SampleAttentionParameters] {
-        choose(layer, queryHeads, promptLength)
+    private enum Choice: Sendable {
+        case parameters(@Sendable (_ layer: Int, _ queryHeads: Int, _ promptLength: Int) -> [SampleAttentionParameters])
+        case method(any AttentionMethod)
+    }
+
+    private init(
+        name: String, choose: @escaping @Sendable (_ layer: Int, _ queryHeads: Int, _ promptLength: Int) -> [SampleAttentionParameters]
+    ) {
+        self.name = name
+        choice = .parameters(choose)
+    }
+
+    /// Attention by a method other than SampleAttention. It cannot be certified or profiled.
+    public init(name: String, method: any AttentionMethod) {
+        self.name = name
+        choice = .method(method)
+    }
+
+    /// True for SampleAttention with any parameters, full attention among them; false for other methods.
+    public var isSampleAttention: Bool {
+        if case .parameters = choice { true } else { false }
+    }
+
+    /// The parameters of each query head of a layer, for a prompt of this length; nil for other methods than SampleAttention.
+    public func parameters(layer: Int, queryHeads: Int, promptLength: Int) -> [SampleAttentionParameters]? {
+        switch choice {
+        case .parameters(let choose): choose(layer, queryHeads, promptLength)
+        case .method: nil
+        }
     }
 
     /// The same attention with every head certified, and changed where it misses the certification's least mass.
+    ///
+    /// - Precondition: the policy is one of parameters.
     public func certified(_ certification: Certification) -> AttentionPolicy {
+        precondition(isSampleAttention, "only SampleAttention certifies what it keeps")
         var policy = self
         policy.certification = certification
         return policy
+    }
+
+    /// Attends in one layer.
+    ///
+    /// Shapes and errors: as `AttentionMethod.attend`.
+    public func attend(
+        _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>? = nil, workspace: AttentionWorkspace
+    ) throws(InputError) -> SampleAttentionOperator.Report {
+        switch choice {
+        case .method(let method): return try method.attend(call, output: output, logSumExp: logSumExp, workspace: workspace)
+        case .parameters(let choose):
+            return try SampleAttentionOperator(kernel: call.kernel).attend(
+                call.inputs, parameters: choose(call.layer, call.shape.queryHeads, call.promptLength), promptLength: call.promptLength,
+                output: output, logSumExp: logSumExp, certification: certification?.seeded(layer: call.layer), workspace: workspace)
+        }
     }
 
     /// Full attention everywhere.

@@ -48,7 +48,7 @@ public final class LanguageModel: Sendable {
         tokenizer = try directory.tokenizer()
         decoder = LlamaDecoder(
             configuration: configuration, weights: try LlamaWeights(directory.weights, configuration: configuration, kernel: kernel),
-            attention: SampleAttentionOperator(kernel: kernel))
+            kernel: kernel)
     }
 
     private static func checkSupport(_ c: ModelConfiguration, file: String) throws(InputError) {

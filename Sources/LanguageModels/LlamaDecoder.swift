@@ -12,18 +12,17 @@ import SampleAttention
 struct LlamaDecoder: Sendable {
     let configuration: ModelConfiguration
     let weights: LlamaWeights
-    let attention: SampleAttentionOperator
+    let kernel: AttentionKernel
     private let rows: RowKernels
 
-    private var kernel: AttentionKernel { attention.kernel }
     private var pool: WorkerPool { kernel.pool }
     private static let tileRows = PackedMatrix.tileRows
 
-    init(configuration: ModelConfiguration, weights: LlamaWeights, attention: SampleAttentionOperator) {
+    init(configuration: ModelConfiguration, weights: LlamaWeights, kernel: AttentionKernel) {
         self.configuration = configuration
         self.weights = weights
-        self.attention = attention
-        rows = attention.kernel.rowKernels
+        self.kernel = kernel
+        rows = kernel.rowKernels
     }
 
     /// Buffers of one forward pass, sized for its tokens.
@@ -77,10 +76,8 @@ struct LlamaDecoder: Sendable {
                 key: cache.keys(layer: layer, tokens: cache.count + count), value: cache.values(layer: layer, tokens: cache.count + count))
             let output = MutableHeadTensor(
                 projection: activations.attended.base, heads: c.queryHeads, tokens: count, dimension: c.headDimension)
-            let report = try attention.attend(
-                inputs, parameters: policy.parameters(layer: layer, queryHeads: c.queryHeads, promptLength: promptLength),
-                promptLength: promptLength, output: output, certification: policy.certification?.seeded(layer: layer),
-                workspace: workspace)
+            let report = try policy.attend(
+                LayerCall(inputs: inputs, layer: layer, promptLength: promptLength, kernel: kernel), output: output, workspace: workspace)
             pass.layers.append(report)
             try observer.attended(layer: layer, inputs: inputs, output: output.readOnly)
             feedForward(layer, count: count, hidden: hidden, activations: activations)

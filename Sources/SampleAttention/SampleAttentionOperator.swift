@@ -30,7 +30,7 @@ public struct SampleAttentionOperator: Sendable {
 
     /// What one call kept and what it cost.
     public struct Report: Sendable {
-        /// What each query head kept.
+        /// What each query head kept; none where it is no pattern, as in hash buckets.
         public let patterns: [SparsePattern]
         /// Kept pairs of each query head.
         public let keptPairs: [Int]

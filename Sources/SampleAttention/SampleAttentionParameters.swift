@@ -107,6 +107,16 @@ public struct SampleAttentionParameters: Hashable, Sendable {
         return parameters
     }()
 
+    /// The third version's settings: columns and slashes, rows sampled in blocks at the tails of segments; α_c and α_s 0.95, r_row 5 %.
+    ///
+    /// Source: SampleAttention v3 (MLSys 2025; arXiv 2406.15486v3).
+    public static let paperV3: SampleAttentionParameters = {
+        var parameters = standard
+        parameters.pattern = .columnSlash
+        parameters.sampling = .tailBlocks
+        return parameters
+    }()
+
     /// A window of `tokens` positions and the first `sinks` keys, with nothing sampled.
     public static func window(tokens: Int, sinks: Int) -> SampleAttentionParameters {
         var parameters = standard

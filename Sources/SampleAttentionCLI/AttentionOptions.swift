@@ -1,49 +1,99 @@
 import ArgumentParser
+import AttentionBaselines
 import AttentionCore
+import HaystackModel
 import LanguageModels
 import SampleAttention
 
 /// How a prefill attends.
 struct AttentionOptions: ParsableArguments {
     @Option(
-        help:
-            "dense, sample (SampleAttention; implied by its options below), paper (the paper's settings and rule) or tuned (needs --config)."
-    )
+        help: ArgumentHelp(
+            """
+            dense; sample (SampleAttention; implied by its options below), paper (the paper's settings and rule), paper-v3 (its third \
+            version: columns and diagonals), tuned (needs --config); big-bird, streaming-llm, hyper-attention, hash-sparse, minference, \
+            flex-prefill, x-attention; or a variant of the selection: key-norms, low-rank, pooled-queries, shared-group, shared-layers.
+            """))
     var attention: String?
 
     @Option(help: ArgumentHelp("Tuned config file; implies --attention tuned.", valueName: "file"))
     var config: String?
+
+    @Option(help: "Share of the pairs that each head keeps, in (0, 1], whatever the attention's own settings would keep.")
+    var density: Double?
 
     @OptionGroup var parameters: ParameterOptions
 
     /// - Parameter standard: the attention when neither a name, a config nor parameters are given.
     func policy(_ session: Session, default standard: String = "dense") throws(InputError) -> AttentionPolicy {
         let name = attention ?? (config != nil ? "tuned" : parameters.areGiven ? "sample" : standard)
-        if parameters.areGiven, name != "sample", Self.names.contains(name) {
+        if parameters.areGiven, name != "sample", AttentionChoice.names.contains(name) {
             throw InputError(.usage, field: "attention", value: name, rule: "must be sample when parameters such as --alpha are given")
         }
-        if config != nil, name != "tuned", Self.names.contains(name) {
+        if config != nil, name != "tuned", AttentionChoice.names.contains(name) {
             throw InputError(.usage, field: "attention", value: name, rule: "must be tuned when --config is given")
         }
-        return try Self.policy(named: name, config: config, parameters: parameters, session: session)
+        return try choice(session).policy(named: name)
     }
 
-    static let names = ["dense", "sample", "paper", "tuned"]
+    /// The same for what only SampleAttention can do: its heads' own parameters are read.
+    func sampleAttentionPolicy(_ session: Session, default standard: String) throws(InputError) -> AttentionPolicy {
+        let policy = try policy(session, default: standard)
+        guard policy.isSampleAttention else {
+            throw InputError(
+                .usage, field: density == nil ? "attention" : "density", value: density.map { "\($0)" } ?? policy.name,
+                rule: "this command reads SampleAttention's parameters: give dense, sample, paper, paper-v3 or tuned without --density")
+        }
+        return policy
+    }
 
-    static func policy(
-        named name: String, config: String?, parameters: ParameterOptions, session: Session
-    ) throws(InputError) -> AttentionPolicy {
-        // Checked whichever attention uses them: a bad value is never passed over in silence.
-        let own = try parameters.parameters(seed: session.seed)
+    private func choice(_ session: Session) throws(InputError) -> AttentionChoice {
+        try AttentionChoice(config: config, density: density, parameters: parameters, session: session)
+    }
+}
+
+/// Attentions by name.
+struct AttentionChoice {
+    private let config: String?
+    private let density: Fraction?
+    private let own: SampleAttentionParameters
+    private let session: Session
+
+    static let ownNames = ["dense", "sample", "paper", "paper-v3", "tuned"]
+    static let names = ownNames + AttentionSystem.allCases.map(\.rawValue)
+
+    /// Parameters are checked whichever attention uses them: a bad value is never passed over in silence.
+    init(config: String?, density: Double?, parameters: ParameterOptions, session: Session) throws(InputError) {
+        self.config = config
+        self.density = try density.map { value throws(InputError) in try Fraction(value, field: "density") }
+        own = try parameters.parameters(seed: session.seed)
+        self.session = session
+    }
+
+    func policy(named name: String) throws(InputError) -> AttentionPolicy {
         switch name {
         case "dense": return .dense
-        case "sample": return .fixed(own, name: name)
-        case "paper": return .fixed(.paper, name: name)
+        case "sample": return try policy(own, name: name)
+        case "paper": return try policy(.paper, name: name)
+        case "paper-v3": return try policy(.paperV3, name: name)
         case "tuned":
             guard let config else { throw InputError(.usage, field: "config", rule: "tuned attention needs a --config file") }
             return .tuned(try session.config(at: config))
         default:
-            throw InputError(.usage, field: "attention", value: name, rule: "must be one of \(names.joined(separator: ", "))")
+            guard let system = AttentionSystem(rawValue: name) else {
+                throw InputError(
+                    .usage, field: "attention", value: name, rule: "must be one of \(Self.names.joined(separator: ", "))")
+            }
+            return AttentionPolicy(name: name, method: system.method(budget: density.map { .density($0) } ?? .own, seed: session.seed))
         }
+    }
+
+    private func policy(_ parameters: SampleAttentionParameters, name: String) throws(InputError) -> AttentionPolicy {
+        guard let density else { return .fixed(parameters, name: name) }
+        guard parameters.pattern == .stripeWindow || parameters.pattern == .columnSlash else {
+            throw InputError(
+                .usage, field: "density", value: "\(density)", rule: "needs --head-pattern stripe-window or column-slash, which select")
+        }
+        return AttentionPolicy(name: name, method: DensityStripes(parameters: parameters, density: density))
     }
 }

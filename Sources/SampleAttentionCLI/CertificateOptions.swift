@@ -63,7 +63,7 @@ extension Certification {
         for queries in chunks {
             var known: [SampleAttentionParameters: Int?] = [:]
             for layer in 0..<model.layerCount {
-                for head in policy.parameters(layer: layer, queryHeads: model.queryHeads, promptLength: promptLength) {
+                for head in policy.parameters(layer: layer, queryHeads: model.queryHeads, promptLength: promptLength) ?? [] {
                     let rows = known[head] ?? rowsNeeded(head, queries: queries, promptLength: promptLength)
                     known[head] = .some(rows)
                     if let rows { needed.append(rows) }

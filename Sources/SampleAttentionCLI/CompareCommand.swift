@@ -43,9 +43,8 @@ struct CompareCommand: ParsableCommand {
             methods?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
             ?? (["dense", "sample"] + (config == nil ? [] : ["tuned"]))
         guard !names.isEmpty else { throw InputError(.usage, field: "methods", rule: "must name at least one attention") }
-        let policies = try names.map { name throws(InputError) in
-            try AttentionOptions.policy(named: name, config: config, parameters: parameters, session: session)
-        }
+        let choice = try AttentionChoice(config: config, density: nil, parameters: parameters, session: session)
+        let policies = try names.map { name throws(InputError) in try choice.policy(named: name) }
         let groups =
             try tasks.map { file throws(InputError) in try TaskGroups(files: [file], lengths: length, count: count) }
             ?? TaskGroups(NeedleTasks(text: nil, session: session).make(lengths: length, count: count))

@@ -64,9 +64,12 @@ struct GenerateCommand: ParsableCommand {
     /// The attention asked for, with certificates where they are wanted.
     private func policy(_ session: Session) throws(InputError) -> AttentionPolicy {
         let policy = try attention.policy(session)
-        let isSparse = policy.name != AttentionPolicy.dense.name
+        let isSparse = policy.name != AttentionPolicy.dense.name && policy.isSampleAttention
         guard let certification = try certificate.certification(default: session.json && isSparse, seed: session.seed) else {
             return policy
+        }
+        guard policy.isSampleAttention else {
+            throw InputError(.usage, field: "certificate", rule: "only SampleAttention certifies what it keeps, not \(policy.name)")
         }
         return policy.certified(certification)
     }

@@ -41,7 +41,7 @@ struct ProfileCommand: ParsableCommand {
         if resume, let output { try Self.requireJournal(in: output) }
         let session = try model.open()
         let alphas = try (sparsityAlpha.isEmpty ? [0.9, 0.95, 0.99] : sparsityAlpha).map { try Fraction($0, field: "sparsity-alpha") }
-        let policy = try attention.policy(session, default: "sample")
+        let policy = try attention.sampleAttentionPolicy(session, default: "sample")
         let lengths = try text.lengths(session, default: [4096])
         let texts = text.text.isEmpty ? [try text.texts(session)[0]] : try text.texts(session)
         let prompts = try texts.flatMap { text in try lengths.map { (text: text.identity, tokens: try text.prompt(length: $0)) } }
@@ -108,7 +108,7 @@ private struct ProfileRun {
         // All parameters of all heads, whichever file or options they came from.
         let parameters = lengths.flatMap { length in
             (0..<configuration.layerCount).map {
-                policy.parameters(layer: $0, queryHeads: configuration.queryHeads, promptLength: length)
+                policy.parameters(layer: $0, queryHeads: configuration.queryHeads, promptLength: length) ?? []
             }
         }
         return ProfileHeader(

@@ -4,5 +4,5 @@
     import Darwin
 #endif
 
-func exponential(_ x: Double) -> Double { exp(x) }
-func logarithm(_ x: Double) -> Double { log(x) }
+public func exponential(_ x: Double) -> Double { exp(x) }
+public func logarithm(_ x: Double) -> Double { log(x) }

@@ -32,6 +32,39 @@ public struct NaiveAttention {
         return copy
     }
 
+    /// The same with other keys, [token][key-value head · dimension].
+    public func with(keys: [Float]) -> NaiveAttention {
+        precondition(keys.count == key.count, "as many keys as before")
+        var copy = self
+        copy.key = keys
+        return copy
+    }
+
+    /// The same with other queries, [token][head · dimension].
+    public func with(queries: [Float]) -> NaiveAttention {
+        precondition(queries.count == query.count, "as many queries as before")
+        var copy = self
+        copy.query = queries
+        return copy
+    }
+
+    /// The same with other values, [token][key-value head · dimension].
+    public func with(values: [Float]) -> NaiveAttention {
+        precondition(values.count == value.count, "as many values as before")
+        var copy = self
+        copy.value = values
+        return copy
+    }
+
+    /// The same with all queries and keys of 128 positions equal to the first of them.
+    public func withConstantBlocks() -> NaiveAttention {
+        func constant(_ rows: [Float], width: Int) -> [Float] {
+            rows.indices.map { rows[$0 / width / 128 * 128 * width + $0 % width] }
+        }
+        return with(keys: constant(key, width: shape.keyValueHeads * shape.headDimension))
+            .with(queries: constant(query, width: shape.queryHeads * shape.headDimension))
+    }
+
     /// Lends the inputs as views.
     public func withTensors<Result>(_ body: (_ query: HeadTensor, _ key: HeadTensor, _ value: HeadTensor) throws -> Result) rethrows
         -> Result

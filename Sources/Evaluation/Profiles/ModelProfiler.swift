@@ -15,7 +15,9 @@ public struct ModelProfiler {
     private let profiler: HeadProfiler
     private let sampleAttention: SampleAttentionOperator
 
+    /// - Parameter policy: one of parameters, not of another method.
     public init(model: LanguageModel, policy: AttentionPolicy, scale: ProfileScale) {
+        precondition(policy.isSampleAttention, "a profile is of SampleAttention's own patterns")
         self.model = model
         self.policy = policy
         self.scale = scale
@@ -78,7 +80,9 @@ public struct ModelProfiler {
     ) throws(InputError) -> LayerProfile {
         let start = ContinuousClock.now
         let shape = inputs.shape
-        let parameters = policy.parameters(layer: layer, queryHeads: shape.queryHeads, promptLength: shape.keyCount)
+        guard let parameters = policy.parameters(layer: layer, queryHeads: shape.queryHeads, promptLength: shape.keyCount) else {
+            preconditionFailure("a profile is of SampleAttention's own patterns")
+        }
         let selections = sampleAttention.select(inputs, parameters: parameters, promptLength: shape.keyCount, workspace: workspace)
         let patterns = zip(parameters, selections).map {
             SampleAttentionOperator.pattern($0, selection: $1, shape: shape, promptLength: shape.keyCount)
