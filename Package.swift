@@ -88,7 +88,7 @@ let package = Package(
                 "Evaluation",
                 "LinearAlgebra", "DurableFiles",
             ]),
-        library("HaystackModel", ["AttentionCore"], resources: [.copy("haystack-13m"), .copy("text")]),
+        library("HaystackModel", ["AttentionCore"], resources: [.copy("haystack-13m"), .copy("text"), .copy("tuned")]),
 
         // What people see.
         library("Reporting", ["AttentionCore"]),

@@ -9,6 +9,7 @@ extension LanguageModel {
         public let nextLogProbabilities: [Float]
         /// The most likely token after tokens 0 … i.
         public let firstChoices: [Int32]
+        /// Of the prefill alone: the scores of every position are not in its seconds.
         public let report: PrefillReport
 
         /// Mean negative log-likelihood a token, in nats.
@@ -26,11 +27,15 @@ extension LanguageModel {
         let choices = AlignedBuffer<Int32>(count: tokens.count)
         var observer = NoObserver()
         var first = 0
-        let report = try run(tokens, cache: cache, policy: policy, chunk: chunk, observer: &observer) { hidden, rows, _ in
+        var scoring = Duration.zero
+        var report = try run(tokens, cache: cache, policy: policy, chunk: chunk, observer: &observer) { hidden, rows, _ in
+            let start = ContinuousClock.now
             let targets = (0..<rows).map { first + $0 + 1 < tokens.count ? tokens[first + $0 + 1] : 0 }
             scoreRows(hidden, targets: targets, logProbabilities: next.base + first, choices: choices.base + first)
             first += rows
+            scoring += ContinuousClock.now - start
         }
+        report.seconds -= scoring.seconds
         return TokenScores(
             nextLogProbabilities: Array(next.elements.dropLast()), firstChoices: Array(choices.elements), report: report)
     }

@@ -95,7 +95,7 @@ public final class LanguageModel: Sendable {
     /// What a prefill cost and kept.
     public struct PrefillReport: Sendable {
         public let tokens: Int
-        public let seconds: Double
+        public internal(set) var seconds: Double
         /// Selection, certificates and kernel, all layers.
         public let attentionSeconds: Double
         public let selectionSeconds: Double

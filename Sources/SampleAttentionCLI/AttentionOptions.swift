@@ -1,7 +1,6 @@
 import ArgumentParser
 import AttentionBaselines
 import AttentionCore
-import HaystackModel
 import LanguageModels
 import SampleAttention
 
@@ -11,7 +10,7 @@ struct AttentionOptions: ParsableArguments {
         help: ArgumentHelp(
             """
             dense; sample (SampleAttention; implied by its options below), paper (the paper's settings and rule), paper-v3 (its third \
-            version: columns and diagonals), tuned (needs --config); big-bird, streaming-llm, hyper-attention, hash-sparse, minference, \
+            version: columns and diagonals), tuned (needs --config, but for the bundled model); big-bird, streaming-llm, hyper-attention, hash-sparse, minference, \
             flex-prefill, x-attention; or a variant of the selection: key-norms, low-rank, pooled-queries, shared-group, shared-layers.
             """))
     var attention: String?
@@ -54,8 +53,9 @@ struct AttentionOptions: ParsableArguments {
 
 /// Attentions by name.
 struct AttentionChoice {
-    private let config: String?
-    private let density: Fraction?
+    /// The tuned config, of whichever there is.
+    let config: String?
+    let density: Fraction?
     private let own: SampleAttentionParameters
     private let session: Session
 
@@ -64,7 +64,7 @@ struct AttentionChoice {
 
     /// Parameters are checked whichever attention uses them: a bad value is never passed over in silence.
     init(config: String?, density: Double?, parameters: ParameterOptions, session: Session) throws(InputError) {
-        self.config = config
+        self.config = config ?? session.bundledConfig
         self.density = try density.map { value throws(InputError) in try Fraction(value, field: "density") }
         own = try parameters.parameters(seed: session.seed)
         self.session = session
@@ -77,7 +77,9 @@ struct AttentionChoice {
         case "paper": return try policy(.paper, name: name)
         case "paper-v3": return try policy(.paperV3, name: name)
         case "tuned":
-            guard let config else { throw InputError(.usage, field: "config", rule: "tuned attention needs a --config file") }
+            guard let config else {
+                throw InputError(.usage, field: "config", rule: "tuned attention needs the --config file that tune writes for a model")
+            }
             return .tuned(try session.config(at: config))
         default:
             guard let system = AttentionSystem(rawValue: name) else {

@@ -67,6 +67,8 @@ struct Session {
     let model: LanguageModel
     let seed: UInt64
     let json: Bool
+    /// Of the bundled model; nil for others, which have none before they are tuned.
+    let bundledConfig: String?
 
     var kernel: AttentionKernel { model.kernel }
 
@@ -75,6 +77,7 @@ struct Session {
         model = try LanguageModel.load(directory: options.model ?? HaystackModel.modelDirectory.path, kernel: kernel)
         seed = options.machine.seed
         json = options.machine.json
+        bundledConfig = options.model == nil ? HaystackModel.tunedConfig.path : nil
     }
 
     func identity() throws(InputError) -> TunedConfig.ModelIdentity { try model.identity() }

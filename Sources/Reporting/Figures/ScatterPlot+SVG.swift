@@ -36,7 +36,9 @@ extension ScatterPlot {
         }
         return (groups ?? [Self.group(" class=\"other\"", others.map(\.svg))]).joined()
             + Self.group(" class=\"\(Self.front.colourClass)\"", [line] + marks.filter(\.point.isOnFront).map(\.svg))
-            + names(of: joined, among: placed.map(\.place), in: frame)
+            + names(
+                of: joined + (namesEveryPoint ? placed.filter { !$0.point.isOnFront } : []), alongLine: joined.map(\.place),
+                among: placed.map(\.place), in: frame)
     }
 
     private static func group(_ attributes: String, _ content: [String]) -> String { "<g\(attributes)>\n\(content.joined())</g>\n" }
@@ -50,15 +52,15 @@ extension ScatterPlot {
             look.shape(at: place, radius: target, kind: "hit") + look.shape(at: place, radius: point.isOnFront ? 5 : radius))
     }
 
-    /// The names of the front's points, each at the corner of its point where it covers the least of the other points and of the
-    /// line; none where it would run into another name.
+    /// Names of points, those first in the list first, each at the corner of its point where it covers the least of the other points
+    /// and of the line; none where it would run into another name.
     private func names(
-        of joined: [(point: Point, place: (x: Double, y: Double))], among places: [(x: Double, y: Double)], in frame: ChartFrame
+        of named: [(point: Point, place: (x: Double, y: Double))], alongLine line: [(x: Double, y: Double)],
+        among places: [(x: Double, y: Double)], in frame: ChartFrame
     ) -> String {
-        let alongLine = zip(joined, joined.dropFirst()).flatMap { Self.places(from: $0.place, to: $1.place) }
-        let obstacles = places + alongLine
+        let obstacles = places + zip(line, line.dropFirst()).flatMap { Self.places(from: $0, to: $1) }
         var taken: [NameBox] = []
-        for (point, place) in joined {
+        for (point, place) in named {
             let name = DisplayWidth.truncated(point.label, to: 24)
             let free = NameBox.corners(of: place, name: name).filter { box in
                 frame.contains(box.x, box.y) && !taken.contains { $0.overlaps(box) }

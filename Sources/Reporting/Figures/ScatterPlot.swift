@@ -30,6 +30,8 @@ public struct ScatterPlot: Hashable, Sendable {
     public var frontName = "Pareto front"
     /// What the other points are called in the legend.
     public var othersName = "other"
+    /// Whether every point has its name beside it, where there is room, and not those on the front alone.
+    public var namesEveryPoint = false
     /// A sentence below the title.
     public var caption: String?
 

@@ -1,0 +1,59 @@
+import AttentionCore
+import LanguageModels
+import ModelFormats
+
+/// Several attentions on the same tasks. They take turns on each task, so that noise of the machine hits them alike.
+public struct Comparison: Sendable {
+    public let model: LanguageModel
+    public let policies: [AttentionPolicy]
+    /// By length, then as given.
+    public let tasks: [EvaluationTask]
+
+    /// - Parameters:
+    ///   - policies: of different names.
+    ///   - tasks: of different ids.
+    public init(model: LanguageModel, policies: [AttentionPolicy], tasks: [EvaluationTask]) {
+        self.model = model
+        self.policies = policies
+        let lengths = Set(tasks.map(\.length)).sorted()
+        self.tasks = lengths.flatMap { length in tasks.filter { $0.length == length } }
+    }
+
+    /// One attention's turn on one task.
+    public struct Turn: Sendable {
+        public let policy: AttentionPolicy
+        public let task: EvaluationTask
+        /// Whether the retained mass is measured too, which takes about three times as long as the turn.
+        public let measuresMass: Bool
+
+        /// The turn's share of the whole work, roughly: quadratic in long texts, linear in short ones.
+        public var work: Int {
+            let pieces = task.length / 256 + 1
+            return pieces * (64 + pieces) * (measuresMass ? 4 : 1)
+        }
+    }
+
+    /// Every turn in order; the first task of each length is the one that masses are measured on.
+    public var turns: [Turn] {
+        var measured: Set<Int> = []
+        return tasks.flatMap { task in
+            let isFirst = measured.insert(task.length).inserted
+            return policies.map { Turn(policy: $0, task: task, measuresMass: isFirst) }
+        }
+    }
+
+    /// - Throws: `InputError`, naming the task, when a prompt does not fit the model.
+    public func run(_ turn: Turn) throws -> ComparisonRecord {
+        let outcome = try Evaluator(model: model, policy: turn.policy).run(turn.task)
+        return ComparisonRecord(
+            method: turn.policy.name, task: turn.task, outcome: outcome,
+            mass: turn.measuresMass ? try retainedMass(turn.task, policy: turn.policy) : nil)
+    }
+
+    private func retainedMass(_ task: EvaluationTask, policy: AttentionPolicy) throws -> RetainedMassAudit {
+        let tokens = try model.promptTokens(for: task.text)
+        var audit = RetainedMassAudit(kernel: model.kernel, policy: policy)
+        _ = try model.prefill(tokens, cache: model.makeCache(capacity: tokens.count), policy: policy, observer: &audit)
+        return audit
+    }
+}

@@ -1,0 +1,146 @@
+import ArgumentParser
+import AttentionBaselines
+import AttentionCore
+import AttentionKernels
+import DurableFiles
+import Evaluation
+import Foundation
+import LanguageModels
+import ModelFormats
+import Reporting
+import SampleAttention
+
+/// `compare`: several attentions on the same prompts, in turn, in one table.
+struct CompareCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "compare", abstract: "Run several attentions on the same tasks and show accuracy, speed and mass side by side.",
+        discussion: """
+            Without --tasks, tasks are made from a text with the seed: needles over a grid of depths, questions all through a text, and \
+            the loss on plain text. Methods take turns on each prompt, so that noise of the machine hits them alike; times are medians, \
+            speed-ups medians of the prompts' ratios. Retained mass is exact, over every query row of every head of one prompt a length, \
+            measured in a pass of its own. --output DIR gets comparison.json, comparison.csv and report.html, with needle heat maps and \
+            accuracy against time; a run that was stopped goes on with --resume.
+            """)
+
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var parameters: ParameterOptions
+    @OptionGroup var made: TaskOptions
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Attentions, comma-separated: any that --attention of other commands takes, and the groups rivals (other systems), variants \
+            (of SampleAttention's selection) and all (dense, SampleAttention's own and rivals). Default: dense,sample and, where there is a \
+            config, tuned.
+            """))
+    var methods: String?
+
+    @Option(help: ArgumentHelp("Tuned config file (default: the bundled model's own).", valueName: "file"))
+    var config: String?
+
+    @Option(help: "Share of the pairs that each head keeps, in (0, 1], of all attentions but dense and tuned.")
+    var density: Double?
+
+    @Option(help: ArgumentHelp("Task file; repeatable (default: tasks are made).", valueName: "file"))
+    var tasks: [String] = []
+
+    @Option(help: ArgumentHelp("Folder for comparison.json, comparison.csv and report.html.", valueName: "dir"))
+    var output: String?
+
+    @Flag(help: "Continue the comparison whose journal is in the output folder.")
+    var resume = false
+
+    func run() throws {
+        if resume, output == nil { throw InputError(.usage, field: "resume", rule: "needs the --output folder of the stopped comparison") }
+        let session = try model.open()
+        let choice = try AttentionChoice(config: config, density: density, parameters: parameters, session: session)
+        let policies = try MethodList(methods, choice: choice).policies
+        let own = tasks.isEmpty ? try made.tasks(session) : try fileTasks()
+        let comparison = Comparison(model: session.model, policies: policies, tasks: own)
+        let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
+        try directory?.reserve("comparison.json", "comparison.csv", "report.html")
+        let journal = try directory.map { directory throws(InputError) in
+            try ComparisonJournal(
+                path: directory.file("journal.jsonl"), header: header(comparison, choice: choice, session: session), resume: resume)
+        }
+        let interruption = Interruption {
+            guard let journal else { return "stopped; with --output DIR a comparison can be continued." }
+            journal.settle()
+            return "stopped; \(journal.path) is whole. Continue with the same command and --resume."
+        }
+        let start = ContinuousClock.now
+        let records = try Self.measure(comparison, journal: journal)
+        let result = ComparisonResult(
+            model: try session.identity(), provenance: session.provenance(lengths: Set(own.map(\.length)).sorted()),
+            seconds: (ContinuousClock.now - start).seconds, records: records)
+        if let directory {
+            try directory.write(JSONOutput.encode(result), to: "comparison.json")
+            try directory.write(result.csv, to: "comparison.csv")
+            try directory.write(ComparisonReport(result).html(), to: "report.html")
+        }
+        // Until here the journal holds everything; from here on nothing is left to continue.
+        interruption.end()
+        journal?.discard()
+        if session.json { JSONOutput.print(result) } else { print(result.table, terminator: "") }
+        if let directory, !session.json { print("\nWrote comparison.json, comparison.csv and report.html to \(directory.path)") }
+    }
+
+    private func fileTasks() throws -> [EvaluationTask] {
+        try TaskGroups(files: tasks, lengths: made.length, count: made.count).groups.flatMap(\.tasks)
+    }
+
+    private func header(_ comparison: Comparison, choice: AttentionChoice, session: Session) throws(InputError) -> ComparisonHeader {
+        let lines = comparison.tasks.reduce(into: Data()) { $0 += TaskFile.line($1) }
+        let usesConfig = comparison.policies.contains { $0.name == "tuned" }
+        let config = try usesConfig ? choice.config.map { path throws(InputError) in try PromptText.read(path) } : nil
+        let settings = "\(try parameters.parameters(seed: session.seed)) \(String(describing: density)) \(config ?? "") \(session.seed)"
+        return ComparisonHeader(
+            model: try session.identity(),
+            methods: comparison.policies.map(\.name).joined(separator: ",") + " " + sha256(ofText: settings).prefix(12),
+            tasks: "\(comparison.tasks.count) tasks " + sha256(ofText: String(decoding: lines, as: UTF8.self)).prefix(12),
+            instructionSet: session.kernel.instructionSet.rawValue, precision: session.kernel.precision.rawValue,
+            threads: session.kernel.pool.threads)
+    }
+
+    private static func measure(_ comparison: Comparison, journal: ComparisonJournal?) throws -> [ComparisonRecord] {
+        let turns = comparison.turns
+        let recorded = journal?.recorded ?? []
+        let progress = ProgressBar(
+            "compare", total: turns.reduce(0) { $0 + $1.work }, alreadyDone: turns.prefix(recorded.count).reduce(0) { $0 + $1.work })
+        defer { progress.finish() }
+        var records = Array(recorded.prefix(turns.count))
+        for turn in turns.dropFirst(records.count) {
+            let record = try comparison.run(turn)
+            try journal?.append([record])
+            records.append(record)
+            progress.advance(by: turn.work, status: "\(turn.policy.name) \(turn.task.id)")
+        }
+        return records
+    }
+}
+
+/// The attentions to compare.
+private struct MethodList {
+    let policies: [AttentionPolicy]
+
+    /// - Parameter text: names and groups, comma-separated; nil for the usual ones.
+    init(_ text: String?, choice: AttentionChoice) throws(InputError) {
+        let words = text?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } ?? ["dense", "sample"]
+        guard !words.isEmpty else { throw InputError(.usage, field: "methods", rule: "must name at least one attention") }
+        let rivals = AttentionSystem.rivals.map(\.rawValue)
+        let withoutConfig = AttentionChoice.ownNames.filter { $0 != "tuned" || choice.config != nil }
+        var names = words.flatMap { word in
+            switch word {
+            case "all": withoutConfig + rivals
+            case "rivals": rivals
+            case "variants": AttentionSystem.variants.map(\.rawValue)
+            default: [word]
+            }
+        }.withoutRepeats
+        if text == nil, choice.config != nil { names.append("tuned") }
+        if words.contains("all"), choice.config == nil {
+            Message.write("note: tuned attention is left out: it needs the --config file that tune writes for a model")
+        }
+        policies = try names.map { name throws(InputError) in try choice.policy(named: name) }
+    }
+}
