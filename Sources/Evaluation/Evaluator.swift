@@ -9,11 +9,16 @@ public struct Evaluator: Sendable {
     public let policy: AttentionPolicy
     /// Tokens a prefill takes at once; nil takes all.
     public let chunk: Int?
+    /// What decoding finds; texts that are read along are scored in the prefill and know nothing of it.
+    public let cache: LanguageModel.CacheSettings
 
-    public init(model: LanguageModel, policy: AttentionPolicy, chunk: Int? = nil) {
+    public init(
+        model: LanguageModel, policy: AttentionPolicy, chunk: Int? = nil, cache: LanguageModel.CacheSettings = .init()
+    ) {
         self.model = model
         self.policy = policy
         self.chunk = chunk
+        self.cache = cache
     }
 
     /// One task's outcome.
@@ -48,7 +53,9 @@ public struct Evaluator: Sendable {
         let longest = question.answers.map { model.tokenizer.encode(" " + $0).count }.max() ?? 0
         let limit = question.newTokens ?? 2 * longest + 8
         let isOneLine = question.scorer.readsOneLine
-        let generation = try model.generate(tokens, maxTokens: limit, policy: policy, chunk: chunk, sampler: TokenSampler()) { tokens in
+        let generation = try model.generate(
+            tokens, maxTokens: limit, policy: policy, chunk: chunk, cache: cache, sampler: TokenSampler()
+        ) { tokens in
             isOneLine && model.tokenizer.decode(tokens).contains("\n")
         }
         let answer = model.tokenizer.decode(generation.tokens)

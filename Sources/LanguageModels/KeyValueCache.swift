@@ -3,53 +3,155 @@ import ModelFormats
 
 /// Keys and values of every layer for the positions seen so far.
 ///
-/// Shapes: each layer's keys and values are [keyValueHeads][capacity][d], FP32: a head's rows are next to each other, as the
-/// kernel streams them. Keys are stored rotated.
+/// Shapes: each layer's keys and values are [keyValueHeads][capacity][d]: a head's rows are next to each other, as the kernel streams
+/// them. Keys are stored rotated. In INT8 every row has a scale of its own, and a layer is turned to floats when it is read.
 public final class KeyValueCache: @unchecked Sendable {
+    /// How numbers are kept.
+    public enum Format: String, Sendable, CaseIterable, Codable {
+        case fp32
+        /// Eight bits a number and a scale a row of d: x ≈ scale · q, scale = max |x| / 127. Memory: d + 4 bytes a row instead of 4 d, and
+        /// one layer in floats.
+        case int8
+    }
+
     public let capacity: Int
-    /// Positions filled.
+    public let format: Format
+    /// Rows held: the positions seen, less what was evicted.
     public internal(set) var count = 0
+    /// The position of the next token.
+    public internal(set) var position = 0
     /// The rotation of each position up to the capacity.
     let rotary: RotaryEmbedding
+    private let layers: Int
     private let keyValueHeads: Int
     private let headDimension: Int
+    /// FP32: [layer][keys, values][head][capacity][d]. INT8: one layer of it, the one that was read last.
     private let storage: AlignedBuffer<Float>
+    /// INT8 only: as above, and a scale a row.
+    private let quantized: AlignedBuffer<Int8>
+    private let scales: AlignedBuffer<Float>
 
-    init(configuration: ModelConfiguration, capacity: Int) {
+    convenience init(configuration: ModelConfiguration, capacity: Int, format: Format = .fp32) {
+        self.init(
+            extents: (configuration.layerCount, configuration.keyValueHeads, configuration.headDimension), capacity: capacity,
+            format: format, rotary: RotaryEmbedding(configuration: configuration, positions: capacity))
+    }
+
+    private init(extents: (layers: Int, heads: Int, dimension: Int), capacity: Int, format: Format, rotary: RotaryEmbedding) {
         self.capacity = capacity
-        keyValueHeads = configuration.keyValueHeads
-        headDimension = configuration.headDimension
-        rotary = RotaryEmbedding(configuration: configuration, positions: capacity)
-        storage = AlignedBuffer(count: configuration.layerCount * 2 * capacity * keyValueHeads * headDimension)
+        self.format = format
+        self.rotary = rotary
+        (layers, keyValueHeads, headDimension) = extents
+        let rows = 2 * capacity * keyValueHeads
+        storage = AlignedBuffer(count: (format == .fp32 ? layers : 1) * rows * headDimension)
+        quantized = AlignedBuffer(count: format == .int8 ? layers * rows * headDimension : 0)
+        scales = AlignedBuffer(count: format == .int8 ? layers * rows : 0)
     }
 
     /// Forgets every position; the memory stays.
-    public func reset() { count = 0 }
+    public func reset() {
+        count = 0
+        position = 0
+    }
+
+    /// Bytes of keys and values, whatever part of the capacity is filled.
+    public var bytes: Int { 4 * (storage.count + scales.count) + quantized.count }
 
     /// Floats of one position's keys, or values, over all heads.
     var rowFloats: Int { keyValueHeads * headDimension }
 
-    /// Copies rows [rows][keyValueHeads · d] of keys and values to positions `first ..< first + rows`.
+    /// Copies rows [rows][keyValueHeads · d] of keys and values behind those that are held, the first at index `first`.
     func store(layer: Int, first: Int, rows: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>) {
         for head in 0..<keyValueHeads {
             for row in 0..<rows {
                 let source = row * rowFloats + head * headDimension
-                let target = (head * capacity + first + row) * headDimension
-                (keyBase(layer) + target).update(from: keys + source, count: headDimension)
-                (valueBase(layer) + target).update(from: values + source, count: headDimension)
+                for (part, numbers) in [(Part.keys, keys), (.values, values)] {
+                    store(numbers + source, at: index(layer, part, head: head, row: first + row))
+                }
             }
         }
     }
 
-    func keys(layer: Int, tokens: Int) -> HeadTensor { tensor(keyBase(layer), tokens: tokens) }
-    func values(layer: Int, tokens: Int) -> HeadTensor { tensor(valueBase(layer), tokens: tokens) }
+    /// A cache that holds only some rows of each layer and key-value head; tokens to come have the positions that they would have
+    /// had.
+    ///
+    /// - Parameters:
+    ///   - kept: rows of [layer][head], as many everywhere.
+    ///   - room: for how many more tokens.
+    func keeping(_ kept: [[[Int]]], room: Int) -> KeyValueCache {
+        let remaining = kept[0][0].count
+        precondition(kept.allSatisfy { $0.allSatisfy { $0.count == remaining } }, "every head keeps as many rows")
+        let smaller = KeyValueCache(
+            extents: (layers, keyValueHeads, headDimension), capacity: remaining + room, format: format, rotary: rotary)
+        for (layer, heads) in kept.enumerated() {
+            for (head, rows) in heads.enumerated() {
+                for part in [Part.keys, .values] {
+                    for (target, row) in rows.enumerated() {
+                        smaller.copy(
+                            index(layer, part, head: head, row: row), of: self,
+                            to: smaller.index(layer, part, head: head, row: target))
+                    }
+                }
+            }
+        }
+        (smaller.count, smaller.position) = (remaining, position)
+        return smaller
+    }
 
-    private func keyBase(_ layer: Int) -> UnsafeMutablePointer<Float> { storage.base + 2 * layer * capacity * rowFloats }
-    private func valueBase(_ layer: Int) -> UnsafeMutablePointer<Float> { storage.base + (2 * layer + 1) * capacity * rowFloats }
+    func keys(layer: Int, rows: Int) -> HeadTensor { tensor(layer, .keys, rows: rows) }
+    func values(layer: Int, rows: Int) -> HeadTensor { tensor(layer, .values, rows: rows) }
 
-    private func tensor(_ base: UnsafeMutablePointer<Float>, tokens: Int) -> HeadTensor {
-        HeadTensor(
-            base: base, heads: keyValueHeads, tokens: tokens, dimension: headDimension, headStride: capacity * headDimension,
-            tokenStride: headDimension)
+    /// Layers, and key-value heads of each.
+    var extents: (layers: Int, heads: Int) { (layers, keyValueHeads) }
+
+    // MARK: Places
+
+    private enum Part: Int { case keys, values }
+
+    /// A row's place among the rows of all layers.
+    private func index(_ layer: Int, _ part: Part, head: Int, row: Int) -> Int {
+        ((2 * layer + part.rawValue) * keyValueHeads + head) * capacity + row
+    }
+
+    private func store(_ numbers: UnsafePointer<Float>, at index: Int) {
+        guard format == .int8 else { return (storage.base + index * headDimension).update(from: numbers, count: headDimension) }
+        var largest: Float = 0
+        for t in 0..<headDimension { largest = max(largest, abs(numbers[t])) }
+        let scale = largest / 127
+        scales[index] = scale
+        let target = quantized.base + index * headDimension
+        // Not a number stays one: it is the scale's.
+        let inverse = scale > 0 && scale.isFinite ? 1 / scale : 0
+        for t in 0..<headDimension { target[t] = Int8((numbers[t] * inverse).rounded()) }
+    }
+
+    private func copy(_ source: Int, of other: KeyValueCache, to target: Int) {
+        if format == .int8 {
+            scales[target] = other.scales[source]
+            (quantized.base + target * headDimension).update(from: other.quantized.base + source * headDimension, count: headDimension)
+        } else {
+            (storage.base + target * headDimension).update(from: other.storage.base + source * headDimension, count: headDimension)
+        }
+    }
+
+    /// The first `rows` rows. In INT8 they are written anew, where the last layer that was read stood.
+    private func tensor(_ layer: Int, _ part: Part, rows: Int) -> HeadTensor {
+        let start = index(format == .fp32 ? layer : 0, part, head: 0, row: 0)
+        if format == .int8 {
+            for head in 0..<keyValueHeads {
+                let target = index(0, part, head: head, row: 0)
+                for row in 0..<rows {
+                    restore(index(layer, part, head: head, row: row), into: storage.base + (target + row) * headDimension)
+                }
+            }
+        }
+        return HeadTensor(
+            base: storage.base + start * headDimension, heads: keyValueHeads, tokens: rows, dimension: headDimension,
+            headStride: capacity * headDimension, tokenStride: headDimension)
+    }
+
+    private func restore(_ index: Int, into target: UnsafeMutablePointer<Float>) {
+        let (scale, source) = (scales[index], quantized.base + index * headDimension)
+        for t in 0..<headDimension { target[t] = scale * Float(source[t]) }
     }
 }

@@ -1,6 +1,5 @@
 import AttentionCore
 import ModelFormats
-import SampleAttention
 
 extension LanguageModel {
     /// A prompt's continuation.
@@ -9,22 +8,37 @@ extension LanguageModel {
         public let tokens: [Int32]
         public let prefill: PrefillReport
         public let decodeSeconds: Double
+        /// Of keys and values, as decoding began: what is held, and the cache's whole memory.
+        public let cachedPositions, cacheBytes: Int
     }
 
-    /// Prefills with `policy`, then decodes densely until `maxTokens`, end of text, or `shouldStop` says so.
+    /// What happens to keys and values between the prefill and decoding.
+    public struct CacheSettings: Sendable, Hashable {
+        public var format = KeyValueCache.Format.fp32
+        /// Nil keeps everything.
+        public var eviction: CacheEviction?
+
+        public init(format: KeyValueCache.Format = .fp32, eviction: CacheEviction? = nil) {
+            self.format = format
+            self.eviction = eviction
+        }
+    }
+
+    /// Prefills with `policy`, then decodes densely, over what the cache holds, until `maxTokens`, end of text, or `shouldStop` says so.
     ///
     /// - Parameters:
     ///   - onToken: called with each new token as it appears.
     /// - Throws: `InputError` as `prefill`. The continuation ends early where the model's positions do.
     public func generate(
-        _ prompt: [Int32], maxTokens: Int, policy: AttentionPolicy, chunk: Int? = nil, sampler: TokenSampler,
-        shouldStop: (_ tokens: [Int32]) -> Bool = { _ in false }, onToken: (Int32) -> Void = { _ in }
+        _ prompt: [Int32], maxTokens: Int, policy: AttentionPolicy, chunk: Int? = nil, cache settings: CacheSettings = CacheSettings(),
+        sampler: TokenSampler, shouldStop: (_ tokens: [Int32]) -> Bool = { _ in false }, onToken: (Int32) -> Void = { _ in }
     ) throws -> Generation {
         var sampler = sampler
         // The last token needs no position: nothing is computed after it.
         let room = configuration.maximumPositions - prompt.count + 1
-        let cache = makeCache(capacity: prompt.count + max(0, min(maxTokens, room) - 1))
-        let prefill = try prefill(prompt, cache: cache, policy: policy, chunk: chunk)
+        let newPositions = max(0, min(maxTokens, room) - 1)
+        let (prefill, cache) = try prefill(prompt, newPositions: newPositions, policy: policy, chunk: chunk, settings: settings)
+        let cached = cache.count
         let start = ContinuousClock.now
         var tokens: [Int32] = []
         var logits = prefill.logits
@@ -36,6 +50,25 @@ extension LanguageModel {
             if tokens.count == min(maxTokens, room) || shouldStop(tokens) { break }
             logits = try self.prefill([token], cache: cache, policy: .dense).logits
         }
-        return Generation(tokens: tokens, prefill: prefill.report, decodeSeconds: (ContinuousClock.now - start).seconds)
+        return Generation(
+            tokens: tokens, prefill: prefill.report, decodeSeconds: (ContinuousClock.now - start).seconds, cachedPositions: cached,
+            cacheBytes: cache.bytes)
+    }
+
+    /// A prefill, and a cache of what the settings keep of it.
+    private func prefill(
+        _ prompt: [Int32], newPositions: Int, policy: AttentionPolicy, chunk: Int?, settings: CacheSettings
+    ) throws -> (Prefill, KeyValueCache) {
+        let cache = makeCache(capacity: prompt.count + newPositions, format: settings.format)
+        guard let eviction = settings.eviction, eviction.budget < prompt.count else {
+            return (try prefill(prompt, cache: cache, policy: policy, chunk: chunk), cache)
+        }
+        guard eviction.rule == .heavyHitters else {
+            let prefill = try prefill(prompt, cache: cache, policy: policy, chunk: chunk)
+            return (prefill, cache.evicting(eviction, masses: nil, room: newPositions))
+        }
+        var observer = AttentionMassObserver(layers: configuration.layerCount, kernel: kernel)
+        let prefill = try prefill(prompt, cache: cache, policy: policy, chunk: chunk, observer: &observer)
+        return (prefill, cache.evicting(eviction, masses: observer.masses, room: newPositions))
     }
 }

@@ -73,7 +73,7 @@ struct LlamaDecoder: Sendable {
             project(layer, count: count, hidden: hidden, activations: activations, cache: cache)
             let inputs = SampleAttentionOperator.Inputs(
                 query: HeadTensor(projection: activations.queries.base, heads: c.queryHeads, tokens: count, dimension: c.headDimension),
-                key: cache.keys(layer: layer, tokens: cache.count + count), value: cache.values(layer: layer, tokens: cache.count + count))
+                key: cache.keys(layer: layer, rows: cache.count + count), value: cache.values(layer: layer, rows: cache.count + count))
             let output = MutableHeadTensor(
                 projection: activations.attended.base, heads: c.queryHeads, tokens: count, dimension: c.headDimension)
             let report = try policy.attend(
@@ -83,6 +83,7 @@ struct LlamaDecoder: Sendable {
             feedForward(layer, count: count, hidden: hidden, activations: activations)
         }
         cache.count += count
+        cache.position += count
         normalize(count: count, hidden: hidden)
         try observer.reached(depth: c.layerCount, hidden: UnsafeBufferPointer(start: hidden, count: count * c.hiddenSize))
         pass.productSeconds = activations.meanProductSeconds
@@ -209,7 +210,7 @@ struct LlamaDecoder: Sendable {
     ) {
         let c = configuration
         let own = weights.layers[layer]
-        let first = cache.count
+        let (first, position) = (cache.count, cache.position)
         let source = SharedPointer(hidden)
         let queries = SharedPointer(activations.queries.base)
         let tiles = Tiles(activations, count: count, kernel: kernel)
@@ -222,8 +223,8 @@ struct LlamaDecoder: Sendable {
             norm(own.inputNorm, source.base + row * c.hiddenSize, rows: rows, into: normed)
             tile.apply([(own.query, query), (own.key, key), (own.value, value)], to: normed, rows: rows)
             for index in 0..<rows {
-                rotate(query + index * own.query.outputs, heads: c.queryHeads, position: first + row + index, cache.rotary)
-                rotate(key + index * own.key.outputs, heads: c.keyValueHeads, position: first + row + index, cache.rotary)
+                rotate(query + index * own.query.outputs, heads: c.queryHeads, position: position + row + index, cache.rotary)
+                rotate(key + index * own.key.outputs, heads: c.keyValueHeads, position: position + row + index, cache.rotary)
             }
             cache.store(layer: layer, first: first + row, rows: rows, keys: key, values: value)
         }

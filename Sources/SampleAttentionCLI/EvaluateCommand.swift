@@ -19,6 +19,7 @@ struct EvaluateCommand: ParsableCommand {
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var attention: AttentionOptions
+    @OptionGroup var cache: CacheOptions
 
     @Option(help: ArgumentHelp("Task file; repeatable.", valueName: "file"))
     var tasks: [String] = []
@@ -52,7 +53,7 @@ struct EvaluateCommand: ParsableCommand {
         let session = try model.open()
         let policy = try attention.policy(session)
         for length in length { try TextOptions.check(length, session: session) }
-        let evaluator = Evaluator(model: session.model, policy: policy, chunk: chunk)
+        let evaluator = Evaluator(model: session.model, policy: policy, chunk: chunk, cache: try cache.settings())
         let groups = try TaskGroups(files: tasks, lengths: length, count: count)
         let texts = try lossTexts(evaluator, session: session)
         let result = EvaluationResult(

@@ -13,6 +13,7 @@ struct GenerateCommand: ParsableCommand {
     @OptionGroup var model: ModelOptions
     @OptionGroup var attention: AttentionOptions
     @OptionGroup var certificate: CertificateOptions
+    @OptionGroup var cache: CacheOptions
 
     @Option(help: "The prompt.")
     var prompt: String?
@@ -38,6 +39,7 @@ struct GenerateCommand: ParsableCommand {
         _ = try ParameterOptions.count(maxTokens, "max-tokens", atLeast: 1)
         if let chunk { _ = try ParameterOptions.count(chunk, "chunk", atLeast: 1) }
         let sampler = try TokenSampler(temperature: temperature, topP: Fraction(topP, field: "top-p"), seed: model.machine.seed)
+        let cacheSettings = try cache.settings()
         let session = try model.open()
         let policy = try policy(session)
         let tokens = try session.model.promptTokens(for: text)
@@ -47,7 +49,7 @@ struct GenerateCommand: ParsableCommand {
 
         var printer = StreamingText(session: session)
         let generation = try session.model.generate(
-            tokens, maxTokens: maxTokens, policy: policy, chunk: chunk, sampler: sampler,
+            tokens, maxTokens: maxTokens, policy: policy, chunk: chunk, cache: cacheSettings, sampler: sampler,
             onToken: { if !session.json { printer.append($0) } })
         if session.json {
             JSONOutput.print(
@@ -128,6 +130,8 @@ private struct GenerationResult: Encodable {
     let attention, text: String
     let tokens: [Int32]
     let promptTokens: Int
+    /// Held when decoding begins: positions, and the memory of keys and values.
+    let cachedPositions, cacheBytes: Int
     let prefillSeconds, attentionSeconds, selectionSeconds, certificateSeconds, decodeSeconds, density: Double
     /// Mean over layers and heads of the sampled rows' mass that the pattern keeps: what the selection saw, not a bound.
     let sampledMass: Double?
@@ -144,6 +148,8 @@ private struct GenerationResult: Encodable {
         tokens = generation.tokens
         let report = generation.prefill
         promptTokens = report.tokens
+        cachedPositions = generation.cachedPositions
+        cacheBytes = generation.cacheBytes
         prefillSeconds = report.seconds
         attentionSeconds = report.attentionSeconds
         selectionSeconds = report.selectionSeconds

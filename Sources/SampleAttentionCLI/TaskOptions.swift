@@ -1,17 +1,93 @@
 import ArgumentParser
 import AttentionCore
 import Evaluation
+import Foundation
+import HaystackModel
+import LanguageModels
+import ModelFormats
 
 /// Tasks that a command makes from a text.
 struct TaskOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Prompt length; repeatable (default: all of the task files, or 4096 16384).", valueName: "tokens"))
+    @Option(
+        help: ArgumentHelp(
+            "Kind of task; repeatable: \(TaskKind.allCases.map(\.rawValue).joined(separator: ", ")), or all.", valueName: "kind"))
+    var kind: [String] = []
+
+    @Option(help: ArgumentHelp("The text that tasks are woven into, UTF-8 (default: the second bundled book).", valueName: "file"))
+    var text: String?
+
+    @Option(help: ArgumentHelp("Prompt length with its answer; repeatable (default: 4096 16384).", valueName: "tokens"))
     var length: [Int] = []
 
-    @Option(help: "Prompts of each kind and length, and for needles of each depth.")
-    var count = 2
+    @Option(help: ArgumentHelp("Prompts of each kind and length, and for needles of each depth.", valueName: "n"))
+    var count: Int?
 
-    func tasks(_ session: Session) throws -> [EvaluationTask] {
-        _ = try ParameterOptions.count(count, "count", atLeast: 1)
-        return try NeedleTasks(text: nil, session: session).make(lengths: length, count: count)
+    @Option(
+        help: ArgumentHelp(
+            "Where the fact stands that is asked for, from 0 to 1; repeatable (default: 0 0.25 0.5 0.75 1).", valueName: "depth"))
+    var depth: [Double] = []
+
+    @Option(help: ArgumentHelp("Facts in a prompt: names with codes, variables, moves (default: 8).", valueName: "n"))
+    var facts: Int?
+
+    @Option(help: ArgumentHelp("Codes of the name that needle-multi-value asks for (default: 4).", valueName: "n"))
+    var values: Int?
+
+    /// True when any of the options was given that only tasks made here read.
+    var isAsked: Bool { !kind.isEmpty || text != nil || !depth.isEmpty || facts != nil || values != nil }
+
+    /// - Parameters:
+    ///   - standardKinds: made when no kind is given.
+    ///   - standardCount: made of each when no count is given.
+    /// - Throws: `InputError` for a text too short for the lengths, and lengths the model does not have.
+    func tasks(_ session: Session, standardKinds: [TaskKind], standardCount: Int) throws(InputError) -> [EvaluationTask] {
+        let kinds = try kinds(standard: standardKinds)
+        let settings = try settings(kinds: kinds)
+        let each = try ParameterOptions.count(count ?? standardCount, "count", atLeast: 1)
+        let lengths = Set(length.isEmpty ? [4096, 16384] : length).sorted()
+        for length in lengths { try TextOptions.check(length, session: session) }
+        let maker = TaskMaker(
+            text: try PromptText.read(text ?? HaystackModel.texts[1].path), tokenizer: session.model.tokenizer,
+            beginOfText: session.model.configuration.beginOfText)
+        var tasks: [EvaluationTask] = []
+        for kind in kinds {
+            for length in lengths {
+                tasks += try maker.make(kind, length: length, count: each, settings: settings, seed: session.seed)
+            }
+        }
+        return tasks
+    }
+
+    private func kinds(standard: [TaskKind]) throws(InputError) -> [TaskKind] {
+        var kinds: [TaskKind] = []
+        for name in kind {
+            if name == "all" {
+                kinds += TaskKind.allCases
+            } else {
+                kinds.append(try ParameterOptions.choice(name, "kind"))
+            }
+        }
+        return kinds.isEmpty ? standard : kinds.withoutRepeats
+    }
+
+    private func settings(kinds: [TaskKind]) throws(InputError) -> TaskMaker.Settings {
+        var settings = TaskMaker.Settings()
+        for depth in depth where !(0...1).contains(depth) {
+            throw InputError(.usage, field: "depth", value: "\(depth)", rule: "must be from 0 to 1")
+        }
+        if !depth.isEmpty {
+            guard kinds.contains(where: \.hasDepths) else {
+                throw InputError(.usage, field: "depth", value: "\(depth[0])", rule: "needs --kind needle-single or needle-multi-key")
+            }
+            settings.depths = Set(depth).sorted()
+        }
+        if let facts { settings.facts = try ParameterOptions.count(facts, "facts", atLeast: 1, atMost: NeedleFact.mostFacts) }
+        if let values {
+            guard kinds.contains(.needleMultiValue) else {
+                throw InputError(.usage, field: "values", value: "\(values)", rule: "needs --kind needle-multi-value")
+            }
+            settings.values = try ParameterOptions.count(values, "values", atLeast: 1, atMost: 64)
+        }
+        return settings
     }
 }

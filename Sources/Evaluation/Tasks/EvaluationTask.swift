@@ -56,4 +56,18 @@ public struct EvaluationTask: Sendable, Hashable {
         case .reading(let text, _): text
         }
     }
+
+    /// The same question with its answer behind it, to be read along: right when every token of the answer is the first choice of the
+    /// prefill itself. Tasks without an answer that must be given word for word stay as they are.
+    ///
+    /// A greedy answer that is right is right here too, and the other way round, as long as decoding attends as the prefill does.
+    /// Decoding with dense attention looks facts up that a sparse prefill has lost.
+    public var answeredInPrefill: EvaluationTask {
+        guard case .question(let question) = content, question.scorer == .exactMatch, question.answers.count == 1 else { return self }
+        let start = question.prompt.unicodeScalars.count
+        let answer = " " + question.answers[0]
+        return EvaluationTask(
+            id: id, name: name, length: length, depth: depth,
+            content: .reading(text: question.prompt + answer + "\n", answers: [start..<start + answer.unicodeScalars.count]))
+    }
 }

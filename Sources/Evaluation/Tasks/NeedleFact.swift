@@ -32,8 +32,11 @@ public struct NeedleFact: Sendable, Hashable {
             let name = "\(qualities.randomElement(using: &random)!) \(things.randomElement(using: &random)!)"
             if !names.contains(name) { names.append(name) }
         }
-        return names.map { name in
-            NeedleFact(name: name, code: String((0..<5).map { _ in "0123456789".randomElement(using: &random)! }))
-        }
+        return names.map { NeedleFact(name: $0, code: code(using: &random)) }
+    }
+
+    /// Five digits.
+    static func code(using random: inout SeededGenerator) -> String {
+        String((0..<5).map { _ in "0123456789".randomElement(using: &random)! })
     }
 }

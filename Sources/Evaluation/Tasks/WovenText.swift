@@ -33,8 +33,6 @@ public struct WovenText: Sendable, Hashable {
         }
     }
 
-    private enum Strand: Hashable { case plain, answer, repetition }
-
     /// - Parameters:
     ///   - paragraphs: at least one; they are taken in order from a place that `number` and the seed choose, and over again.
     ///   - length: tokens in all.
@@ -43,15 +41,14 @@ public struct WovenText: Sendable, Hashable {
         paragraphs: [String], tokenizer: Tokenizer, beginOfText: Int32?, length: Int, seed: UInt64, number: Int = 0,
         texture: Texture = Texture()
     ) throws(InputError) {
-        var weaver = Weaver(
-            paragraphs: paragraphs, texture: texture, room: length - (beginOfText == nil ? 0 : 1),
+        let pieces = TextWeaver.weave(
+            paragraphs, texture: texture, room: length - (beginOfText == nil ? 0 : 1),
             random: SeededGenerator.derived(seed: seed, length, number), tokenizer: tokenizer)
-        let pieces = weaver.weave()
         let encoding = tokenizer.encodeWithOffsets(pieces.map(\.text).joined())
         let begin = beginOfText.map { [$0] } ?? []
         let all = begin + encoding.ids
         tokens = Array(all.prefix(length))
-        var spans: [(strand: Strand, range: Range<Int>)] = []
+        var spans: [(strand: TextWeaver.Strand, range: Range<Int>)] = []
         var offset = 0
         for piece in pieces {
             let end = offset + piece.text.unicodeScalars.count
@@ -66,9 +63,9 @@ public struct WovenText: Sendable, Hashable {
 
     /// Token ranges of spans given in Unicode scalars, both ascending.
     private static func locate(
-        _ spans: [(strand: Strand, range: Range<Int>)], in encoding: EncodedText, begin: Int, limit: Int, lead: Int
+        _ spans: [(strand: TextWeaver.Strand, range: Range<Int>)], in encoding: EncodedText, begin: Int, limit: Int, lead: Int
     ) -> (answers: [Range<Int>], repetitions: [Range<Int>]) {
-        var found: [Strand: [Range<Int>]] = [:]
+        var found: [TextWeaver.Strand: [Range<Int>]] = [:]
         var token = 0
         for span in spans {
             while token < encoding.ids.count, encoding.scalarRanges[token].upperBound <= span.range.lowerBound { token += 1 }
@@ -79,69 +76,5 @@ public struct WovenText: Sendable, Hashable {
             found[span.strand, default: []].append(start..<begin + token)
         }
         return (found[.answer] ?? [], found[.repetition] ?? [])
-    }
-
-    /// Puts the pieces of a text one after the other.
-    private struct Weaver {
-        let paragraphs: [String]
-        let texture: Texture
-        let room: Int
-        var random: SeededGenerator
-        let tokenizer: Tokenizer
-
-        private var used = 0
-        private var pieces: [(text: String, strand: Strand)] = []
-
-        init(paragraphs: [String], texture: Texture, room: Int, random: SeededGenerator, tokenizer: Tokenizer) {
-            self.paragraphs = paragraphs
-            self.texture = texture
-            self.room = room
-            self.random = random
-            self.tokenizer = tokenizer
-        }
-
-        mutating func weave() -> [(text: String, strand: Strand)] {
-            var untold = NeedleFact.distinct(min(NeedleFact.mostFacts / 2, 1 + room / texture.tokensPerFact), using: &random)[...]
-            var told: [NeedleFact] = []
-            var repeatable: [String] = []
-            var next = Int.random(in: 0..<paragraphs.count, using: &random)
-            // Pieces may take fewer tokens together than each by itself.
-            while used < room + room / 16 + 64 {
-                let paragraph = paragraphs[next % paragraphs.count]
-                next += 1
-                let tokens = put(paragraph, .plain)
-                if texture.repetitionTokens.contains(tokens) { repeatable.append(paragraph) }
-                for _ in 0..<count(tokens, each: texture.tokensPerFact) {
-                    guard let fact = untold.popFirst() else { break }
-                    told.append(fact)
-                    put(fact.statement + "\n", .plain)
-                }
-                for _ in 0..<count(tokens, each: texture.tokensPerQuestion) {
-                    guard let fact = told.randomElement(using: &random) else { break }
-                    put(fact.question, .plain)
-                    put(" " + fact.code, .answer)
-                    put("\n", .plain)
-                }
-                // The last few are too near to be a long way to look back.
-                if count(tokens, each: texture.tokensPerRepetition) > 0, repeatable.count > 8 {
-                    put(repeatable.dropLast(4).randomElement(using: &random)!, .repetition)
-                }
-            }
-            return pieces
-        }
-
-        /// - Returns: the piece's tokens, by itself.
-        @discardableResult private mutating func put(_ text: String, _ strand: Strand) -> Int {
-            pieces.append((text, strand))
-            let tokens = tokenizer.encode(text).count
-            used += tokens
-            return tokens
-        }
-
-        /// As many as are due after so many tokens, in the mean.
-        private mutating func count(_ tokens: Int, each: Int) -> Int {
-            let due = Double(tokens) / Double(each)
-            return Int(due) + (random.uniform() < due - due.rounded(.down) ? 1 : 0)
-        }
     }
 }

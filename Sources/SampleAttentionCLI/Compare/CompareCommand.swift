@@ -15,8 +15,9 @@ struct CompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare", abstract: "Run several attentions on the same tasks and show accuracy, speed and mass side by side.",
         discussion: """
-            Without --tasks, tasks are made from a text with the seed: needles over a grid of depths, questions all through a text, and \
-            the loss on plain text. Methods take turns on each prompt, so that noise of the machine hits them alike; times are medians, \
+            Without --tasks, tasks are made from a text with the seed (see tasks): needles over a grid of depths, questions all through a \
+            text, and the loss on plain text. Answers to be given word for word are scored in the prefill itself, each token given those \
+            before it; --generate decodes them instead, with dense attention, which looks facts up for any prefill. Methods take turns on each prompt, so that noise of the machine hits them alike; times are medians, \
             speed-ups medians of the prompts' ratios. Retained mass is exact, over every query row of every head of one prompt a length, \
             measured in a pass of its own. --output DIR gets comparison.json, comparison.csv and report.html, with needle heat maps and \
             accuracy against time; a run that was stopped goes on with --resume.
@@ -44,6 +45,9 @@ struct CompareCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Task file; repeatable (default: tasks are made).", valueName: "file"))
     var tasks: [String] = []
 
+    @Flag(help: "Decode every answer, instead of scoring those in the prefill that must be given word for word.")
+    var generate = false
+
     @Option(help: ArgumentHelp("Folder for comparison.json, comparison.csv and report.html.", valueName: "dir"))
     var output: String?
 
@@ -55,7 +59,7 @@ struct CompareCommand: ParsableCommand {
         let session = try model.open()
         let choice = try AttentionChoice(config: config, density: density, parameters: parameters, session: session)
         let policies = try MethodList(methods, choice: choice).policies
-        let own = tasks.isEmpty ? try made.tasks(session) : try fileTasks()
+        let own = try tasks(session).map { generate ? $0 : $0.answeredInPrefill }
         let comparison = Comparison(model: session.model, policies: policies, tasks: own)
         let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
         try directory?.reserve("comparison.json", "comparison.csv", "report.html")
@@ -85,8 +89,14 @@ struct CompareCommand: ParsableCommand {
         if let directory, !session.json { print("\nWrote comparison.json, comparison.csv and report.html to \(directory.path)") }
     }
 
-    private func fileTasks() throws -> [EvaluationTask] {
-        try TaskGroups(files: tasks, lengths: made.length, count: made.count).groups.flatMap(\.tasks)
+    private func tasks(_ session: Session) throws(InputError) -> [EvaluationTask] {
+        guard !tasks.isEmpty else {
+            return try made.tasks(session, standardKinds: [.needleMultiKey, .interleaved, .perplexity], standardCount: 2)
+        }
+        if made.isAsked { throw InputError(.usage, field: "tasks", value: tasks[0], rule: "a task file leaves nothing to make") }
+        if let count = made.count { _ = try ParameterOptions.count(count, "count", atLeast: 1) }
+        for length in made.length { try TextOptions.check(length, session: session) }
+        return try TaskGroups(files: tasks, lengths: made.length, count: made.count).groups.flatMap(\.tasks)
     }
 
     private func header(_ comparison: Comparison, choice: AttentionChoice, session: Session) throws(InputError) -> ComparisonHeader {

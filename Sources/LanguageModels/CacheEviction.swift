@@ -1,0 +1,90 @@
+import AttentionCore
+import AttentionKernels
+import SampleAttention
+
+/// Which keys and values are still there when decoding begins: every key-value head of every layer keeps as many.
+public struct CacheEviction: Sendable, Hashable {
+    /// What is kept beside the most recent positions.
+    public enum Rule: String, Sendable, CaseIterable, Codable {
+        /// The first four, attention sinks. Source: StreamingLLM (arXiv 2309.17453).
+        case streaming
+        /// As many as recent ones: those that drew the most attention in the prompt, added up over a sample of its rows and the query
+        /// heads of the group. Source: heavy hitters, H2O (arXiv 2306.14048), which adds up all rows.
+        case heavyHitters = "heavy-hitters"
+    }
+
+    public let rule: Rule
+    /// Positions that each head keeps of the prompt.
+    public let budget: Int
+
+    static let sinks = 4
+    /// The share of the prompt's rows whose attention is added up.
+    static let sampleRatio = try! Fraction(0.05)
+
+    /// - Precondition: the budget is positive.
+    public init(_ rule: Rule, budget: Int) {
+        precondition(budget > 0, "a budget is positive")
+        self.rule = rule
+        self.budget = budget
+    }
+
+    /// Rows of each head that stay, ascending, of `count`: all of them when there are no more than the budget.
+    ///
+    /// - Parameter masses: [key] of one head; not read by streaming.
+    func kept(of count: Int, masses: [Float]?) -> [Int] {
+        guard count > budget else { return Array(0..<count) }
+        switch rule {
+        case .streaming:
+            let first = min(Self.sinks, budget - 1)
+            return Array(0..<first) + Array(count - (budget - first)..<count)
+        case .heavyHitters:
+            let recent = (budget + 1) / 2
+            let earlier = FewestToReach(Array(masses![..<(count - recent)])).positions(heaviest: budget - recent).positions.map(Int.init)
+            // Where too few have any mass, the latest of the others fill up.
+            let missing = budget - recent - earlier.count
+            let others = missing > 0 ? (0..<count - recent).filter { !earlier.contains($0) }.suffix(missing) : []
+            return (earlier + others).sorted() + Array(count - recent..<count)
+        }
+    }
+}
+
+/// Adds up the attention that each key draws from sampled rows, layer by layer, chunk by chunk.
+struct AttentionMassObserver: ForwardObserver {
+    /// [layer][key-value head][key].
+    private(set) var masses: [[[Float]]]
+    private let kernel: AttentionKernel
+    private let workspace = AttentionWorkspace()
+
+    init(layers: Int, kernel: AttentionKernel) {
+        masses = Array(repeating: [], count: layers)
+        self.kernel = kernel
+    }
+
+    mutating func attended(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) {
+        let shape = inputs.shape
+        let rows = SamplingPlan.strided(queryCount: shape.queryCount, ratio: CacheEviction.sampleRatio).rows
+        let heads = SampledScores(kernel: kernel).columnMasses(
+            query: inputs.query, key: inputs.key, shape: shape, requests: (0..<shape.queryHeads).map { ($0, rows, .all) },
+            workspace: workspace)
+        let groups = (0..<shape.keyValueHeads).map { group in
+            heads[group * shape.groupSize..<(group + 1) * shape.groupSize].reduce(Array(repeating: 0, count: shape.keyCount)) {
+                zip($0, $1).map(+)
+            }
+        }
+        let before = masses[layer]
+        masses[layer] = groups.enumerated().map { group, sums in
+            before.isEmpty ? sums : sums.enumerated().map { $0 < before[group].count ? $1 + before[group][$0] : $1 }
+        }
+    }
+}
+
+extension KeyValueCache {
+    /// A cache of what the rule keeps, with room for some more tokens.
+    ///
+    /// - Parameter masses: [layer][key-value head][row]; nil for rules that do not read them.
+    func evicting(_ eviction: CacheEviction, masses: [[[Float]]]?, room: Int) -> KeyValueCache {
+        let (layers, heads) = extents
+        let kept = (0..<layers).map { layer in (0..<heads).map { eviction.kept(of: count, masses: masses?[layer][$0]) } }
+        return keeping(kept, room: room)
+    }
+}

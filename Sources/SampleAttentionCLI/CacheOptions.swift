@@ -1,0 +1,30 @@
+import ArgumentParser
+import AttentionCore
+import LanguageModels
+
+/// What decoding finds of the prompt's keys and values.
+struct CacheOptions: ParsableArguments {
+    @Option(help: "Keys and values are kept as fp32 or int8 (a quarter of the memory; slower to read).")
+    var cache = KeyValueCache.Format.fp32.rawValue
+
+    @Option(
+        help:
+            "Before decoding, drop keys by this rule: heavy-hitters (recent ones and those that drew most attention) or streaming (sinks and recent ones)."
+    )
+    var evict: String?
+
+    @Option(help: "Positions that are kept when keys are dropped.")
+    var cacheTokens: Int?
+
+    func settings() throws(InputError) -> LanguageModel.CacheSettings {
+        let format: KeyValueCache.Format = try ParameterOptions.choice(cache, "cache")
+        guard let evict else {
+            if let cacheTokens { throw InputError(.usage, field: "cache-tokens", value: "\(cacheTokens)", rule: "needs --evict") }
+            return .init(format: format)
+        }
+        let rule: CacheEviction.Rule = try ParameterOptions.choice(evict, "evict")
+        guard let cacheTokens else { throw InputError(.usage, field: "evict", value: evict, rule: "needs --cache-tokens") }
+        let budget = try ParameterOptions.count(cacheTokens, "cache-tokens", atLeast: 1)
+        return .init(format: format, eviction: CacheEviction(rule, budget: budget))
+    }
+}
