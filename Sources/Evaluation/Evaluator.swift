@@ -9,7 +9,7 @@ public struct Evaluator: Sendable {
     public let policy: AttentionPolicy
     /// Tokens a prefill takes at once; nil takes all.
     public let chunk: Int?
-    /// What decoding finds; texts that are read along are scored in the prefill and know nothing of it.
+    /// What decoding finds. Texts that are read along are scored in the prefill: nothing is evicted before that.
     public let cache: LanguageModel.CacheSettings
 
     public init(
@@ -68,7 +68,7 @@ public struct Evaluator: Sendable {
         let encoding = model.tokenizer.encodeWithOffsets(text)
         let begin = model.configuration.beginOfText.map { [$0] } ?? []
         let tokens = begin + encoding.ids
-        let scores = try model.score(tokens, policy: policy, chunk: chunk)
+        let scores = try model.score(tokens, policy: policy, chunk: chunk, format: cache.format)
         let right = answers.filter { span in
             encoding.ids.indices.filter { encoding.scalarRanges[$0].overlaps(span) }.allSatisfy { index in
                 let position = index + begin.count
@@ -115,7 +115,7 @@ public struct Evaluator: Sendable {
     public func perplexity(_ windows: [[Int32]], advance: () -> Void = {}) throws -> Perplexity {
         let scores = try windows.map { window in
             defer { advance() }
-            return try model.score(window, policy: policy, chunk: chunk)
+            return try model.score(window, policy: policy, chunk: chunk, format: cache.format)
         }
         let count = Double(windows.count)
         return Perplexity(

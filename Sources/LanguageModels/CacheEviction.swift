@@ -31,7 +31,7 @@ public struct CacheEviction: Sendable, Hashable {
     /// Rows of each head that stay, ascending, of `count`: all of them when there are no more than the budget.
     ///
     /// - Parameter masses: [key] of one head; not read by streaming.
-    func kept(of count: Int, masses: [Float]?) -> [Int] {
+    package func kept(of count: Int, masses: [Float]?) -> [Int] {
         guard count > budget else { return Array(0..<count) }
         switch rule {
         case .streaming:
@@ -82,7 +82,7 @@ extension KeyValueCache {
     /// A cache of what the rule keeps, with room for some more tokens.
     ///
     /// - Parameter masses: [layer][key-value head][row]; nil for rules that do not read them.
-    func evicting(_ eviction: CacheEviction, masses: [[[Float]]]?, room: Int) -> KeyValueCache {
+    package func evicting(_ eviction: CacheEviction, masses: [[[Float]]]?, room: Int) -> KeyValueCache {
         let (layers, heads) = extents
         let kept = (0..<layers).map { layer in (0..<heads).map { eviction.kept(of: count, masses: masses?[layer][$0]) } }
         return keeping(kept, room: room)

@@ -20,9 +20,12 @@ extension LanguageModel {
 
     /// Scores every position in one prefill. Memory beside the prefill's: a tile of logits a thread.
     ///
+    /// - Parameter format: of the keys and values that every layer reads.
     /// - Throws: as `prefill`.
-    public func score(_ tokens: [Int32], policy: AttentionPolicy, chunk: Int? = nil) throws -> TokenScores {
-        let cache = makeCache(capacity: tokens.count)
+    public func score(
+        _ tokens: [Int32], policy: AttentionPolicy, chunk: Int? = nil, format: KeyValueCache.Format = .fp32
+    ) throws -> TokenScores {
+        let cache = makeCache(capacity: tokens.count, format: format)
         let next = AlignedBuffer<Float>(count: tokens.count)
         let choices = AlignedBuffer<Int32>(count: tokens.count)
         var observer = NoObserver()

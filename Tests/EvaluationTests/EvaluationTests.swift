@@ -15,31 +15,6 @@ import Testing
 
     static func haystack() throws -> String { try String(contentsOf: HaystackModel.texts[1], encoding: .utf8) }
 
-    @Test func needlePromptsAreSeededFitAndAnswerable() throws {
-        let model = try Self.load()
-        let maker = NeedlePrompt(text: try Self.haystack(), tokenizer: model.tokenizer)
-        var right = 0.0
-        for number in 0..<4 {
-            let task = try maker.task(length: 1024, seed: 5, number: number)
-            #expect(task == (try maker.task(length: 1024, seed: 5, number: number)))
-            #expect(task != (try maker.task(length: 1024, seed: 6, number: number)))
-            guard case .question(let question) = task.content else { return #expect(Bool(false), "a needle is a question") }
-            let (prompt, answer) = (question.prompt, question.answers[0])
-            let tokens = try model.promptTokens(for: prompt + " " + answer + "\n")
-            #expect(tokens.count <= 1024 && tokens.count > 800)
-            #expect(prompt.components(separatedBy: "The secret code of").count == 9)
-            #expect(prompt.contains("is \(answer).\n"))
-            right += try Evaluator(model: model, policy: .dense).run(task).right
-        }
-        #expect(right == 4)
-        #expect(throws: InputError.self) { try maker.task(length: 50, seed: 1, number: 0) }
-        // A text that cannot fill the prompt, and one whose only line is too long.
-        for text in ["Short.\n", String(repeating: "word ", count: 20_000)] {
-            let poor = NeedlePrompt(text: text, tokenizer: model.tokenizer)
-            #expect(throws: InputError.self) { try poor.task(length: 1024, seed: 1, number: 0) }
-        }
-    }
-
     /// The answer's own tokens decide: the same text with the digits changed is wrong.
     @Test func interleavedAnswersAreScoredByFirstChoices() throws {
         let model = try Self.load()

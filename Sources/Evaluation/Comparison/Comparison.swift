@@ -8,12 +8,17 @@ public struct Comparison: Sendable {
     public let policies: [AttentionPolicy]
     /// By length, then as given.
     public let tasks: [EvaluationTask]
+    /// For all attentions.
+    public let cache: LanguageModel.CacheSettings
 
     /// - Parameters:
     ///   - policies: of different names.
     ///   - tasks: of different ids.
-    public init(model: LanguageModel, policies: [AttentionPolicy], tasks: [EvaluationTask]) {
+    public init(
+        model: LanguageModel, policies: [AttentionPolicy], tasks: [EvaluationTask], cache: LanguageModel.CacheSettings = .init()
+    ) {
         self.model = model
+        self.cache = cache
         self.policies = policies
         let lengths = Set(tasks.map(\.length)).sorted()
         self.tasks = lengths.flatMap { length in tasks.filter { $0.length == length } }
@@ -44,7 +49,7 @@ public struct Comparison: Sendable {
 
     /// - Throws: `InputError`, naming the task, when a prompt does not fit the model.
     public func run(_ turn: Turn) throws -> ComparisonRecord {
-        let outcome = try Evaluator(model: model, policy: turn.policy).run(turn.task)
+        let outcome = try Evaluator(model: model, policy: turn.policy, cache: cache).run(turn.task)
         return ComparisonRecord(
             method: turn.policy.name, task: turn.task, outcome: outcome,
             mass: turn.measuresMass ? try retainedMass(turn.task, policy: turn.policy) : nil)

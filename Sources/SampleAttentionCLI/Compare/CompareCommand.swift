@@ -26,6 +26,7 @@ struct CompareCommand: ParsableCommand {
     @OptionGroup var model: ModelOptions
     @OptionGroup var parameters: ParameterOptions
     @OptionGroup var made: TaskOptions
+    @OptionGroup var cache: CacheOptions
 
     @Option(
         help: ArgumentHelp(
@@ -56,11 +57,15 @@ struct CompareCommand: ParsableCommand {
 
     func run() throws {
         if resume, output == nil { throw InputError(.usage, field: "resume", rule: "needs the --output folder of the stopped comparison") }
+        let cacheSettings = try cache.settings()
+        if cacheSettings.eviction != nil, !generate {
+            throw InputError(.usage, field: "evict", value: cache.evict, rule: "needs --generate: keys are dropped before decoding")
+        }
         let session = try model.open()
         let choice = try AttentionChoice(config: config, density: density, parameters: parameters, session: session)
         let policies = try MethodList(methods, choice: choice).policies
         let own = try tasks(session).map { generate ? $0 : $0.answeredInPrefill }
-        let comparison = Comparison(model: session.model, policies: policies, tasks: own)
+        let comparison = Comparison(model: session.model, policies: policies, tasks: own, cache: cacheSettings)
         let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
         try directory?.reserve("comparison.json", "comparison.csv", "report.html")
         let journal = try directory.map { directory throws(InputError) in
@@ -103,7 +108,7 @@ struct CompareCommand: ParsableCommand {
         let lines = comparison.tasks.reduce(into: Data()) { $0 += TaskFile.line($1) }
         let usesConfig = comparison.policies.contains { $0.name == "tuned" }
         let config = try usesConfig ? choice.config.map { path throws(InputError) in try PromptText.read(path) } : nil
-        let settings = "\(try parameters.parameters(seed: session.seed)) \(String(describing: density)) \(config ?? "") \(session.seed)"
+        let settings = "\(try parameters.parameters(seed: session.seed)) \(String(describing: density)) \(config ?? "") \(session.seed) \(comparison.cache)"
         return ComparisonHeader(
             model: try session.identity(),
             methods: comparison.policies.map(\.name).joined(separator: ",") + " " + sha256(ofText: settings).prefix(12),

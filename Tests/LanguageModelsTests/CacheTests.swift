@@ -1,0 +1,101 @@
+import AttentionCore
+import AttentionKernels
+import Foundation
+import HaystackModel
+import LanguageModels
+import ModelFormats
+import SampleAttention
+import Testing
+
+@Suite struct CacheTests {
+    private static func prompt(_ model: LanguageModel, tokens count: Int) throws -> [Int32] {
+        let text = try String(contentsOf: HaystackModel.texts[1], encoding: .utf8)
+        return try Array(model.promptTokens(for: String(text.prefix(6 * count)))[..<count])
+    }
+
+    /// INT8 takes a quarter of the memory and moves the loss by little; so little that it is no other computation.
+    @Test func int8IsSmallAndClose() throws {
+        let model = try LanguageModelTests.load()
+        let tokens = try Self.prompt(model, tokens: 800)
+        let exact = try model.score(tokens, policy: .dense)
+        let rounded = try model.score(tokens, policy: .dense, format: .int8)
+        let difference = abs(exact.negativeLogLikelihood - rounded.negativeLogLikelihood)
+        #expect(difference > 0 && difference < 0.01, "\(difference)")
+        let same = zip(exact.firstChoices, rounded.firstChoices).count { $0 == $1 }
+        #expect(same > 780)
+        // Layers · 2 · heads · rows · (d + 4), and one layer in floats; FP32 holds layers · 2 · heads · rows · 4 d.
+        let (small, large) = (model.makeCache(capacity: 800, format: .int8).bytes, model.makeCache(capacity: 800).bytes)
+        #expect(large == 8 * 2 * 2 * 800 * 64 * 4)
+        #expect(small == 8 * 2 * 2 * 800 * (64 + 4) + large / 8)
+    }
+
+    /// INT8 in chunks and while decoding: the same rows are read again.
+    @Test func int8DecodesAsItPrefills() throws {
+        let model = try LanguageModelTests.load()
+        let tokens = try Self.prompt(model, tokens: 300)
+        let whole = try model.prefill(tokens, cache: model.makeCache(capacity: 300, format: .int8), policy: .dense).logits
+        let cache = model.makeCache(capacity: 300, format: .int8)
+        _ = try model.prefill(Array(tokens[..<299]), cache: cache, policy: .dense, chunk: 100)
+        let last = try model.prefill([tokens[299]], cache: cache, policy: .dense).logits
+        // A number on the border of two steps may fall to either side: far less than another row would make of it.
+        let worst = zip(whole, last).map { abs($0 - $1) }.max()!
+        let spread = whole.max()! - whole.min()!
+        #expect(worst < 0.01 * spread, "\(worst) of \(spread)")
+    }
+
+    @Test func rulesKeepWhatTheySay() {
+        let streaming = CacheEviction(.streaming, budget: 10)
+        #expect(streaming.kept(of: 100, masses: nil) == [0, 1, 2, 3] + Array(94..<100))
+        #expect(streaming.kept(of: 9, masses: nil) == Array(0..<9))
+        #expect(CacheEviction(.streaming, budget: 2).kept(of: 100, masses: nil) == [0, 99])
+        var masses = [Float](repeating: 0.01, count: 100)
+        for (heavy, key) in [70, 5, 98, 31].enumerated() { masses[key] = 5 - Float(heavy) }
+        // The three heaviest that are not among the three recent ones.
+        #expect(CacheEviction(.heavyHitters, budget: 6).kept(of: 100, masses: masses) == [5, 31, 70, 97, 98, 99])
+        // Ties go to the earlier key.
+        #expect(CacheEviction(.heavyHitters, budget: 8).kept(of: 100, masses: masses) == [0, 5, 31, 70, 96, 97, 98, 99])
+        // Where nothing has any mass the latest fill up.
+        #expect(CacheEviction(.heavyHitters, budget: 4).kept(of: 9, masses: Array(repeating: 0, count: 9)) == [5, 6, 7, 8])
+    }
+
+    /// Decoding after an eviction is decoding in which the last row sees what was kept and itself, at its own position.
+    @Test(arguments: KeyValueCache.Format.allCases) func decodingSeesWhatWasKept(format: KeyValueCache.Format) throws {
+        let model = try LanguageModelTests.load()
+        let tokens = try Self.prompt(model, tokens: 500)
+        func filled() throws -> KeyValueCache {
+            let cache = model.makeCache(capacity: 500, format: format)
+            _ = try model.prefill(Array(tokens[..<499]), cache: cache, policy: .dense)
+            return cache
+        }
+        let evicted = try filled().evicting(CacheEviction(.streaming, budget: 64), masses: nil, room: 1)
+        #expect(evicted.count == 64 && evicted.position == 499 && evicted.capacity == 65)
+        let small = try model.prefill([tokens[499]], cache: evicted, policy: .dense).logits
+        var window = SampleAttentionParameters.window(tokens: 61, sinks: 4)
+        window.denseLastRows = 0
+        let masked = try model.prefill([tokens[499]], cache: filled(), policy: .fixed(window, name: "window")).logits
+        let worst = zip(small, masked).map { abs($0 - $1) }.max()!
+        #expect(worst < (format == .fp32 ? 1e-3 : 0.1), "\(worst)")
+        let dense = try model.prefill([tokens[499]], cache: filled(), policy: .dense).logits
+        #expect(zip(small, dense).contains { abs($0 - $1) > 0.2 })
+    }
+
+    /// Heavy hitters keep the answer's place, which a question asks for, where sinks and recent tokens do not.
+    @Test func heavyHittersAreChosenByAttention() throws {
+        let model = try LanguageModelTests.load()
+        let tokens = try Self.prompt(model, tokens: 600)
+        func decode(_ eviction: CacheEviction?) throws -> LanguageModel.Generation {
+            try model.generate(tokens, maxTokens: 8, policy: .dense, cache: .init(eviction: eviction), sampler: TokenSampler())
+        }
+        let whole = try decode(nil)
+        #expect(whole.cachedPositions == 600)
+        #expect(try decode(CacheEviction(.heavyHitters, budget: 600)).tokens == whole.tokens)
+        let evicted = try decode(CacheEviction(.heavyHitters, budget: 200))
+        #expect(evicted.cachedPositions == 200 && evicted.cacheBytes * 2 < whole.cacheBytes)
+        // In chunks the masses of earlier chunks stay.
+        let chunked = try model.generate(
+            tokens, maxTokens: 8, policy: .dense, chunk: 200, cache: .init(eviction: CacheEviction(.heavyHitters, budget: 200)),
+            sampler: TokenSampler())
+        #expect(chunked.cachedPositions == 200)
+        #expect(chunked.tokens.first == evicted.tokens.first)
+    }
+}
