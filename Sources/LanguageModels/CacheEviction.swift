@@ -11,6 +11,9 @@ public struct CacheEviction: Sendable, Hashable {
         /// As many as recent ones: those that drew the most attention in the prompt, added up over a sample of its rows and the query
         /// heads of the group. Source: heavy hitters, H2O (arXiv 2306.14048), which adds up all rows.
         case heavyHitters = "heavy-hitters"
+        /// As many as recent ones: those that the prompt's last 64 rows attend to most, such as a question at its end, or their
+        /// neighbours up to 6 positions away. Source: SnapKV (arXiv 2404.14469), with the widest of its poolings.
+        case lastQueries = "last-queries"
     }
 
     public let rule: Rule
@@ -18,14 +21,30 @@ public struct CacheEviction: Sendable, Hashable {
     public let budget: Int
 
     static let sinks = 4
-    /// The share of the prompt's rows whose attention is added up.
-    static let sampleRatio = try! Fraction(0.05)
+    /// The share of the prompt's rows whose attention is added up, and the rows at its end that are asked.
+    private static let sampleRatio = try! Fraction(0.05)
+    private static let lastRows = 64
+    private static let reach = 6
 
     /// - Precondition: the budget is positive.
     public init(_ rule: Rule, budget: Int) {
         precondition(budget > 0, "a budget is positive")
         self.rule = rule
         self.budget = budget
+    }
+
+    /// The largest within reach of each position.
+    private static func pooled(_ masses: [Float]) -> [Float] {
+        masses.indices.map { masses[max(0, $0 - reach)...min(masses.count - 1, $0 + reach)].max()! }
+    }
+
+    /// Query rows of a chunk whose attention says what to keep; nil when none is asked.
+    func rows(queryCount: Int) -> [Int]? {
+        switch rule {
+        case .streaming: nil
+        case .heavyHitters: SamplingPlan.strided(queryCount: queryCount, ratio: Self.sampleRatio).rows
+        case .lastQueries: Array(max(0, queryCount - Self.lastRows)..<queryCount)
+        }
     }
 
     /// Rows of each head that stay, ascending, of `count`: all of them when there are no more than the budget.
@@ -37,9 +56,10 @@ public struct CacheEviction: Sendable, Hashable {
         case .streaming:
             let first = min(Self.sinks, budget - 1)
             return Array(0..<first) + Array(count - (budget - first)..<count)
-        case .heavyHitters:
+        case .heavyHitters, .lastQueries:
             let recent = (budget + 1) / 2
-            let earlier = FewestToReach(Array(masses![..<(count - recent)])).positions(heaviest: budget - recent).positions.map(Int.init)
+            let scores = rule == .lastQueries ? Self.pooled(masses!) : masses!
+            let earlier = FewestToReach(Array(scores[..<(count - recent)])).positions(heaviest: budget - recent).positions.map(Int.init)
             // Where too few have any mass, the latest of the others fill up.
             let missing = budget - recent - earlier.count
             let others = missing > 0 ? (0..<count - recent).filter { !earlier.contains($0) }.suffix(missing) : []
@@ -48,21 +68,23 @@ public struct CacheEviction: Sendable, Hashable {
     }
 }
 
-/// Adds up the attention that each key draws from sampled rows, layer by layer, chunk by chunk.
+/// Adds up the attention that each key draws from the rows an eviction asks, layer by layer; of several chunks all, or the last alone.
 struct AttentionMassObserver: ForwardObserver {
     /// [layer][key-value head][key].
     private(set) var masses: [[[Float]]]
+    private let eviction: CacheEviction
     private let kernel: AttentionKernel
     private let workspace = AttentionWorkspace()
 
-    init(layers: Int, kernel: AttentionKernel) {
+    init(_ eviction: CacheEviction, layers: Int, kernel: AttentionKernel) {
+        self.eviction = eviction
         masses = Array(repeating: [], count: layers)
         self.kernel = kernel
     }
 
     mutating func attended(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) {
         let shape = inputs.shape
-        let rows = SamplingPlan.strided(queryCount: shape.queryCount, ratio: CacheEviction.sampleRatio).rows
+        guard let rows = eviction.rows(queryCount: shape.queryCount) else { return }
         let heads = SampledScores(kernel: kernel).columnMasses(
             query: inputs.query, key: inputs.key, shape: shape, requests: (0..<shape.queryHeads).map { ($0, rows, .all) },
             workspace: workspace)
@@ -71,7 +93,7 @@ struct AttentionMassObserver: ForwardObserver {
                 zip($0, $1).map(+)
             }
         }
-        let before = masses[layer]
+        let before = eviction.rule == .heavyHitters ? masses[layer] : []
         masses[layer] = groups.enumerated().map { group, sums in
             before.isEmpty ? sums : sums.enumerated().map { $0 < before[group].count ? $1 + before[group][$0] : $1 }
         }

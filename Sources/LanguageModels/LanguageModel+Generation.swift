@@ -63,12 +63,8 @@ extension LanguageModel {
         guard let eviction = settings.eviction, eviction.budget < prompt.count else {
             return (try prefill(prompt, cache: cache, policy: policy, chunk: chunk), cache)
         }
-        guard eviction.rule == .heavyHitters else {
-            let prefill = try prefill(prompt, cache: cache, policy: policy, chunk: chunk)
-            return (prefill, cache.evicting(eviction, masses: nil, room: newPositions))
-        }
-        var observer = AttentionMassObserver(layers: configuration.layerCount, kernel: kernel)
+        var observer = AttentionMassObserver(eviction, layers: configuration.layerCount, kernel: kernel)
         let prefill = try prefill(prompt, cache: cache, policy: policy, chunk: chunk, observer: &observer)
-        return (prefill, cache.evicting(eviction, masses: observer.masses, room: newPositions))
+        return (prefill, cache.evicting(eviction, masses: eviction.rule == .streaming ? nil : observer.masses, room: newPositions))
     }
 }

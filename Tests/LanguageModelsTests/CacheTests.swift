@@ -55,6 +55,10 @@ import Testing
         // Ties go to the earlier key.
         #expect(CacheEviction(.heavyHitters, budget: 8).kept(of: 100, masses: masses) == [0, 5, 31, 70, 96, 97, 98, 99])
         // Where nothing has any mass the latest fill up.
+        // Neighbours within 6 positions of a heavy key are as heavy as it.
+        masses = Array(repeating: 0, count: 100)
+        masses[50] = 1
+        #expect(CacheEviction(.lastQueries, budget: 20).kept(of: 100, masses: masses) == Array(44...53) + Array(90..<100))
         #expect(CacheEviction(.heavyHitters, budget: 4).kept(of: 9, masses: Array(repeating: 0, count: 9)) == [5, 6, 7, 8])
     }
 
@@ -79,23 +83,28 @@ import Testing
         #expect(zip(small, dense).contains { abs($0 - $1) > 0.2 })
     }
 
-    /// Heavy hitters keep the answer's place, which a question asks for, where sinks and recent tokens do not.
-    @Test func heavyHittersAreChosenByAttention() throws {
+    /// Where a question is asked at the end, its rows know what to keep; sinks and recent positions do not.
+    @Test(arguments: [nil, 400]) func theLastQueriesKeepWhatTheyLookFor(chunk: Int?) throws {
         let model = try LanguageModelTests.load()
-        let tokens = try Self.prompt(model, tokens: 600)
-        func decode(_ eviction: CacheEviction?) throws -> LanguageModel.Generation {
-            try model.generate(tokens, maxTokens: 8, policy: .dense, cache: .init(eviction: eviction), sampler: TokenSampler())
+        let text = try String(contentsOf: HaystackModel.texts[1], encoding: .utf8)
+        let lines = text.prefix(5000).split(separator: "\n").map { String($0) + "\n" }
+        let fact = "The secret code of amber falcon is 40817.\n"
+        let prompt = (lines.prefix(8) + [fact] + lines.dropFirst(8)).joined() + "Question: What is the secret code of amber falcon?\nAnswer:"
+        let tokens = try model.promptTokens(for: prompt)
+        func answer(_ rule: CacheEviction.Rule?, budget: Int = 256) throws -> (text: String, generation: LanguageModel.Generation) {
+            let generation = try model.generate(
+                tokens, maxTokens: 7, policy: .dense, chunk: chunk, cache: .init(eviction: rule.map { CacheEviction($0, budget: budget) }),
+                sampler: TokenSampler())
+            return (model.tokenizer.decode(generation.tokens), generation)
         }
-        let whole = try decode(nil)
-        #expect(whole.cachedPositions == 600)
-        #expect(try decode(CacheEviction(.heavyHitters, budget: 600)).tokens == whole.tokens)
-        let evicted = try decode(CacheEviction(.heavyHitters, budget: 200))
-        #expect(evicted.cachedPositions == 200 && evicted.cacheBytes * 2 < whole.cacheBytes)
-        // In chunks the masses of earlier chunks stay.
-        let chunked = try model.generate(
-            tokens, maxTokens: 8, policy: .dense, chunk: 200, cache: .init(eviction: CacheEviction(.heavyHitters, budget: 200)),
-            sampler: TokenSampler())
-        #expect(chunked.cachedPositions == 200)
-        #expect(chunked.tokens.first == evicted.tokens.first)
+        let whole = try answer(nil)
+        #expect(whole.text.contains("40817") && whole.generation.cachedPositions == tokens.count)
+        let asked = try answer(.lastQueries)
+        #expect(asked.text.contains("40817"))
+        #expect(asked.generation.cachedPositions == 256 && asked.generation.cacheBytes * 2 < whole.generation.cacheBytes)
+        #expect(try !answer(.streaming).text.contains("40817"))
+        // No row has looked at the code's digits before it is asked for: they are the lightest of all.
+        #expect(try answer(.heavyHitters, budget: tokens.count).text.contains("40817"))
+        #expect(try answer(.heavyHitters).generation.cachedPositions == 256)
     }
 }
