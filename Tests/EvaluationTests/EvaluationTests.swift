@@ -88,7 +88,8 @@ import Testing
             EvaluationTask(id: "a", name: "needle", length: 9, depth: 0.5, content: .question(.init(prompt: "é\n\"q\"", answers: ["1"]))),
             EvaluationTask(
                 id: "c", name: "values", length: 9,
-                content: .question(.init(prompt: "p", answers: ["1", "2"], scorer: .recall, classes: ["1"], newTokens: 3))),
+                content: .question(
+                    .init(prompt: "p", answers: ["1", "2"], scorer: .recall, classes: ["1"], onlyFirstLine: true, newTokens: 3))),
             EvaluationTask(id: "b", name: "interleaved", length: 8, content: .reading(text: "abcé", answers: [0..<2, 3..<4])),
         ]
         let url = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)

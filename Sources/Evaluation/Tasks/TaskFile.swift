@@ -3,7 +3,7 @@ import Foundation
 
 /// Tasks in JSON Lines: `{"id","task","length","prompt","answer"}` or `{"id","task","length","text","answers":[{"start","end"}]}`
 /// with spans counted in Unicode scalars of `text`. A question with several answers has `answers`, a list of strings; `depth`,
-/// `scorer`, `classes` and `newTokens` may be left out.
+/// `scorer`, `classes`, `onlyFirstLine` and `newTokens` may be left out.
 public enum TaskFile {
     /// - Throws: `InputError` naming file, line, field and rule.
     public static func read(_ path: String) throws(InputError) -> [EvaluationTask] {
@@ -53,6 +53,7 @@ public enum TaskFile {
         let answers: Answers?
         let scorer: AnswerScorer?
         let classes: [String]?
+        let onlyFirstLine: Bool?
         let newTokens: Int?
 
         /// Spans of a text, or the answers of a question.
@@ -89,11 +90,12 @@ public enum TaskFile {
                 (answer, answers) = question.answers.count == 1 ? (question.answers[0], nil) : (nil, .strings(question.answers))
                 scorer = question.scorer == .exactMatch ? nil : question.scorer
                 classes = question.classes.isEmpty ? nil : question.classes
+                onlyFirstLine = question.onlyFirstLine ? true : nil
                 newTokens = question.newTokens
             case .reading(let content, let spans):
                 (prompt, answer, text) = (nil, nil, content)
                 answers = .spans(spans.map { Span(start: $0.lowerBound, end: $0.upperBound) })
-                (scorer, classes, newTokens) = (nil, nil, nil)
+                (scorer, classes, onlyFirstLine, newTokens) = (nil, nil, nil, nil)
             }
         }
 
@@ -111,7 +113,8 @@ public enum TaskFile {
                 return task(
                     .question(
                         .init(
-                            prompt: prompt, answers: known, scorer: scorer ?? .exactMatch, classes: classes ?? [], newTokens: newTokens)))
+                            prompt: prompt, answers: known, scorer: scorer ?? .exactMatch, classes: classes ?? [],
+                            onlyFirstLine: onlyFirstLine ?? false, newTokens: newTokens)))
             }
             guard let text, case .spans(let rows)? = answers else {
                 throw refuse("prompt", nil, "a task has prompt and answer (or a list of answers), or text and spans of it")
