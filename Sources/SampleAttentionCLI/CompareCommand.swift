@@ -47,7 +47,7 @@ struct CompareCommand: ParsableCommand {
             try AttentionOptions.policy(named: name, config: config, parameters: parameters, session: session)
         }
         let groups =
-            try tasks.map { file throws(InputError) in try TaskGroups(files: [file], lengths: length, count: count) }
+            try tasks.map { file throws(InputError) in try TaskGroups(files: [file], lengths: length, count: count, session: session) }
             ?? TaskGroups(NeedleTasks(text: nil, session: session).make(lengths: length, count: count))
         let rows = try compare(groups, policies: policies, session: session)
         let result = ComparisonResult(

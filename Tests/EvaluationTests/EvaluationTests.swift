@@ -103,6 +103,7 @@ import Testing
         ("{\"id\":\"a\",\"task\":\"t\",\"length\":5,\"text\":\"abc\",\"answers\":[{\"start\":1,\"end\":4}]}", "answers"),
         ("{\"id\":\"a\",\"task\":\"t\",\"length\":5,\"text\":\"abc\",\"answers\":[{\"start\":2,\"end\":2}]}", "answers"),
         ("{\"id\":\"a\",\"task\":\"t\",\"length\":0,\"prompt\":\"p\",\"answer\":\"a\"}", "length"), ("\n\n", ""),
+        ("{\"id\":\"a\",\"task\":\"t\",\"length\":1,\"prompt\":\"p\",\"answer\":\"a\",\"scorer\":\"label\"}", "classes"),
     ]) func brokenTaskFilesAreRefused(content: String, field: String) throws {
         let url = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         try Data(content.utf8).write(to: url)

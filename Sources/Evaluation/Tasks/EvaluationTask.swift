@@ -43,6 +43,12 @@ public struct EvaluationTask: Sendable, Hashable {
             self.onlyFirstLine = onlyFirstLine
             self.newTokens = newTokens
         }
+
+        /// The same with another prompt.
+        func asked(_ prompt: String) -> Self {
+            Self(
+                prompt: prompt, answers: answers, scorer: scorer, classes: classes, onlyFirstLine: onlyFirstLine, newTokens: newTokens)
+        }
     }
 
     public init(id: String, name: String, length: Int, depth: Double? = nil, content: Content) {
