@@ -45,6 +45,29 @@ import Testing
         }
     }
 
+    /// With a token a byte the two halves are known: five bytes each, without the bytes of a character that is not whole.
+    @Test(arguments: [
+        ("abcdef", "uvwxyz", "abcdevwxyz"), ("abcdé", "uvé12", "abcdvé12"), ("abcé", "ué123", "abcéé123"), ("abcd🙂", "🙂yz", "abcdyz"),
+    ])
+    func eachHalfIsCutAtACharacter(start: String, end: String, cut: String) throws {
+        let model = try TinyModel(Scratch())
+        let reading = TaskFile.Reading(
+            tokenizer: try Tokenizer(path: model.path + "/tokenizer.json"), hasBeginOfText: true, limits: [1 + 10 + 64, 1 + 11 + 64])
+        let row = try PublishedRows.longBench("lcc", context: start + String(repeating: "-", count: 90) + end, with: ["input": ""])
+        #expect(try files.read(row, reading).map { try PublishedRows.question($0).prompt } == [cut, cut])
+    }
+
+    /// Where the two halves meet, letters of long words may take more tokens than they did apart.
+    @Test func promptsFitAtEveryLimit() throws {
+        let tokenizer = try #require(PublishedRows.tokenizer)
+        var random = SeededGenerator(seed: 1)
+        let letters = String((0..<3000).map { _ in "etaoinshrdlu".randomElement(using: &random)! })
+        let row = try PublishedRows.longBench("hotpotqa", context: letters)
+        for task in try files.read(row, PublishedRows.reading(Array(80..<800))) {
+            #expect(1 + tokenizer.encode(task.text).count + 32 <= task.length, "\(task.id)")
+        }
+    }
+
     @Test func aPromptThatFitsIsNotCut() throws {
         let tokenizer = try #require(PublishedRows.tokenizer)
         let row = try PublishedRows.longBench("hotpotqa", context: String(repeating: Self.languages[0], count: 9))
