@@ -139,7 +139,7 @@ let package = Package(
             [
                 "Evaluation", "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention",
                 "HeadProfiling", "DurableFiles",
-            ]),
+            ], resources: [.copy("golden")]),
         tests("Reporting", ["Reporting", "AttentionCore"]),
         tests("EndToEnd", ["HaystackModel"]),
     ],

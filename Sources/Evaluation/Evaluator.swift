@@ -52,11 +52,10 @@ public struct Evaluator: Sendable {
         // Room for the answer written less compactly than the tokenizer would, and its newline.
         let longest = question.answers.map { model.tokenizer.encode(" " + $0).count }.max() ?? 0
         let limit = question.newTokens ?? 2 * longest + 8
-        let isOneLine = question.scorer.readsOneLine
         let generation = try model.generate(
             tokens, maxTokens: limit, policy: policy, chunk: chunk, cache: cache, sampler: TokenSampler()
         ) { tokens in
-            isOneLine && model.tokenizer.decode(tokens).contains("\n")
+            question.isComplete(model.tokenizer.decode(tokens))
         }
         let answer = model.tokenizer.decode(generation.tokens)
         return Outcome(

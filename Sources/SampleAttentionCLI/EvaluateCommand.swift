@@ -4,6 +4,7 @@ import Evaluation
 import Foundation
 import LanguageModels
 import LinearAlgebra
+import ModelFormats
 import Reporting
 import SampleAttention
 
@@ -14,7 +15,16 @@ struct EvaluateCommand: ParsableCommand {
         discussion: """
             Task files are JSON Lines: {"id","task","length","prompt","answer"}, right when the greedy answer up to the newline equals \
             the answer; or {"id","task","length","text","answers":[{"start","end"}]}, where each span is right when all its tokens are \
-            the first choice given what precedes them. Perplexity windows are begin-of-text and the tokens from offset 0, stride, …
+            the first choice given what precedes them. Further fields: "answers" (a list of texts), "scorer" \
+            (\(AnswerScorer.allCases.map(\.rawValue).joined(separator: ", "))), "classes", "onlyFirstLine", "newTokens", "depth".
+
+            The files of LongBench (JSON Lines with "input", "context", "answers", "dataset", …; English datasets, lsht and \
+            passage_retrieval_zh) and BABILong (JSON Lines or a JSON list with "input", "question", "target"; qa1 to qa20 in "task" or \
+            the file's name) are read as they are and scored by their own rules. Their prompts are made for every --length (default: \
+            the model's positions), without their middle where they are longer; --templates gives them other words, such as \
+            LongBench's dataset2prompt.json.
+
+            Perplexity windows are begin-of-text and the tokens from offset 0, stride, …
             """)
 
     @OptionGroup var model: ModelOptions
@@ -23,6 +33,9 @@ struct EvaluateCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("Task file; repeatable.", valueName: "file"))
     var tasks: [String] = []
+
+    @Option(help: ArgumentHelp("Prompts of LongBench or BABILong tasks: {\"dataset\": \"… {context} … {input} …\"}.", valueName: "file"))
+    var templates: String?
 
     @Option(help: ArgumentHelp("Text whose loss is measured; repeatable.", valueName: "file"))
     var perplexity: [String] = []
@@ -54,7 +67,7 @@ struct EvaluateCommand: ParsableCommand {
         let policy = try attention.policy(session)
         for length in length { try TextOptions.check(length, session: session) }
         let evaluator = Evaluator(model: session.model, policy: policy, chunk: chunk, cache: try cache.settings())
-        let groups = try TaskGroups(files: tasks, lengths: length, count: count)
+        let groups = try TaskGroups(files: tasks, lengths: length, count: count, session: session, templates: templates)
         let texts = try lossTexts(evaluator, session: session)
         let result = EvaluationResult(
             model: try session.identity(), provenance: session.provenance(lengths: length), attention: policy.name,
@@ -97,9 +110,15 @@ struct EvaluateCommand: ParsableCommand {
 struct TaskGroups {
     private(set) var groups: [(name: String, length: Int, tasks: [EvaluationTask])] = []
 
-    init(files: [String], lengths: [Int], count: Int?) throws(InputError) {
+    /// - Parameter templates: a file of prompts for tasks of published benchmarks.
+    init(files: [String], lengths: [Int], count: Int?, session: Session, templates: String? = nil) throws(InputError) {
+        let reading = TaskFile.Reading(
+            model: session.model, limits: lengths.isEmpty ? [session.model.configuration.maximumPositions] : Set(lengths).sorted(),
+            templates: try templates.map { path throws(InputError) in try PromptTemplates(contentsOf: path) })
         for file in files {
-            for task in try TaskFile.read(file) where lengths.isEmpty || lengths.contains(task.length) { add(task, count: count) }
+            for task in try TaskFile.read(file, reading: reading) where lengths.isEmpty || lengths.contains(task.length) {
+                add(task, count: count)
+            }
         }
         guard files.isEmpty || !groups.isEmpty else {
             throw InputError(

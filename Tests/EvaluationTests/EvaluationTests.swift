@@ -63,7 +63,8 @@ import Testing
             EvaluationTask(id: "a", name: "needle", length: 9, depth: 0.5, content: .question(.init(prompt: "é\n\"q\"", answers: ["1"]))),
             EvaluationTask(
                 id: "c", name: "values", length: 9,
-                content: .question(.init(prompt: "p", answers: ["1", "2"], scorer: .recall, classes: ["1"], newTokens: 3))),
+                content: .question(
+                    .init(prompt: "p", answers: ["1", "2"], scorer: .recall, classes: ["1"], onlyFirstLine: true, newTokens: 3))),
             EvaluationTask(id: "b", name: "interleaved", length: 8, content: .reading(text: "abcé", answers: [0..<2, 3..<4])),
         ]
         let url = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
@@ -77,6 +78,7 @@ import Testing
         ("{\"id\":\"a\",\"task\":\"t\",\"length\":5,\"text\":\"abc\",\"answers\":[{\"start\":1,\"end\":4}]}", "answers"),
         ("{\"id\":\"a\",\"task\":\"t\",\"length\":5,\"text\":\"abc\",\"answers\":[{\"start\":2,\"end\":2}]}", "answers"),
         ("{\"id\":\"a\",\"task\":\"t\",\"length\":0,\"prompt\":\"p\",\"answer\":\"a\"}", "length"), ("\n\n", ""),
+        ("{\"id\":\"a\",\"task\":\"t\",\"length\":1,\"prompt\":\"p\",\"answer\":\"a\",\"scorer\":\"label\"}", "classes"),
     ]) func brokenTaskFilesAreRefused(content: String, field: String) throws {
         let url = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         try Data(content.utf8).write(to: url)

@@ -89,7 +89,8 @@ import Testing
         let text = try String(contentsOf: HaystackModel.texts[1], encoding: .utf8)
         let lines = text.prefix(5000).split(separator: "\n").map { String($0) + "\n" }
         let fact = "The secret code of amber falcon is 40817.\n"
-        let prompt = (lines.prefix(8) + [fact] + lines.dropFirst(8)).joined() + "Question: What is the secret code of amber falcon?\nAnswer:"
+        let prompt =
+            (lines.prefix(8) + [fact] + lines.dropFirst(8)).joined() + "Question: What is the secret code of amber falcon?\nAnswer:"
         let tokens = try model.promptTokens(for: prompt)
         func answer(_ rule: CacheEviction.Rule?, budget: Int = 256) throws -> (text: String, generation: LanguageModel.Generation) {
             let generation = try model.generate(

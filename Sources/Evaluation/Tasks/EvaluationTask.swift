@@ -24,20 +24,30 @@ public struct EvaluationTask: Sendable, Hashable {
         /// At least one. Whether any or all of them are wanted is up to `scorer`.
         public let answers: [String]
         public let scorer: AnswerScorer
-        /// What a classification may answer; empty for other tasks.
+        /// What may be answered where the scorer is `classification` or `label`; empty for others.
         public let classes: [String]
+        /// Only the first line that the model writes counts, newlines before it aside.
+        public let onlyFirstLine: Bool
         /// New tokens at most; nil for what the longest answer can take, written less compactly than the tokenizer would.
         public let newTokens: Int?
 
         public init(
-            prompt: String, answers: [String], scorer: AnswerScorer = .exactMatch, classes: [String] = [], newTokens: Int? = nil
+            prompt: String, answers: [String], scorer: AnswerScorer = .exactMatch, classes: [String] = [], onlyFirstLine: Bool = false,
+            newTokens: Int? = nil
         ) {
             precondition(!answers.isEmpty, "a question has an answer")
             self.prompt = prompt
             self.answers = answers
             self.scorer = scorer
             self.classes = classes
+            self.onlyFirstLine = onlyFirstLine
             self.newTokens = newTokens
+        }
+
+        /// The same with another prompt.
+        func asked(_ prompt: String) -> Self {
+            Self(
+                prompt: prompt, answers: answers, scorer: scorer, classes: classes, onlyFirstLine: onlyFirstLine, newTokens: newTokens)
         }
     }
 

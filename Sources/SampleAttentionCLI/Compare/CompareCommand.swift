@@ -43,8 +43,11 @@ struct CompareCommand: ParsableCommand {
     @Option(help: "Share of the pairs that each head keeps, in (0, 1], of all attentions but dense and tuned.")
     var density: Double?
 
-    @Option(help: ArgumentHelp("Task file; repeatable (default: tasks are made).", valueName: "file"))
+    @Option(help: ArgumentHelp("Task file of any kind that evaluate takes; repeatable (default: tasks are made).", valueName: "file"))
     var tasks: [String] = []
+
+    @Option(help: ArgumentHelp("Prompts of LongBench or BABILong tasks, as evaluate takes them.", valueName: "file"))
+    var templates: String?
 
     @Flag(help: "Decode every answer, instead of scoring those in the prefill that must be given word for word.")
     var generate = false
@@ -101,14 +104,16 @@ struct CompareCommand: ParsableCommand {
         if made.isAsked { throw InputError(.usage, field: "tasks", value: tasks[0], rule: "a task file leaves nothing to make") }
         if let count = made.count { _ = try ParameterOptions.count(count, "count", atLeast: 1) }
         for length in made.length { try TextOptions.check(length, session: session) }
-        return try TaskGroups(files: tasks, lengths: made.length, count: made.count).groups.flatMap(\.tasks)
+        return try TaskGroups(files: tasks, lengths: made.length, count: made.count, session: session, templates: templates).groups.flatMap(
+            \.tasks)
     }
 
     private func header(_ comparison: Comparison, choice: AttentionChoice, session: Session) throws(InputError) -> ComparisonHeader {
         let lines = comparison.tasks.reduce(into: Data()) { $0 += TaskFile.line($1) }
         let usesConfig = comparison.policies.contains { $0.name == "tuned" }
         let config = try usesConfig ? choice.config.map { path throws(InputError) in try PromptText.read(path) } : nil
-        let settings = "\(try parameters.parameters(seed: session.seed)) \(String(describing: density)) \(config ?? "") \(session.seed) \(comparison.cache)"
+        let settings =
+            "\(try parameters.parameters(seed: session.seed)) \(String(describing: density)) \(config ?? "") \(session.seed) \(comparison.cache)"
         return ComparisonHeader(
             model: try session.identity(),
             methods: comparison.policies.map(\.name).joined(separator: ",") + " " + sha256(ofText: settings).prefix(12),
