@@ -36,12 +36,12 @@ demo: build
 	@echo; echo "== Verify: measured error against the theorems' bounds"; echo
 	@$(program) verify
 	@echo; echo "== Generate: a question about a fact in 16,384 tokens, dense and tuned"; echo
-	@$(program) tasks --length 16384 --prompt-only > $(out)/needle.txt && tail -n 2 $(out)/needle.txt && echo
+	@$(program) tasks --length 16384 --depth 0.5 --prompt-only > $(out)/needle.txt && tail -n 2 $(out)/needle.txt && echo
 	@$(program) generate --precision $(precision) --prompt-file $(out)/needle.txt --max-tokens 7 --attention dense
 	@$(program) generate --precision $(precision) --prompt-file $(out)/needle.txt --max-tokens 7 --config $(out)/tuned/config.json
-	@echo; echo "== Compare: dense and tuned in turn (TTFT = time to first token)"; echo
-	@$(program) compare --precision $(precision) --methods dense,tuned --config $(out)/tuned/config.json --length 4096 --length 16384
-	@echo; echo "Reports: $(out)/profile/report.html and $(out)/tuned/report.html"
+	@echo; echo "== Compare: dense, a plain window and tuned in turn (TTFT = time to first token)"; echo
+	@$(program) compare --precision $(precision) --methods dense,streaming-llm,tuned --config $(out)/tuned/config.json --length 4096 --length 16384 --kind needle-multi-key --kind interleaved --count 1 --output $(out)/comparison
+	@echo; echo "Reports: $(out)/profile/report.html, $(out)/tuned/report.html and $(out)/comparison/report.html"
 
 test: setup
 	swift build -c release --build-tests --scratch-path .build-test --explicit-target-dependency-import-check error

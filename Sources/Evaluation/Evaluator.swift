@@ -49,8 +49,9 @@ public struct Evaluator: Sendable {
 
     private func ask(_ question: EvaluationTask.Question) throws -> Outcome {
         let tokens = try model.promptTokens(for: question.prompt)
-        // Room for the answer written less compactly than the tokenizer would, and its newline.
-        let longest = question.answers.map { model.tokenizer.encode(" " + $0).count }.max() ?? 0
+        // Room for the answer, or for all of them, written less compactly than the tokenizer would, and its newline.
+        let lengths = question.answers.map { model.tokenizer.encode(" " + $0).count }
+        let longest = question.scorer == .recall ? lengths.reduce(0, +) : lengths.max() ?? 0
         let limit = question.newTokens ?? 2 * longest + 8
         let generation = try model.generate(
             tokens, maxTokens: limit, policy: policy, chunk: chunk, cache: cache, sampler: TokenSampler()

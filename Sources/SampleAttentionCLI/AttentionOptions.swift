@@ -35,6 +35,14 @@ struct AttentionOptions: ParsableArguments {
         return try choice(session).policy(named: name)
     }
 
+    /// All that decides how the attention attends, beside its name: for what must not be continued with other settings.
+    func settings(_ session: Session) throws(InputError) -> String {
+        let choice = try choice(session)
+        let usesConfig = try policy(session).name == "tuned"
+        let config = try usesConfig ? choice.config.map { path throws(InputError) in try PromptText.read(path) } : nil
+        return "\(try parameters.parameters(seed: session.seed)) \(String(describing: density)) \(config ?? "")"
+    }
+
     /// The same for what only SampleAttention can do: its heads' own parameters are read.
     func sampleAttentionPolicy(_ session: Session, default standard: String) throws(InputError) -> AttentionPolicy {
         let policy = try policy(session, default: standard)

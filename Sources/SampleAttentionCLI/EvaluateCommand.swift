@@ -1,5 +1,6 @@
 import ArgumentParser
 import AttentionCore
+import DurableFiles
 import Evaluation
 import Foundation
 import LanguageModels
@@ -55,7 +56,14 @@ struct EvaluateCommand: ParsableCommand {
     @Option(help: "Tokens the prefill takes at once (default: all).")
     var chunk: Int?
 
+    @Option(help: ArgumentHelp("Folder for evaluation.json.", valueName: "dir"))
+    var output: String?
+
+    @Flag(help: "Continue the evaluation whose journal is in the output folder; losses of --perplexity are measured anew.")
+    var resume = false
+
     func run() throws {
+        if resume, output == nil { throw InputError(.usage, field: "resume", rule: "needs the --output folder of the stopped evaluation") }
         guard !tasks.isEmpty || !perplexity.isEmpty else {
             throw InputError(.usage, field: "tasks", rule: "give --tasks or --perplexity")
         }
@@ -69,9 +77,24 @@ struct EvaluateCommand: ParsableCommand {
         let evaluator = Evaluator(model: session.model, policy: policy, chunk: chunk, cache: try cache.settings())
         let groups = try TaskGroups(files: tasks, lengths: length, count: count, session: session, templates: templates)
         let texts = try lossTexts(evaluator, session: session)
+        let comparison = Comparison(
+            model: session.model, policies: [policy], tasks: groups.groups.flatMap(\.tasks), cache: evaluator.cache, chunk: chunk,
+            measuresMass: false)
+        let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
+        try directory?.reserve("evaluation.json")
+        let journal = try directory.map { directory throws(InputError) in
+            try ComparisonJournal(
+                path: directory.file("journal.jsonl"),
+                header: comparison.header(settings: try attention.settings(session), session: session), resume: resume)
+        }
+        let interruption = Interruption(journal, work: "an evaluation")
+        let scores = EvaluationResult.scores(try comparison.measure(journal: journal, label: "tasks"))
         let result = EvaluationResult(
             model: try session.identity(), provenance: session.provenance(lengths: length), attention: policy.name,
-            tasks: try groups.evaluate(evaluator, label: "tasks"), perplexity: try losses(texts, evaluator: evaluator))
+            tasks: scores, perplexity: try losses(texts, evaluator: evaluator))
+        try directory?.write(JSONOutput.encode(result), to: "evaluation.json")
+        interruption.end()
+        journal?.discard()
         if session.json { JSONOutput.print(result) } else { print(result.tables, terminator: "") }
     }
 
@@ -140,19 +163,6 @@ struct TaskGroups {
             groups.append((task.name, task.length, [task]))
         }
     }
-
-    func evaluate(_ evaluator: Evaluator, label: String) throws -> [EvaluationResult.Score] {
-        let progress = ProgressBar(label, total: groups.reduce(0) { $0 + $1.tasks.count })
-        defer { progress.finish() }
-        return try groups.map { name, length, tasks in
-            let outcomes = try tasks.map { task in
-                let outcome = try evaluator.run(task)
-                progress.advance(status: task.id)
-                return outcome
-            }
-            return EvaluationResult.Score(task: name, length: length, outcomes: outcomes)
-        }
-    }
 }
 
 /// What `evaluate` prints.
@@ -162,15 +172,15 @@ struct EvaluationResult: Encodable {
         let length, of: Int
         let right, density, prefillSeconds, attentionSeconds, selectionSeconds: Double
 
-        init(task: String, length: Int, outcomes: [Evaluator.Outcome]) {
-            self.task = task
-            self.length = length
-            right = outcomes.reduce(0) { $0 + $1.right }
-            of = outcomes.reduce(0) { $0 + $1.of }
-            density = outcomes.reduce(0) { $0 + $1.prefill.density } / Double(outcomes.count)
-            prefillSeconds = Quantiles.median(outcomes.map(\.prefill.seconds))
-            attentionSeconds = Quantiles.median(outcomes.map(\.prefill.attentionSeconds))
-            selectionSeconds = Quantiles.median(outcomes.map(\.prefill.selectionSeconds))
+        init(_ records: [ComparisonRecord]) {
+            task = records[0].task
+            length = records[0].length
+            right = records.reduce(0) { $0 + $1.right }
+            of = records.reduce(0) { $0 + $1.of }
+            density = records.reduce(0) { $0 + $1.density } / Double(records.count)
+            prefillSeconds = Quantiles.median(records.map(\.prefillSeconds))
+            attentionSeconds = Quantiles.median(records.map(\.attentionSeconds))
+            selectionSeconds = Quantiles.median(records.map(\.selectionSeconds))
         }
     }
 
@@ -185,6 +195,15 @@ struct EvaluationResult: Encodable {
     let attention: String
     let tasks: [Score]
     let perplexity: [Loss]
+
+    /// By task, then length.
+    static func scores(_ records: [ComparisonRecord]) -> [Score] {
+        let groups = Dictionary(grouping: records) { $0.task }
+        return groups.keys.sorted().flatMap { task in
+            let lengths = Dictionary(grouping: groups[task]!) { $0.length }
+            return lengths.keys.sorted().map { Score(lengths[$0]!) }
+        }
+    }
 
     var tables: String {
         var text = "attention \(attention)\n"

@@ -1,4 +1,5 @@
 import Dispatch
+import DurableFiles
 import Foundation
 import Synchronization
 
@@ -27,6 +28,19 @@ final class Interruption {
             }
             source.resume()
             sources.append(source)
+        }
+    }
+
+    /// Work whose results go to a journal, which a stop leaves whole.
+    ///
+    /// - Parameters:
+    ///   - journal: nil when no folder was given for one.
+    ///   - work: what is stopped, such as "a profile".
+    convenience init<Header, Record>(_ journal: ResultJournal<Header, Record>?, work: String) {
+        self.init {
+            guard let journal else { return "stopped; with --output DIR \(work) can be continued." }
+            journal.settle()
+            return "stopped; \(journal.path) is whole. Continue with the same command and --resume."
         }
     }
 

@@ -53,11 +53,7 @@ struct ProfileCommand: ParsableCommand {
                 profile: directory.file("journal.jsonl"), header: run.header(texts: texts, identity: session.identity(), lengths: lengths),
                 lengths: lengths, resume: resume)
         }
-        let interruption = Interruption {
-            guard let journal else { return "stopped; with --output DIR a profile can be continued." }
-            journal.settle()
-            return "stopped; \(journal.path) is whole. Continue with the same command and --resume."
-        }
+        let interruption = Interruption(journal, work: "a profile")
         let profiles = try run.measure(journal: journal)
         let result = ProfileResult(
             model: try session.identity(), provenance: session.provenance(texts: texts, lengths: lengths), attention: policy.name,

@@ -97,12 +97,12 @@ struct Session {
             seed: seed, texts: texts, lengths: lengths, date: Machine.now())
     }
 
-    /// Loads a config and checks it against the model; other hardware is a warning.
+    /// Loads a config and checks it against the model; other hardware is a warning, but for the bundled config, which nobody chose.
     func config(at path: String) throws(InputError) -> TunedConfig {
         let config = try TunedConfig(contentsOf: path)
         try config.check(against: identity(), path: path)
         let own = provenance().machine
-        if config.provenance.machine != own {
+        if config.provenance.machine != own, path != bundledConfig {
             Message.write("warning: \(path): tuned on \(config.provenance.machine.summary), this is \(own.summary)")
         }
         return config

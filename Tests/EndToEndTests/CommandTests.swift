@@ -196,15 +196,6 @@ import Testing
         }
     }
 
-    @Test func comparesMethods() throws {
-        let result = try Program.json(["compare", "--length", "512", "--count", "1"])
-        let rows = try #require(result["rows"] as? [[String: Any]])
-        #expect(rows.map { $0["method"] as? String } == ["dense", "sample"])
-        #expect(try number(rows[0], "density") == 1 && number(rows[1], "density") < 1)
-        #expect(try abs(number(rows[0], "meanMass") - 1) < 1e-6 && number(rows[1], "minMass") < number(rows[1], "meanMass"))
-        for row in rows { #expect(row["of"] as? Int == 1 && row["length"] as? Int == 512) }
-    }
-
     @Test func benchesAttention() throws {
         let result = try Program.json(["bench", "attention", "--length", "256", "--rounds", "1", "--threads", "1"])
         let rows = try #require(result["results"] as? [[String: Any]])

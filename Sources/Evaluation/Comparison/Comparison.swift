@@ -10,14 +10,20 @@ public struct Comparison: Sendable {
     public let tasks: [EvaluationTask]
     /// For all attentions.
     public let cache: LanguageModel.CacheSettings
+    /// Tokens a prefill takes at once; nil takes all.
+    public let chunk: Int?
+    private let measuresMass: Bool
 
     /// - Parameters:
     ///   - policies: of different names.
-    ///   - tasks: of different ids.
+    ///   - measuresMass: whether retained masses are measured, on the first task of each length.
     public init(
-        model: LanguageModel, policies: [AttentionPolicy], tasks: [EvaluationTask], cache: LanguageModel.CacheSettings = .init()
+        model: LanguageModel, policies: [AttentionPolicy], tasks: [EvaluationTask], cache: LanguageModel.CacheSettings = .init(),
+        chunk: Int? = nil, measuresMass: Bool = true
     ) {
         self.model = model
+        self.chunk = chunk
+        self.measuresMass = measuresMass
         self.cache = cache
         self.policies = policies
         let lengths = Set(tasks.map(\.length)).sorted()
@@ -42,14 +48,14 @@ public struct Comparison: Sendable {
     public var turns: [Turn] {
         var measured: Set<Int> = []
         return tasks.flatMap { task in
-            let isFirst = measured.insert(task.length).inserted
+            let isFirst = measuresMass && measured.insert(task.length).inserted
             return policies.map { Turn(policy: $0, task: task, measuresMass: isFirst) }
         }
     }
 
     /// - Throws: `InputError`, naming the task, when a prompt does not fit the model.
     public func run(_ turn: Turn) throws -> ComparisonRecord {
-        let outcome = try Evaluator(model: model, policy: turn.policy, cache: cache).run(turn.task)
+        let outcome = try Evaluator(model: model, policy: turn.policy, chunk: chunk, cache: cache).run(turn.task)
         return ComparisonRecord(
             method: turn.policy.name, task: turn.task, outcome: outcome,
             mass: turn.measuresMass ? try retainedMass(turn.task, policy: turn.policy) : nil)

@@ -40,17 +40,27 @@ struct Haystack: Sendable {
             throw InputError(
                 .usage, field: "length", value: "\(room)", rule: "is too short for \(insertions.count) facts and a question")
         }
-        let hay = try paragraphs(room: room - own, random: &random)
-        var prompt = ""
+        var hay = try paragraphs(room: room - own, random: &random)
+        var prompt = Self.weave(insertions, into: hay) + question
+        // Some tokenizers make more tokens of the whole than of its lines.
+        while !hay.isEmpty, tokenizer.encode(prompt + answer + "\n").count > room {
+            hay.removeLast()
+            prompt = Self.weave(insertions, into: hay) + question
+        }
+        return prompt
+    }
+
+    private static func weave(_ insertions: [Insertion], into hay: [String]) -> String {
+        var text = ""
         var next = 0
         for index in 0...hay.count {
             while next < insertions.count, Int((insertions[next].place * Double(hay.count)).rounded()) <= index {
-                prompt += insertions[next].line
+                text += insertions[next].line
                 next += 1
             }
-            if index < hay.count { prompt += hay[index] }
+            if index < hay.count { text += hay[index] }
         }
-        return prompt + question
+        return text
     }
 
     /// Paragraphs in order from a random place in the first half, to the text's end and on from its start, of at most `room`

@@ -39,17 +39,19 @@ public struct TaskMaker: Sendable {
             for number in 0..<count {
                 var random = SeededGenerator.derived(seed: seed, length, number)
                 let place = depth.map { "-\($0)" } ?? ""
-                tasks.append(
-                    EvaluationTask(
-                        id: "\(kind.rawValue)-\(length)\(place)-\(number)", name: kind.rawValue, length: length, depth: depth,
-                        content: try content(kind, room: room(length), depth: depth, settings: settings, random: &random)))
+                do throws(InputError) {
+                    let room = length - (beginOfText == nil ? 0 : 1)
+                    tasks.append(
+                        EvaluationTask(
+                            id: "\(kind.rawValue)-\(length)\(place)-\(number)", name: kind.rawValue, length: length, depth: depth,
+                            content: try content(kind, room: room, depth: depth, settings: settings, random: &random)))
+                } catch  where error.field == "length" {
+                    throw InputError(error.code, field: "length", value: "\(length)", rule: "\(error.rule) (\(kind.rawValue))")
+                }
             }
         }
         return tasks
     }
-
-    /// Tokens for text, after begin-of-text.
-    private func room(_ length: Int) -> Int { length - (beginOfText == nil ? 0 : 1) }
 
     private func content(
         _ kind: TaskKind, room: Int, depth: Double?, settings: Settings, random: inout SeededGenerator

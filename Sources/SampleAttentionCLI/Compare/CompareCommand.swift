@@ -75,13 +75,9 @@ struct CompareCommand: ParsableCommand {
             try ComparisonJournal(
                 path: directory.file("journal.jsonl"), header: header(comparison, choice: choice, session: session), resume: resume)
         }
-        let interruption = Interruption {
-            guard let journal else { return "stopped; with --output DIR a comparison can be continued." }
-            journal.settle()
-            return "stopped; \(journal.path) is whole. Continue with the same command and --resume."
-        }
+        let interruption = Interruption(journal, work: "a comparison")
         let start = ContinuousClock.now
-        let records = try Self.measure(comparison, journal: journal)
+        let records = try comparison.measure(journal: journal, label: "compare")
         let result = ComparisonResult(
             model: try session.identity(), provenance: session.provenance(lengths: Set(own.map(\.length)).sorted()),
             seconds: (ContinuousClock.now - start).seconds, records: records)
@@ -109,28 +105,36 @@ struct CompareCommand: ParsableCommand {
     }
 
     private func header(_ comparison: Comparison, choice: AttentionChoice, session: Session) throws(InputError) -> ComparisonHeader {
-        let lines = comparison.tasks.reduce(into: Data()) { $0 += TaskFile.line($1) }
         let usesConfig = comparison.policies.contains { $0.name == "tuned" }
         let config = try usesConfig ? choice.config.map { path throws(InputError) in try PromptText.read(path) } : nil
-        let settings =
-            "\(try parameters.parameters(seed: session.seed)) \(String(describing: density)) \(config ?? "") \(session.seed) \(comparison.cache)"
+        let settings = "\(try parameters.parameters(seed: session.seed)) \(String(describing: density)) \(config ?? "")"
+        return try comparison.header(settings: settings, session: session)
+    }
+}
+
+extension Comparison {
+    /// What a journal of this comparison says of it.
+    ///
+    /// - Parameter settings: of the attentions, beside their names.
+    func header(settings: String, session: Session) throws(InputError) -> ComparisonHeader {
+        let lines = tasks.reduce(into: Data()) { $0 += TaskFile.line($1) }
+        let all = "\(settings) \(session.seed) \(cache) \(String(describing: chunk))"
         return ComparisonHeader(
             model: try session.identity(),
-            methods: comparison.policies.map(\.name).joined(separator: ",") + " " + sha256(ofText: settings).prefix(12),
-            tasks: "\(comparison.tasks.count) tasks " + sha256(ofText: String(decoding: lines, as: UTF8.self)).prefix(12),
+            methods: policies.map(\.name).joined(separator: ",") + " " + sha256(ofText: all).prefix(12),
+            tasks: "\(tasks.count) tasks " + sha256(ofText: String(decoding: lines, as: UTF8.self)).prefix(12),
             instructionSet: session.kernel.instructionSet.rawValue, precision: session.kernel.precision.rawValue,
             threads: session.kernel.pool.threads)
     }
 
-    private static func measure(_ comparison: Comparison, journal: ComparisonJournal?) throws -> [ComparisonRecord] {
-        let turns = comparison.turns
-        let recorded = journal?.recorded ?? []
+    /// Every turn that the journal does not hold yet, with a progress bar.
+    func measure(journal: ComparisonJournal?, label: String) throws -> [ComparisonRecord] {
+        var records = Array((journal?.recorded ?? []).prefix(turns.count))
         let progress = ProgressBar(
-            "compare", total: turns.reduce(0) { $0 + $1.work }, alreadyDone: turns.prefix(recorded.count).reduce(0) { $0 + $1.work })
+            label, total: turns.reduce(0) { $0 + $1.work }, alreadyDone: turns.prefix(records.count).reduce(0) { $0 + $1.work })
         defer { progress.finish() }
-        var records = Array(recorded.prefix(turns.count))
         for turn in turns.dropFirst(records.count) {
-            let record = try comparison.run(turn)
+            let record = try run(turn)
             try journal?.append([record])
             records.append(record)
             progress.advance(by: turn.work, status: "\(turn.policy.name) \(turn.task.id)")
