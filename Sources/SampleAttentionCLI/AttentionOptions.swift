@@ -35,12 +35,9 @@ struct AttentionOptions: ParsableArguments {
         return try choice(session).policy(named: name)
     }
 
-    /// All that decides how the attention attends, beside its name: for what must not be continued with other settings.
-    func settings(_ session: Session) throws(InputError) -> String {
-        let choice = try choice(session)
-        let usesConfig = try policy(session).name == "tuned"
-        let config = try usesConfig ? choice.config.map { path throws(InputError) in try PromptText.read(path) } : nil
-        return "\(try parameters.parameters(seed: session.seed)) \(String(describing: density)) \(config ?? "")"
+    /// See `AttentionChoice.settings`.
+    func settings(_ policy: AttentionPolicy, session: Session) throws(InputError) -> String {
+        try choice(session).settings(of: [policy])
     }
 
     /// The same for what only SampleAttention can do: its heads' own parameters are read.
@@ -96,6 +93,13 @@ struct AttentionChoice {
             }
             return AttentionPolicy(name: name, method: system.method(budget: density.map { .density($0) } ?? .own, seed: session.seed))
         }
+    }
+
+    /// All that decides how attentions attend, beside their names: for work that must not be continued with other settings.
+    func settings(of policies: [AttentionPolicy]) throws(InputError) -> String {
+        var config: String?
+        if let path = self.config, policies.contains(where: { $0.name == "tuned" }) { config = try PromptText.read(path) }
+        return "\(own) \(String(describing: density)) \(config ?? "")"
     }
 
     private func policy(_ parameters: SampleAttentionParameters, name: String) throws(InputError) -> AttentionPolicy {

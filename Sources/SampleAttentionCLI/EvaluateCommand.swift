@@ -63,7 +63,7 @@ struct EvaluateCommand: ParsableCommand {
     var resume = false
 
     func run() throws {
-        if resume, output == nil { throw InputError(.usage, field: "resume", rule: "needs the --output folder of the stopped evaluation") }
+        if resume { try OutputDirectory.requireJournal(in: output, of: "evaluation") }
         guard !tasks.isEmpty || !perplexity.isEmpty else {
             throw InputError(.usage, field: "tasks", rule: "give --tasks or --perplexity")
         }
@@ -85,7 +85,7 @@ struct EvaluateCommand: ParsableCommand {
         let journal = try directory.map { directory throws(InputError) in
             try ComparisonJournal(
                 path: directory.file("journal.jsonl"),
-                header: comparison.header(settings: try attention.settings(session), session: session), resume: resume)
+                header: comparison.header(settings: try attention.settings(policy, session: session), session: session), resume: resume)
         }
         let interruption = Interruption(journal, work: "an evaluation")
         let scores = EvaluationResult.scores(try comparison.measure(journal: journal, label: "tasks"))

@@ -37,8 +37,7 @@ struct ProfileCommand: ParsableCommand {
     var resume = false
 
     func run() throws {
-        if resume, output == nil { throw InputError(.usage, field: "resume", rule: "needs the --output folder of the stopped profile") }
-        if resume, let output { try Self.requireJournal(in: output) }
+        if resume { try OutputDirectory.requireJournal(in: output, of: "profile") }
         let session = try model.open()
         let alphas = try (sparsityAlpha.isEmpty ? [0.9, 0.95, 0.99] : sparsityAlpha).map { try Fraction($0, field: "sparsity-alpha") }
         let policy = try attention.sampleAttentionPolicy(session, default: "sample")
@@ -79,14 +78,6 @@ extension ProfileCommand {
             throw InputError(
                 error.code, file: error.file, field: error.field, value: error.value,
                 rule: "\(error.rule); all is measured and in \(journal.path): --resume will write it")
-        }
-    }
-
-    /// A finished profile has no journal; measuring it all again is not what --resume asks for.
-    fileprivate static func requireJournal(in folder: String) throws(InputError) {
-        guard FileManager.default.fileExists(atPath: folder + "/journal.jsonl") else {
-            throw InputError(
-                .usage, file: folder, field: "resume", rule: "there is nothing to continue: no profile was stopped in this folder")
         }
     }
 }

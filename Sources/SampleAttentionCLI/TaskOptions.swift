@@ -33,6 +33,9 @@ struct TaskOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Codes of the name that needle-multi-value asks for (default: 4).", valueName: "n"))
     var values: Int?
 
+    /// The text's file.
+    var textPath: String { text ?? HaystackModel.texts[1].path }
+
     /// True when any of the options was given that only tasks made here read.
     var isAsked: Bool { !kind.isEmpty || text != nil || !depth.isEmpty || facts != nil || values != nil }
 
@@ -47,7 +50,7 @@ struct TaskOptions: ParsableArguments {
         let lengths = Set(length.isEmpty ? [4096, 16384] : length).sorted()
         for length in lengths { try TextOptions.check(length, session: session) }
         let maker = TaskMaker(
-            text: try PromptText.read(text ?? HaystackModel.texts[1].path), tokenizer: session.model.tokenizer,
+            text: try PromptText.read(textPath), tokenizer: session.model.tokenizer,
             beginOfText: session.model.configuration.beginOfText)
         var tasks: [EvaluationTask] = []
         for kind in kinds {

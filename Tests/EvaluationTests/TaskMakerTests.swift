@@ -27,7 +27,7 @@ import Testing
         return (question, Array(lines.dropLast(2)), lines[lines.count - 2])
     }
 
-    @Test(arguments: TaskKind.allCases, [1800, 2048]) func tasksFitAndTheSeedDecides(kind: TaskKind, length: Int) throws {
+    @Test(arguments: TaskKind.allCases, [1000, 2048]) func tasksFitAndTheSeedDecides(kind: TaskKind, length: Int) throws {
         let model = try EvaluationTests.load()
         let tasks = try Self.tasks(kind, length: length)
         #expect(try tasks == Self.tasks(kind, length: length))

@@ -92,7 +92,7 @@ import Testing
         let prompt =
             (lines.prefix(8) + [fact] + lines.dropFirst(8)).joined() + "Question: What is the secret code of amber falcon?\nAnswer:"
         let tokens = try model.promptTokens(for: prompt)
-        func answer(_ rule: CacheEviction.Rule?, budget: Int = 256) throws -> (text: String, generation: LanguageModel.Generation) {
+        func answer(_ rule: CacheEviction.Rule?, budget: Int = 512) throws -> (text: String, generation: LanguageModel.Generation) {
             let generation = try model.generate(
                 tokens, maxTokens: 7, policy: .dense, chunk: chunk, cache: .init(eviction: rule.map { CacheEviction($0, budget: budget) }),
                 sampler: TokenSampler())
@@ -102,10 +102,10 @@ import Testing
         #expect(whole.text.contains("40817") && whole.generation.cachedPositions == tokens.count)
         let asked = try answer(.lastQueries)
         #expect(asked.text.contains("40817"))
-        #expect(asked.generation.cachedPositions == 256 && asked.generation.cacheBytes * 2 < whole.generation.cacheBytes)
+        #expect(asked.generation.cachedPositions == 512 && asked.generation.cacheBytes * 2 < whole.generation.cacheBytes)
         #expect(try !answer(.streaming).text.contains("40817"))
         // No row has looked at the code's digits before it is asked for: they are the lightest of all.
         #expect(try answer(.heavyHitters, budget: tokens.count).text.contains("40817"))
-        #expect(try answer(.heavyHitters).generation.cachedPositions == 256)
+        #expect(try answer(.heavyHitters).generation.cachedPositions == 512)
     }
 }

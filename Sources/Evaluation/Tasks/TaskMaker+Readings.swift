@@ -3,55 +3,68 @@ import ModelFormats
 
 /// Texts that are read along: what is scored stands all through them, so that every row of a prefill is tested.
 extension TaskMaker {
-    /// Facts, and questions about earlier facts with their answers.
+    /// Words of a repeated paragraph that cannot be known yet.
+    private static let unknownWords = 8
+
+    /// Facts, and questions about earlier facts with their answers: as many whole pieces as fit.
     func interleaved(room: Int, random: SeededGenerator) throws(InputError) -> EvaluationTask.Content {
         var texture = WovenText.Texture(length: room)
         texture.tokensPerRepetition = .max
-        let (text, answers) = try woven(texture, room: room, random: random, strand: .answer) { [0..<$0.unicodeScalars.count] }
+        let paragraphs = haystack.paragraphs.map(\.text)
+        let pieces =
+            paragraphs.isEmpty || room < 1
+            ? [] : TextWeaver.weave(paragraphs, texture: texture, room: room, random: random, tokenizer: haystack.tokenizer)
+        var (text, answers, used, scalars): (String, [Range<Int>], Int, Int) = ("", [], 0, 0)
+        for piece in pieces {
+            used += piece.tokens
+            if used > room { break }
+            let count = piece.text.unicodeScalars.count
+            if piece.strand == .answer { answers.append(scalars..<scalars + count) }
+            text += piece.text
+            scalars += count
+        }
+        guard !answers.isEmpty else { throw Self.tooShort(room) }
         return .reading(text: text, answers: answers)
     }
 
-    /// Paragraphs that stood earlier; each of their words counts, but for the first few, which cannot be known.
-    func copy(room: Int, random: SeededGenerator) throws(InputError) -> EvaluationTask.Content {
-        var texture = WovenText.Texture(length: room)
-        (texture.tokensPerFact, texture.tokensPerQuestion) = (.max, .max)
-        texture.tokensPerRepetition = max(150, min(texture.tokensPerRepetition, room / 16))
-        let (text, words) = try woven(texture, room: room, random: random, strand: .repetition) { paragraph in
-            Self.words(of: paragraph, after: texture.repetitionLead)
+    /// Paragraphs of the first half that come again between those of the second; each of their words counts, but for the first few.
+    func copy(room: Int, random: inout SeededGenerator) throws(InputError) -> EvaluationTask.Content {
+        let plain = try haystack.paragraphs(room: room * 3 / 4, random: &random)
+        let middle = plain.count / 2
+        let candidates = plain[..<middle].filter { Self.words(of: $0).count > Self.unknownWords }.shuffled(using: &random)
+        var left = room - plain.reduce(0) { $0 + haystack.tokenizer.encode($1).count }
+        let again = candidates.filter { paragraph in
+            let tokens = haystack.tokenizer.encode(paragraph).count
+            guard tokens <= left else { return false }
+            left -= tokens
+            return true
+        }
+        guard !again.isEmpty else { throw Self.tooShort(room) }
+        var text = plain[..<middle].joined()
+        var words: [Range<Int>] = []
+        var next = 0
+        for (index, paragraph) in plain[middle...].enumerated() {
+            text += paragraph
+            while next < again.count * (index + 1) / (plain.count - middle) {
+                let start = text.unicodeScalars.count
+                words += Self.words(of: again[next]).dropFirst(Self.unknownWords).map { $0.lowerBound + start..<$0.upperBound + start }
+                text += again[next]
+                next += 1
+            }
         }
         return .reading(text: text, answers: words)
     }
 
-    /// As many whole pieces as fit, and spans of the text that each piece of a strand asks for.
-    ///
-    /// - Parameter asked: spans of a piece's text; all of it counts from 0, in Unicode scalars.
-    private func woven(
-        _ texture: WovenText.Texture, room: Int, random: SeededGenerator, strand: TextWeaver.Strand, asked: (Substring) -> [Range<Int>]
-    ) throws(InputError) -> (text: String, spans: [Range<Int>]) {
-        let tooShort = InputError(.usage, field: "length", value: "\(room)", rule: "is too short for something to ask in the text")
-        guard !haystack.paragraphs.isEmpty, room > 0 else { throw tooShort }
-        let pieces = TextWeaver.weave(
-            haystack.paragraphs.map(\.text), texture: texture, room: room, random: random, tokenizer: haystack.tokenizer)
-        var (text, spans, used, scalars): (String, [Range<Int>], Int, Int) = ("", [], 0, 0)
-        for piece in pieces {
-            used += piece.tokens
-            if used > room { break }
-            if piece.strand == strand {
-                spans += asked(piece.text[...]).map { $0.lowerBound + scalars..<$0.upperBound + scalars }
-            }
-            text += piece.text
-            scalars += piece.text.unicodeScalars.count
-        }
-        guard !spans.isEmpty else { throw tooShort }
-        return (text, spans)
+    private static func tooShort(_ room: Int) -> InputError {
+        InputError(.usage, field: "length", value: "\(room)", rule: "is too short for something to ask in the text")
     }
 
-    /// Words with the space before them, from the one after the `lead`-th on.
-    private static func words(of paragraph: Substring, after lead: Int) -> [Range<Int>] {
+    /// Words with the space before them, in Unicode scalars.
+    private static func words(of paragraph: String) -> [Range<Int>] {
         let isSpace = paragraph.unicodeScalars.map(\.properties.isWhitespace)
         // A word begins where its space does, or at the paragraph's start.
         let starts = isSpace.indices.dropLast().filter { isSpace[$0] ? !isSpace[$0 + 1] : $0 == 0 }
         let ends = isSpace.indices.filter { isSpace[$0] && $0 > 0 && !isSpace[$0 - 1] }
-        return Array(zip(starts, ends).map { $0..<$1 }.dropFirst(lead))
+        return zip(starts, ends).map { $0..<$1 }
     }
 }

@@ -66,7 +66,7 @@ public struct TaskMaker: Sendable {
         case .whereIsObject: .question(try whereIsObject(facts: settings.facts, room: room, random: &random))
         case .aggregation: .question(try aggregation(room: room, random: &random))
         case .interleaved: try interleaved(room: room, random: random)
-        case .copy: try copy(room: room, random: random)
+        case .copy: try copy(room: room, random: &random)
         case .perplexity: .reading(text: try haystack.paragraphs(room: room, random: &random).joined(), answers: [])
         }
     }

@@ -19,7 +19,9 @@ private struct HeatmapDrawing {
         showsValues = columns <= 16
         let widest = map.values.joined().map { DisplayWidth.of(map.format.text($0)) }.max() ?? 0
         let side = (680 / Double(max(1, columns))).rounded(.down)
-        cellWidth = showsValues ? max(40, 7 * Double(widest) + 14) : min(20, max(9, side))
+        // Few columns can all have their labels.
+        let label = columns <= 4 ? 7.2 * Double(map.columns.values.map(DisplayWidth.of).max() ?? 0) + 6 : 0
+        cellWidth = showsValues ? max(40, label, 7 * Double(widest) + 14) : min(20, max(9, side))
         cellHeight = showsValues ? 30 : cellWidth
         let labels = [map.rows.name] + map.rows.values
         left = 7.2 * Double(labels.map(DisplayWidth.of).max() ?? 0) + 12

@@ -42,8 +42,17 @@ extension HTMLReport.Section {
                 + facts.map { "<div><dt>\(HTMLText.escaped($0.name))</dt><dd>\(HTMLText.escaped($0.value))</dd></div>\n" }.joined()
                 + "</dl>"
         case .table(let table, let caption): table.html(caption: caption)
-        case .figureRow(let figures): "<div class=\"row\">\n\(figures.map(\.html).joined(separator: "\n"))\n</div>"
+        case .figureRow(let figures):
+            "<div class=\"row\(Self.standClose(figures) ? " close" : "")\">\n\(figures.map(\.html).joined(separator: "\n"))\n</div>"
         }
+    }
+
+    /// Many small heat maps are there to be compared at a glance.
+    private static func standClose(_ figures: [HTMLReport.Figure]) -> Bool {
+        figures.count > 3
+            && figures.allSatisfy { figure in
+                if case .heatmap(let map) = figure { map.columns.values.count <= 4 } else { false }
+            }
     }
 }
 

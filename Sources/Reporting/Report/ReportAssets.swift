@@ -46,6 +46,8 @@ enum ReportAssets {
         .row { margin-top: 2rem; display: flex; flex-wrap: wrap; gap: 2.5rem 3rem; align-items: flex-start }
         figure { margin: 0; min-width: 0; max-width: 100%; flex: 1 1 22rem }
         figure:only-child { flex: 1 1 100% }
+        .close { gap: 1.75rem 2rem }
+        .close figure { flex: 0 0 auto }
         figcaption { margin-bottom: 0.75rem; line-height: 1.45 }
         figcaption strong { display: block; font-weight: 600; overflow-wrap: anywhere }
         figcaption span { display: block; max-width: 40rem; font-size: 0.9rem; color: var(--muted); overflow-wrap: anywhere }

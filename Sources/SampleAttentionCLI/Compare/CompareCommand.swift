@@ -59,7 +59,7 @@ struct CompareCommand: ParsableCommand {
     var resume = false
 
     func run() throws {
-        if resume, output == nil { throw InputError(.usage, field: "resume", rule: "needs the --output folder of the stopped comparison") }
+        if resume { try OutputDirectory.requireJournal(in: output, of: "comparison") }
         let cacheSettings = try cache.settings()
         if cacheSettings.eviction != nil, !generate {
             throw InputError(.usage, field: "evict", value: cache.evict, rule: "needs --generate: keys are dropped before decoding")
@@ -73,24 +73,30 @@ struct CompareCommand: ParsableCommand {
         try directory?.reserve("comparison.json", "comparison.csv", "report.html")
         let journal = try directory.map { directory throws(InputError) in
             try ComparisonJournal(
-                path: directory.file("journal.jsonl"), header: header(comparison, choice: choice, session: session), resume: resume)
+                path: directory.file("journal.jsonl"), header: comparison.header(settings: choice.settings(of: policies), session: session),
+                resume: resume)
         }
         let interruption = Interruption(journal, work: "a comparison")
         let start = ContinuousClock.now
         let records = try comparison.measure(journal: journal, label: "compare")
         let result = ComparisonResult(
-            model: try session.identity(), provenance: session.provenance(lengths: Set(own.map(\.length)).sorted()),
+            model: try session.identity(),
+            provenance: Session.provenance(
+                kernel: session.kernel, seed: session.seed, texts: try sources(), lengths: Set(own.map(\.length)).sorted()),
             seconds: (ContinuousClock.now - start).seconds, records: records)
-        if let directory {
-            try directory.write(JSONOutput.encode(result), to: "comparison.json")
-            try directory.write(result.csv, to: "comparison.csv")
-            try directory.write(ComparisonReport(result).html(), to: "report.html")
-        }
+        try directory.map { directory throws(InputError) in try result.write(to: directory) }
         // Until here the journal holds everything; from here on nothing is left to continue.
         interruption.end()
         journal?.discard()
         if session.json { JSONOutput.print(result) } else { print(result.table, terminator: "") }
         if let directory, !session.json { print("\nWrote comparison.json, comparison.csv and report.html to \(directory.path)") }
+    }
+
+    /// The files that the tasks come from.
+    private func sources() throws(InputError) -> [TunedConfig.Provenance.Text] {
+        try (tasks.isEmpty ? [made.textPath] : tasks).map { path throws(InputError) in
+            .init(name: URL(fileURLWithPath: path).lastPathComponent, sha256: sha256(ofText: try PromptText.read(path)))
+        }
     }
 
     private func tasks(_ session: Session) throws(InputError) -> [EvaluationTask] {
@@ -102,13 +108,6 @@ struct CompareCommand: ParsableCommand {
         for length in made.length { try TextOptions.check(length, session: session) }
         return try TaskGroups(files: tasks, lengths: made.length, count: made.count, session: session, templates: templates).groups.flatMap(
             \.tasks)
-    }
-
-    private func header(_ comparison: Comparison, choice: AttentionChoice, session: Session) throws(InputError) -> ComparisonHeader {
-        let usesConfig = comparison.policies.contains { $0.name == "tuned" }
-        let config = try usesConfig ? choice.config.map { path throws(InputError) in try PromptText.read(path) } : nil
-        let settings = "\(try parameters.parameters(seed: session.seed)) \(String(describing: density)) \(config ?? "")"
-        return try comparison.header(settings: settings, session: session)
     }
 }
 

@@ -50,7 +50,8 @@ struct ComparisonReport {
         .facts([
             "Weights": String(result.model.weightsSHA256.prefix(16)),
             "Tool": "\(result.provenance.tool.version) (\(result.provenance.tool.commit))", "Machine": result.provenance.machine.summary,
-            "Seed": "\(result.provenance.seed)", "Date": result.provenance.date, "Time": NumberFormat.seconds(result.seconds),
+            "Texts": result.provenance.texts.map(\.name).joined(separator: ", "), "Seed": "\(result.provenance.seed)",
+            "Date": result.provenance.date, "Time": NumberFormat.seconds(result.seconds),
         ])
     }
 

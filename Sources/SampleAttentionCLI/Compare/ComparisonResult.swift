@@ -1,3 +1,4 @@
+import AttentionCore
 import Autotuning
 import Evaluation
 import Foundation
@@ -85,6 +86,12 @@ struct ComparisonResult: Encodable {
             ])
         }
         return table
+    }
+
+    func write(to directory: OutputDirectory) throws(InputError) {
+        try directory.write(JSONOutput.encode(self), to: "comparison.json")
+        try directory.write(csv, to: "comparison.csv")
+        try directory.write(ComparisonReport(self).html(), to: "report.html")
     }
 
     /// The rows as comma-separated values with a header (RFC 4180); empty where there is no value.
