@@ -12,7 +12,8 @@ public struct CacheEviction: Sendable, Hashable {
         /// heads of the group. Source: heavy hitters, H2O (arXiv 2306.14048), which adds up all rows.
         case heavyHitters = "heavy-hitters"
         /// As many as recent ones: those that the prompt's last 64 rows attend to most, such as a question at its end, or their
-        /// neighbours up to 6 positions away. Source: SnapKV (arXiv 2404.14469), with the widest of its poolings.
+        /// neighbours up to 8 positions away. Source: SnapKV (arXiv 2404.14469), whose poolings reach 2 to 6: tokenizers that spell numbers digit
+        /// by digit make facts longer.
         case lastQueries = "last-queries"
     }
 
@@ -24,7 +25,7 @@ public struct CacheEviction: Sendable, Hashable {
     /// The share of the prompt's rows whose attention is added up, and the rows at its end that are asked.
     private static let sampleRatio = try! Fraction(0.05)
     private static let lastRows = 64
-    private static let reach = 6
+    private static let reach = 8
 
     /// - Precondition: the budget is positive.
     public init(_ rule: Rule, budget: Int) {
