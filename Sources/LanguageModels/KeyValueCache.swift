@@ -1,4 +1,5 @@
 import AttentionCore
+import AttentionKernels
 import ModelFormats
 
 /// Keys and values of every layer for the positions seen so far.
@@ -98,8 +99,9 @@ public final class KeyValueCache: @unchecked Sendable {
         return smaller
     }
 
-    func keys(layer: Int, rows: Int) -> HeadTensor { tensor(layer, .keys, rows: rows) }
-    func values(layer: Int, rows: Int) -> HeadTensor { tensor(layer, .values, rows: rows) }
+    /// The first `rows` rows. In INT8 they are written anew, by the pool, where the last layer that was read stood.
+    func keys(layer: Int, rows: Int, pool: WorkerPool) -> HeadTensor { tensor(layer, .keys, rows: rows, pool: pool) }
+    func values(layer: Int, rows: Int, pool: WorkerPool) -> HeadTensor { tensor(layer, .values, rows: rows, pool: pool) }
 
     /// Layers, and key-value heads of each.
     var extents: (layers: Int, heads: Int) { (layers, keyValueHeads) }
@@ -134,14 +136,18 @@ public final class KeyValueCache: @unchecked Sendable {
         }
     }
 
-    /// The first `rows` rows. In INT8 they are written anew, where the last layer that was read stood.
-    private func tensor(_ layer: Int, _ part: Part, rows: Int) -> HeadTensor {
+    private func tensor(_ layer: Int, _ part: Part, rows: Int, pool: WorkerPool) -> HeadTensor {
         let start = index(format == .fp32 ? layer : 0, part, head: 0, row: 0)
         if format == .int8 {
-            for head in 0..<keyValueHeads {
-                let target = index(0, part, head: head, row: 0)
-                for row in 0..<rows {
-                    restore(index(layer, part, head: head, row: row), into: storage.base + (target + row) * headDimension)
+            let piece = 1024
+            let pieces = (rows + piece - 1) / piece
+            pool.run(keyValueHeads * pieces) { _, task in
+                let (head, first) = (task / pieces, task % pieces * piece)
+                let target = self.index(0, part, head: head, row: 0)
+                for row in first..<min(first + piece, rows) {
+                    self.restore(
+                        self.index(layer, part, head: head, row: row),
+                        into: self.storage.base + (target + row) * self.headDimension)
                 }
             }
         }

@@ -73,7 +73,8 @@ struct LlamaDecoder: Sendable {
             project(layer, count: count, hidden: hidden, activations: activations, cache: cache)
             let inputs = SampleAttentionOperator.Inputs(
                 query: HeadTensor(projection: activations.queries.base, heads: c.queryHeads, tokens: count, dimension: c.headDimension),
-                key: cache.keys(layer: layer, rows: cache.count + count), value: cache.values(layer: layer, rows: cache.count + count))
+                key: cache.keys(layer: layer, rows: cache.count + count, pool: pool),
+                value: cache.values(layer: layer, rows: cache.count + count, pool: pool))
             let output = MutableHeadTensor(
                 projection: activations.attended.base, heads: c.queryHeads, tokens: count, dimension: c.headDimension)
             let report = try policy.attend(

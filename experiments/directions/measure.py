@@ -4,6 +4,7 @@ chosen head by head, keys and values in INT8, and eviction before decoding. Writ
 import argparse
 import json
 import pathlib
+import statistics
 import subprocess
 import tempfile
 
@@ -60,8 +61,6 @@ def caches(options):
             needles = run(
                 options, "compare", "--generate", "--methods", "tuned", "--kind", "needle-single", "--kind", "needle-multi-key", "--length",
                 str(length), "--count", str(options.count), *setting)["rows"]
-            text = run(
-                options, "generate", "--attention", "tuned", "--prompt-file", str(prompt), "--max-tokens", "48", "--no-certificate", *setting)
             loss = None
             if "--evict" not in setting:
                 loss = run(
@@ -69,8 +68,17 @@ def caches(options):
                 )["rows"][0]["nll"]
             rows.append({
                 "setting": " ".join(setting) or "everything, FP32", "length": length, "right": sum(row["right"] for row in needles),
-                "of": sum(row["of"] for row in needles), "cachedPositions": text["cachedPositions"], "cacheBytes": text["cacheBytes"],
-                "millisecondsPerToken": 1000 * text["decodeSeconds"] / max(1, len(text["tokens"]) - 1), "nll": loss})
+                "of": sum(row["of"] for row in needles), "nll": loss})
+        # In turns, so that noise of the machine hits all alike.
+        times = [[] for _ in settings]
+        for _ in range(5):
+            for row, setting, own in zip(rows, settings, times):
+                text = run(
+                    options, "generate", "--attention", "tuned", "--prompt-file", str(prompt), "--max-tokens", "64", "--no-certificate", *setting)
+                own.append(1000 * text["decodeSeconds"] / max(1, len(text["tokens"]) - 1))
+                row.update(cachedPositions=text["cachedPositions"], cacheBytes=text["cacheBytes"])
+        for row, own in zip(rows, times):
+            row["millisecondsPerToken"] = statistics.median(own)
     return rows
 
 
@@ -91,10 +99,12 @@ def main():
     arguments.add_argument("--lengths", type=int, nargs="+", default=[4096, 16384])
     arguments.add_argument("--count", type=int, default=3)
     arguments.add_argument("--density", type=float, default=0.1)
+    arguments.add_argument("--part", choices=["selections", "caches"], help="measure this part only; the other stays as results.json has it")
     options = arguments.parse_args()
-    own = selections(options)
-    forced = selections(options, "--density", str(options.density))
-    cached = caches(options)
+    known = json.loads((HERE / "results.json").read_text()) if options.part else {}
+    own = known["own"] if options.part == "caches" else selections(options)
+    forced = known["forced"] if options.part == "caches" else selections(options, "--density", str(options.density))
+    cached = known["caches"] if options.part == "selections" else caches(options)
     (HERE / "results.json").write_text(json.dumps({"own": own, "forced": forced, "caches": cached}, indent=1) + "\n")
     (HERE / "results.md").write_text(
         f"## At their own settings\n\n{selection_table(own, options.lengths)}\n\n"
