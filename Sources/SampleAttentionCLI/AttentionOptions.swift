@@ -32,6 +32,9 @@ struct AttentionOptions: ParsableArguments {
         if config != nil, name != "tuned", AttentionChoice.names.contains(name) {
             throw InputError(.usage, field: "attention", value: name, rule: "must be tuned when --config is given")
         }
+        if let density, ["dense", "tuned"].contains(name) {
+            throw InputError(.usage, field: "density", value: "\(density)", rule: "\(name) attention keeps what it keeps")
+        }
         return try choice(session).policy(named: name)
     }
 

@@ -31,6 +31,8 @@ import Testing
         Case(generate + ["--head-pattern", "window", "--density", "0.1"], "density: 0.1", "--head-pattern"),
         Case(["profile", "--attention", "big-bird", "--length", "64"], "attention: big-bird", "SampleAttention's parameters"),
         Case(["profile", "--attention", "paper", "--density", "0.1", "--length", "64"], "density: 0.1"),
+        Case(generate + ["--attention", "tuned", "--density", "0.1"], "density: 0.1: tuned attention keeps"),
+        Case(generate + ["--density", "0.1"], "density: 0.1: dense attention keeps"),
         Case(generate + ["--cache", "int4"], "cache: int4: must be fp32 or int8"),
         Case(generate + ["--evict", "streaming"], "evict: streaming: needs --cache-tokens"),
         Case(generate + ["--cache-tokens", "5"], "cache-tokens: 5: needs --evict"),
