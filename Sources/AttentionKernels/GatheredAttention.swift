@@ -224,7 +224,8 @@ private struct GatheredRun {
         let first = block.lowerBound
         kernel.functions.finish_output(
             scratch.output + first * dimension, scratch.sum + first, Int32(block.count), Int32(dimension), scratch.rows, dimension)
-        for (lane, index) in block.enumerated() where scratch.sum[index] > 0 {
+        // A sum that is not a number is merged too: whoever reads the output has to know.
+        for (lane, index) in block.enumerated() where scratch.sum[index] != 0 {
             softmax.merge(
                 head: group.head, row: query(index), partial: scratch.rows + lane * dimension,
                 logSumExp: RowBlockRun.naturalLog(scratch.shift[index], scratch.sum[index]), logWeight: group.logWeight)

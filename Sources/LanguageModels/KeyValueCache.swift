@@ -118,13 +118,22 @@ public final class KeyValueCache: @unchecked Sendable {
     private func store(_ numbers: UnsafePointer<Float>, at index: Int) {
         guard format == .int8 else { return (storage.base + index * headDimension).update(from: numbers, count: headDimension) }
         var largest: Float = 0
-        for t in 0..<headDimension { largest = max(largest, abs(numbers[t])) }
-        let scale = largest / 127
-        scales[index] = scale
+        var isFinite = true
+        for t in 0..<headDimension {
+            largest = max(largest, abs(numbers[t]))
+            isFinite = isFinite && numbers[t].isFinite
+        }
         let target = quantized.base + index * headDimension
-        // Not a number stays one: it is the scale's.
-        let inverse = scale > 0 && scale.isFinite ? 1 / scale : 0
-        for t in 0..<headDimension { target[t] = Int8((numbers[t] * inverse).rounded()) }
+        guard isFinite else {
+            // A row that is not a number anywhere is none when it is read: the prefill says so.
+            scales[index] = .nan
+            return target.update(repeating: 1, count: headDimension)
+        }
+        let scale = largest / 127
+        // So small that its inverse is beyond FP32: nothing is left of such a row.
+        let isZero = !(1 / scale).isFinite
+        scales[index] = isZero ? 0 : scale
+        for t in 0..<headDimension { target[t] = isZero ? 0 : Int8(max(-127, min(127, (numbers[t] / scale).rounded()))) }
     }
 
     private func copy(_ source: Int, of other: KeyValueCache, to target: Int) {

@@ -107,7 +107,7 @@ public struct TuningText: Sendable {
     private func paragraphs(length: Int) -> [String] {
         let charactersPerToken = Double(content.utf8.count) / Double(max(1, tokens.count))
         let most = max(16, Int(charactersPerToken * Double(min(200, length / 8))))
-        return content.split(separator: "\n").flatMap { line -> [String] in
+        return content.split(whereSeparator: \.isNewline).flatMap { line -> [String] in
             if line.utf8.count <= most { return [line + "\n"] }
             var (pieces, piece) = ([String](), "")
             for word in line.split(separator: " ") {

@@ -4,13 +4,14 @@ import LanguageModels
 
 /// What decoding finds of the prompt's keys and values.
 struct CacheOptions: ParsableArguments {
-    @Option(help: "Keys and values are kept as fp32 or int8 (a quarter of the memory; slower to read).")
+    @Option(help: "Keys and values are kept as fp32 or int8 (a quarter of the memory, and one layer in floats; slower to read).")
     var cache = KeyValueCache.Format.fp32.rawValue
 
     @Option(
-        help:
-            "Before decoding, drop keys by this rule: heavy-hitters (recent ones and those that drew most attention) or streaming (sinks and recent ones)."
-    )
+        help: """
+            Before decoding, drop keys by this rule: streaming keeps sinks and recent ones; heavy-hitters recent ones and those that drew \
+            most attention; last-queries recent ones and those that the last 64 rows attend to (of the last chunk, with --chunk).
+            """)
     var evict: String?
 
     @Option(help: "Positions that are kept when keys are dropped.")

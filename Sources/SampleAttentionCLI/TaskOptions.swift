@@ -19,7 +19,9 @@ struct TaskOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Prompt length with its answer; repeatable (default: 4096 16384).", valueName: "tokens"))
     var length: [Int] = []
 
-    @Option(help: ArgumentHelp("Prompts of each kind and length, and for needles of each depth.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("Prompts of each kind and length, of needles at each depth; of a task file all depths together.", valueName: "n")
+    )
     var count: Int?
 
     @Option(

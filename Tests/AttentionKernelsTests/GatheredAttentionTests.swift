@@ -109,4 +109,16 @@ import Testing
         for (a, b) in zip(twice.output, heavy.output) { #expect(abs(a - b) < 1e-5) }
         #expect(zip(twice.logSumExp, heavy.logSumExp).allSatisfy { $0 > $1 })
     }
+
+    /// A key that is not a number is not passed over.
+    @Test func notANumberIsSeen() {
+        let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: 80, keyCount: 80, headDimension: 16)
+        let oracle = NaiveAttention(shape: shape, seed: 4).with(brokenKey: 20)
+        let rows = (0..<Int32(80)).map(\.self)
+        for kernel in Self.kernels {
+            let run = Self.run(
+                [[GatheredGroup(head: 0, queries: rows, keys: rows, rule: .upToOwnPosition)]], oracle: oracle, kernel: kernel)
+            #expect(run.output[(79 * 16)...].contains { !$0.isFinite }, "\(kernel.instructionSet)")
+        }
+    }
 }

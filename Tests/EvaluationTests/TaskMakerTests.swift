@@ -159,6 +159,16 @@ import Testing
         }
     }
 
+    /// Lines end as they may.
+    @Test func carriageReturnsEndLinesToo() throws {
+        let model = try EvaluationTests.load()
+        let text = try EvaluationTests.haystack()
+        let other = TaskMaker(text: text.replacing("\n", with: "\r\n"), tokenizer: model.tokenizer, beginOfText: 0)
+        for kind in [TaskKind.needleSingle, .interleaved, .perplexity] {
+            #expect(try other.make(kind, length: 1024, count: 1, seed: 5) == Self.tasks(kind, count: 1))
+        }
+    }
+
     @Test func whatCannotBeMadeIsRefused() throws {
         let model = try EvaluationTests.load()
         for kind in TaskKind.allCases where kind != .perplexity {

@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import AttentionTestSupport
 import Foundation
 import HaystackModel
 import LanguageModels
@@ -41,6 +42,24 @@ import Testing
         let worst = zip(whole, last).map { abs($0 - $1) }.max()!
         let spread = whole.max()! - whole.min()!
         #expect(worst < 0.01 * spread, "\(worst) of \(spread)")
+    }
+
+    /// Rows too small for a scale are nothing, and rows that overflow are reported, not trapped on.
+    @Test func int8TakesRowsOfAnySize() throws {
+        for (factor, isFinite) in [(Float(1e-38), true), (3e38, false)] {
+            let scratch = try Scratch()
+            let tiny = try TinyModel(scratch)
+            for index in tiny.tensors.indices where tiny.tensors[index].name.contains("k_proj") {
+                tiny.tensors[index].values = tiny.tensors[index].values.map { $0 * factor }
+            }
+            try tiny.write()
+            let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+            let tokens = (0..<40).map { Int32($0 * 5 % 256) }
+            func run() throws -> [Float] {
+                try model.prefill(tokens, cache: model.makeCache(capacity: 40, format: .int8), policy: .dense).logits
+            }
+            if isFinite { #expect(try run().allSatisfy(\.isFinite)) } else { #expect(throws: InputError.self) { try run() } }
+        }
     }
 
     @Test func rulesKeepWhatTheySay() {

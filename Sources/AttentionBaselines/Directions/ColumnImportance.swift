@@ -142,6 +142,8 @@ private struct LowRankHeads: ~Copyable {
             let row = keys.row(head: 0, token: token)
             for i in 0..<d { for j in 0...i { products[i * d + j] += Double(row[i] * row[j]) } }
         }
+        // Keys that are not numbers have no axes; attention over them will say so.
+        guard products.allSatisfy(\.isFinite) else { return [Float](repeating: 0, count: d * rank) }
         let axes = SymmetricEigenvectors(products, order: d)
         return (0..<d).flatMap { i in (0..<rank).map { Float(axes.vector(d - 1 - $0)[i]) } }
     }

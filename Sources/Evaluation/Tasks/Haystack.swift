@@ -20,7 +20,7 @@ struct Haystack: Sendable {
     /// - Parameter text: its lines are the paragraphs.
     init(text: String, tokenizer: Tokenizer) {
         self.tokenizer = tokenizer
-        paragraphs = text.split(separator: "\n").map { line in
+        paragraphs = text.split(whereSeparator: \.isNewline).map { line in
             let paragraph = line + "\n"
             return (String(paragraph), tokenizer.encode(String(paragraph)).count)
         }

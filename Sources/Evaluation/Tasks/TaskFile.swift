@@ -57,7 +57,7 @@ public enum TaskFile {
         if data.first(where: { !" \t\r\n".utf8.contains($0) }) == UInt8(ascii: "[") { return try list(data, file: file) }
         var rows: [(AnyRow, Place)] = []
         for (index, line) in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
-        where !line.isEmpty {
+        where line.contains(where: { ![UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r")].contains($0) }) {
             let place = Place(file: file, row: "line \(index + 1)")
             do {
                 rows.append((try JSONDecoder().decode(AnyRow.self, from: Data(line)), place))

@@ -29,6 +29,8 @@ public struct TaskMaker: Sendable {
 
     /// `count` tasks of a kind and length; of kinds with depths `count` for each of them.
     ///
+    /// Task n of every depth has the same text and the same fact, so that only the place differs; kinds draw from the same stream.
+    ///
     /// - Parameter length: tokens of the prompt at most, begin-of-text and answer included.
     /// - Throws: `InputError` when the length is too short for the facts, or the text for the length.
     public func make(

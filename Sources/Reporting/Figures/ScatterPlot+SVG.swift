@@ -37,8 +37,13 @@ extension ScatterPlot {
         return (groups ?? [Self.group(" class=\"other\"", others.map(\.svg))]).joined()
             + Self.group(" class=\"\(Self.front.colourClass)\"", [line] + marks.filter(\.point.isOnFront).map(\.svg))
             + names(
-                of: joined + (namesEveryPoint ? placed.filter { !$0.point.isOnFront } : []), alongLine: joined.map(\.place),
+                of: joined + (namesEveryPoint ? inOrder(placed.filter { !$0.point.isOnFront }) : []), alongLine: joined.map(\.place),
                 among: placed.map(\.place), in: frame)
+    }
+
+    /// As the caller gave them: the first matter most.
+    private func inOrder(_ placed: [(point: Point, place: (x: Double, y: Double))]) -> [(point: Point, place: (x: Double, y: Double))] {
+        placed.sorted { points.firstIndex(of: $0.point)! < points.firstIndex(of: $1.point)! }
     }
 
     private static func group(_ attributes: String, _ content: [String]) -> String { "<g\(attributes)>\n\(content.joined())</g>\n" }

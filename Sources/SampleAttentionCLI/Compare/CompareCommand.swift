@@ -67,6 +67,9 @@ struct CompareCommand: ParsableCommand {
         let session = try model.open()
         let choice = try AttentionChoice(config: config, density: density, parameters: parameters, session: session)
         let policies = try MethodList(methods, choice: choice).policies
+        if parameters.areGiven, !policies.contains(where: { $0.name == "sample" }) {
+            throw InputError(.usage, field: "methods", rule: "must have sample when parameters such as --alpha are given")
+        }
         let own = try tasks(session).map { generate ? $0 : $0.answeredInPrefill }
         let comparison = Comparison(model: session.model, policies: policies, tasks: own, cache: cacheSettings)
         let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
@@ -101,6 +104,7 @@ struct CompareCommand: ParsableCommand {
 
     private func tasks(_ session: Session) throws(InputError) -> [EvaluationTask] {
         guard !tasks.isEmpty else {
+            if let templates { throw InputError(.usage, field: "templates", value: templates, rule: "needs --tasks") }
             return try made.tasks(session, standardKinds: [.needleMultiKey, .interleaved, .perplexity], standardCount: 2)
         }
         if made.isAsked { throw InputError(.usage, field: "tasks", value: tasks[0], rule: "a task file leaves nothing to make") }

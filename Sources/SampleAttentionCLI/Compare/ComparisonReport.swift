@@ -66,7 +66,7 @@ struct ComparisonReport {
         var plot = ScatterPlot(
             title: "\(NumberFormat.count(length)) tokens", x: ChartAxis("time to first token", format: .seconds),
             y: ChartAxis("accuracy", format: .percent(decimals: 0)), points: points)
-        plot.othersName = "beaten in both"
+        plot.othersName = "no better in either"
         plot.namesEveryPoint = true
         return plot
     }
