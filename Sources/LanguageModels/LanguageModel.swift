@@ -91,7 +91,7 @@ public final class LanguageModel: Sendable {
 
     /// An empty cache for up to `capacity` positions.
     ///
-    /// - Parameter format: INT8 takes a quarter of the memory, and time to read.
+    /// - Parameter format: INT8 takes a quarter of the memory, and one layer in floats.
     public func makeCache(capacity: Int, format: KeyValueCache.Format = .fp32) -> KeyValueCache {
         KeyValueCache(configuration: configuration, capacity: capacity, format: format)
     }

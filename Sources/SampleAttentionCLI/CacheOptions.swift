@@ -4,7 +4,7 @@ import LanguageModels
 
 /// What decoding finds of the prompt's keys and values.
 struct CacheOptions: ParsableArguments {
-    @Option(help: "Keys and values are kept as fp32 or int8 (a quarter of the memory, and one layer in floats; slower to read).")
+    @Option(help: "Keys and values are kept as fp32 or int8 (a quarter of the memory, and one layer in floats).")
     var cache = KeyValueCache.Format.fp32.rawValue
 
     @Option(
