@@ -11,7 +11,7 @@ public final class KeyValueCache: @unchecked Sendable {
     public enum Format: String, Sendable, CaseIterable, Codable {
         case fp32
         /// Eight bits a number and a scale a row of d: x ≈ scale · q, scale = max |x| / 127. Memory: d + 4 bytes a row instead of 4 d, and
-        /// one layer in floats.
+        /// one layer in floats. A row whose scale has no inverse in FP32 is read as zeros, one that is not finite as NaN throughout.
         case int8
     }
 

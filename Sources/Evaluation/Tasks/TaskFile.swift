@@ -54,10 +54,11 @@ public enum TaskFile {
     }
 
     private static func rows(_ data: Data, file: String) throws(InputError) -> [(AnyRow, Place)] {
-        if data.first(where: { !" \t\r\n".utf8.contains($0) }) == UInt8(ascii: "[") { return try list(data, file: file) }
+        func isBlank(_ byte: UInt8) -> Bool { " \t\r\n".utf8.contains(byte) }
+        if data.first(where: { !isBlank($0) }) == UInt8(ascii: "[") { return try list(data, file: file) }
         var rows: [(AnyRow, Place)] = []
         for (index, line) in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
-        where line.contains(where: { ![UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r")].contains($0) }) {
+        where !line.allSatisfy(isBlank) {
             let place = Place(file: file, row: "line \(index + 1)")
             do {
                 rows.append((try JSONDecoder().decode(AnyRow.self, from: Data(line)), place))
