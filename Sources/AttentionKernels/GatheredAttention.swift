@@ -98,6 +98,8 @@ public final class GatheredSoftmax: @unchecked Sendable {
     }
 
     private static func logAdd(_ a: Float, _ b: Float) -> Float {
+        // `max` would let go of what is not a number.
+        guard !a.isNaN, !b.isNaN else { return .nan }
         let high = max(a, b)
         return high == -.infinity ? high : high + log1pf(expf(min(a, b) - high))
     }

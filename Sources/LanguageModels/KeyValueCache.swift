@@ -11,7 +11,7 @@ public final class KeyValueCache: @unchecked Sendable {
     public enum Format: String, Sendable, CaseIterable, Codable {
         case fp32
         /// Eight bits a number and a scale a row of d: x ≈ scale · q, scale = max |x| / 127. Memory: d + 4 bytes a row instead of 4 d, and
-        /// one layer in floats. A row whose scale has no inverse in FP32 is read as zeros, one that is not finite as NaN throughout.
+        /// one layer in floats. A row that is not finite is read as NaN throughout.
         case int8
     }
 
@@ -130,10 +130,9 @@ public final class KeyValueCache: @unchecked Sendable {
             return target.update(repeating: 1, count: headDimension)
         }
         let scale = largest / 127
-        // So small that its inverse is beyond FP32: nothing is left of such a row.
-        let isZero = !(1 / scale).isFinite
-        scales[index] = isZero ? 0 : scale
-        for t in 0..<headDimension { target[t] = isZero ? 0 : Int8(max(-127, min(127, (numbers[t] / scale).rounded()))) }
+        scales[index] = scale
+        // The quotient of a scale that is rounded to few bits may be beyond 127.
+        for t in 0..<headDimension { target[t] = scale > 0 ? Int8(max(-127, min(127, (numbers[t] / scale).rounded()))) : 0 }
     }
 
     private func copy(_ source: Int, of other: KeyValueCache, to target: Int) {

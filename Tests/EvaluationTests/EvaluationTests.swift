@@ -68,7 +68,8 @@ import Testing
             EvaluationTask(id: "b", name: "interleaved", length: 8, content: .reading(text: "abcé", answers: [0..<2, 3..<4])),
         ]
         let url = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
-        try tasks.reduce(Data()) { $0 + TaskFile.line($1) }.write(to: url)
+        // Blank lines between them, as editors and other systems leave them, are passed over.
+        try tasks.reduce(Data()) { $0 + TaskFile.line($1) + Data(" \t\r\n\n".utf8) }.write(to: url)
         defer { try? FileManager.default.removeItem(at: url) }
         #expect(try TaskFile.read(url.path) == tasks)
     }

@@ -46,7 +46,7 @@ import Testing
 
     /// Rows too small for a scale are nothing, and rows that overflow are reported, not trapped on.
     @Test func int8TakesRowsOfAnySize() throws {
-        for (factor, isFinite) in [(Float(1e-38), true), (3e38, false)] {
+        for (factor, isFinite) in [(Float(1e-38), true), (0, true), (3e38, false)] {
             let scratch = try Scratch()
             let tiny = try TinyModel(scratch)
             for index in tiny.tensors.indices where tiny.tensors[index].name.contains("k_proj") {
