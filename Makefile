@@ -10,7 +10,7 @@ program := .build/release/sample-attention
 out := out/demo
 # BF16 operands where the machine multiplies them, at twice the speed.
 precision := $(shell grep -qw avx512_bf16 /proc/cpuinfo && echo bf16 || echo fp32)
-packages := libopenblas-dev liblapacke-dev libgsl-dev
+packages := libopenblas-dev liblapacke-dev libgsl-dev libssl-dev
 
 .PHONY: demo test test-debug bench docs format lint clean setup build
 

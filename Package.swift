@@ -19,7 +19,6 @@ let cSettings: [CSetting] =
     : []
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
-let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 
 func library(
     _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource]? = nil
@@ -46,15 +45,13 @@ let package = Package(
         .library(name: "LanguageModels", targets: ["LanguageModels", "HaystackModel"]),
         .executable(name: "sample-attention", targets: ["sample-attention"]),
     ],
-    dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
-    ] + documentation,
+    dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")] + documentation,
     targets: [
         // System libraries. CGSL names no pkg-config on purpose: gsl.pc pulls in gslcblas, whose cblas_sgemm is 20 times slower.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CLAPACKE", pkgConfig: "lapacke", providers: [.apt(["liblapacke-dev"])]),
         .systemLibrary(name: "CGSL", providers: [.apt(["libgsl-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CAttentionKernels", exclude: ["README.md"], cSettings: cSettings),
 
         // Foundations.
@@ -73,7 +70,7 @@ let package = Package(
             "Autotuning", ["AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LinearAlgebra", "DurableFiles"]),
 
         // Models and what is asked of them.
-        library("ModelFormats", ["AttentionCore", crypto]),
+        library("ModelFormats", ["AttentionCore", "COpenSSL"]),
         library("LanguageModels", ["AttentionCore", "AttentionKernels", "SampleAttention", "ModelFormats"]),
         library(
             "Evaluation",
