@@ -21,8 +21,6 @@ public final class KeyValueCache: @unchecked Sendable {
     public internal(set) var count = 0
     /// The position of the next token.
     public internal(set) var position = 0
-    /// The rotation of each position up to the capacity.
-    let rotary: RotaryEmbedding
     private let layers: Int
     private let keyValueHeads: Int
     private let headDimension: Int
@@ -35,13 +33,12 @@ public final class KeyValueCache: @unchecked Sendable {
     convenience init(configuration: ModelConfiguration, capacity: Int, format: Format = .fp32) {
         self.init(
             extents: (configuration.layerCount, configuration.keyValueHeads, configuration.headDimension), capacity: capacity,
-            format: format, rotary: RotaryEmbedding(configuration: configuration, positions: capacity))
+            format: format)
     }
 
-    private init(extents: (layers: Int, heads: Int, dimension: Int), capacity: Int, format: Format, rotary: RotaryEmbedding) {
+    private init(extents: (layers: Int, heads: Int, dimension: Int), capacity: Int, format: Format) {
         self.capacity = capacity
         self.format = format
-        self.rotary = rotary
         (layers, keyValueHeads, headDimension) = extents
         let rows = 2 * capacity * keyValueHeads
         storage = AlignedBuffer(count: (format == .fp32 ? layers : 1) * rows * headDimension)
@@ -83,7 +80,7 @@ public final class KeyValueCache: @unchecked Sendable {
         let remaining = kept[0][0].count
         precondition(kept.allSatisfy { $0.allSatisfy { $0.count == remaining } }, "every head keeps as many rows")
         let smaller = KeyValueCache(
-            extents: (layers, keyValueHeads, headDimension), capacity: remaining + room, format: format, rotary: rotary)
+            extents: (layers, keyValueHeads, headDimension), capacity: remaining + room, format: format)
         for (layer, heads) in kept.enumerated() {
             for (head, rows) in heads.enumerated() {
                 for part in [Part.keys, .values] {
