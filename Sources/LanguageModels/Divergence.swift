@@ -38,23 +38,30 @@ public struct Divergence: Sendable {
 extension LanguageModel {
     /// Compares final hidden states, [tokens][hidden] each.
     ///
-    /// Complexity: twice the scores of every position; memory of two tiles of logits.
-    func divergence(of hidden: UnsafePointer<Float>, from reference: UnsafePointer<Float>, tokens: [Int32]) -> Divergence {
+    /// - Parameter referenceLogits: [tokens][vocabulary] of `reference`, when they are at hand.
+    /// Complexity: the scores of every position, twice without `referenceLogits`; memory of two tiles of logits.
+    func divergence(
+        of hidden: UnsafePointer<Float>, from reference: UnsafePointer<Float>, tokens: [Int32], referenceLogits: UnsafePointer<Float>? = nil
+    ) -> Divergence {
         let tile = 2 * PackedMatrix.tileRows
         let vocabulary = configuration.vocabularySize
         let logits = AlignedBuffer<Float>(count: 2 * tile * vocabulary)
-        let differences = AlignedBuffer<Float>(count: kernel.pool.threads * vocabulary)
+        let rooms = AlignedBuffer<Float>(count: kernel.pool.threads * vocabulary)
         let rows = AlignedBuffer<RowDivergence>(count: tokens.count)
         let (q, p) = (SharedPointer(logits.base), SharedPointer(logits.base + tile * vocabulary))
-        let (difference, opinions) = (SharedPointer(differences.base), SharedPointer(rows.base))
+        let (room, opinions) = (SharedPointer(rooms.base), SharedPointer(rows.base))
         for start in stride(from: 0, to: tokens.count, by: tile) {
             let count = min(tile, tokens.count - start)
             decoder.logits(hidden: hidden + start * configuration.hiddenSize, rows: count, into: q.base)
-            decoder.logits(hidden: reference + start * configuration.hiddenSize, rows: count, into: p.base)
+            if let referenceLogits {
+                p.base.update(from: referenceLogits + start * vocabulary, count: count * vocabulary)
+            } else {
+                decoder.logits(hidden: reference + start * configuration.hiddenSize, rows: count, into: p.base)
+            }
             kernel.pool.run(count) { worker, row in
                 let position = start + row
                 opinions.base[position] = RowDivergence(
-                    q.base + row * vocabulary, from: p.base + row * vocabulary, difference: difference.base + worker * vocabulary,
+                    q.base + row * vocabulary, from: p.base + row * vocabulary, difference: room.base + worker * vocabulary,
                     count: vocabulary, target: position + 1 < tokens.count ? Int(tokens[position + 1]) : 0, kernels: kernel.rowKernels)
             }
         }

@@ -7,7 +7,7 @@ import SampleAttention
 /// a change in some layer's attention can be followed from that layer on without running the layers before it again.
 ///
 /// Holds the final hidden states, and to be probed the cache and the residual stream before each layer that may change: at most
-/// (layers + 1) · tokens · hidden floats. Not for use by two tasks at once.
+/// (layers + 1) · tokens · hidden floats, and the scores of every position where they take no more than 256 MiB. Not for use by two tasks at once.
 public final class PrefillTrace {
     public let tokens: [Int32]
     public let report: LanguageModel.PrefillReport
@@ -18,6 +18,11 @@ public final class PrefillTrace {
     private let depths: AlignedBuffer<Float>
     private let firstDepth: Int
     private let cache: KeyValueCache?
+    /// [tokens][vocabulary], from the second comparison with this run on, where they are not too large: a study compares with the same
+    /// dense run hundreds of times.
+    private var logits = AlignedBuffer<Float>(count: 0)
+    private var comparisons = 0
+    private static let mostLogitBytes = 256 << 20
     private let workspace = AttentionWorkspace()
 
     /// Copies what passes by, and lets the tap see it too.
@@ -65,7 +70,19 @@ public final class PrefillTrace {
     /// How this run's opinions differ from those of another run of the same tokens.
     public func divergence(from reference: PrefillTrace) -> Divergence {
         precondition(reference.tokens == tokens, "both runs must be of the same tokens")
-        return model.divergence(of: final.base, from: reference.final.base, tokens: tokens)
+        return reference.divergence(to: final.base)
+    }
+
+    /// How opinions from final hidden states differ from this run's.
+    private func divergence(to hidden: UnsafePointer<Float>) -> Divergence {
+        comparisons += 1
+        let count = tokens.count * model.configuration.vocabularySize
+        if comparisons == 2, count * MemoryLayout<Float>.stride <= Self.mostLogitBytes {
+            logits = AlignedBuffer(count: count)
+            model.decoder.logits(hidden: final.base, rows: tokens.count, into: logits.base)
+        }
+        return model.divergence(
+            of: hidden, from: final.base, tokens: tokens, referenceLogits: logits.count > 0 ? UnsafePointer(logits.base) : nil)
     }
 
     /// How the opinions would differ from the reference's if layers from `layer` on attended by another policy.
@@ -82,6 +99,6 @@ public final class PrefillTrace {
         _ = try model.decoder.forward(
             tokens[...], cache: cache, promptLength: tokens.count, policy: policy, workspace: workspace, hidden: hidden.base,
             from: layer, observer: &observer)
-        return model.divergence(of: hidden.base, from: reference.final.base, tokens: tokens)
+        return reference.divergence(to: hidden.base)
     }
 }
