@@ -1,7 +1,7 @@
 import AttentionCore
 import LanguageModels
-import LinearAlgebra
 import ModelFormats
+import SampleStatistics
 
 /// Runs tasks and texts through a model with one attention policy.
 public struct Evaluator: Sendable {

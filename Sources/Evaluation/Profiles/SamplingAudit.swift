@@ -2,8 +2,8 @@ import AttentionCore
 import AttentionKernels
 import HeadProfiling
 import LanguageModels
-import LinearAlgebra
 import SampleAttention
+import SampleStatistics
 
 /// How far the mass a selection saw in its sampled rows is from the mass it keeps in all of them.
 ///
@@ -110,13 +110,13 @@ extension SamplingAudit {
         public init(_ made: Case, _ outcomes: [Outcome], alpha: Double) {
             precondition(!outcomes.isEmpty, "an audit has heads")
             func mean(_ value: (Outcome) -> Double) -> Double { outcomes.reduce(0) { $0 + value($1) } / Double(outcomes.count) }
-            let excess = outcomes.map { $0.retained.mean - alpha }.sorted()
+            let excess = outcomes.map { $0.retained.mean - alpha }
+            let quantiles = Quantiles(excess)
             sampling = made.sampling
             ratio = made.ratio
             heads = outcomes.count
             self.mean = mean { $0.retained.mean - alpha }
-            p1 = Quantiles.ofSorted(excess, 0.01)
-            least = excess[0]
+            (p1, least) = (quantiles.at(0.01), quantiles.at(0))
             missed = Double(excess.count { $0 < 0 }) / Double(excess.count)
             optimism = mean { $0.sampledMass - $0.retained.mean }
             queryP1 = mean(\.retained.p1)
