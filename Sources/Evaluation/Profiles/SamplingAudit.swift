@@ -45,6 +45,7 @@ public struct SamplingAudit {
     /// Every case on every head of one prompt, in one dense prefill: `outcomes[case]` has one entry a head.
     ///
     /// - Parameter advance: called after each layer.
+    /// - Throws: `InputError` (`invalidData`), naming layer and head, for a head that is not finite, and what the prefill throws.
     public func run(_ tokens: [Int32], advance: @escaping () -> Void = {}) throws -> [[Outcome]] {
         let sampleAttention = SampleAttentionOperator(kernel: model.kernel)
         let profiler = HeadProfiler(kernel: model.kernel)
@@ -64,7 +65,7 @@ public struct SamplingAudit {
                         parameters[index][head], selection: selections[index][head], shape: shape, promptLength: shape.keyCount)
                 }
             }
-            let retained = profiler.retainedMasses(inputs: inputs, patterns: patterns, workspace: workspace)
+            let retained = try profiler.retainedMasses(layer: layer, inputs: inputs, patterns: patterns, workspace: workspace)
             for index in cases.indices {
                 outcomes[index] += (0..<shape.queryHeads).map { head in
                     Outcome(
