@@ -2,6 +2,7 @@
 # make test   all tests, in the release configuration that people run (in a build folder of their own)
 # make bench  the attention kernel in both precisions, and a loop of OpenBLAS tiles
 # make docs   DocC archives of the libraries in .build/plugins
+# make licences  which product links which system library, against NOTICE
 # make format / make clean
 
 SHELL := /bin/bash
@@ -13,7 +14,7 @@ demo_gflop := 60000
 demo_seconds := 40
 packages := libopenblas-dev liblapacke-dev libgsl-dev libssl-dev
 
-.PHONY: demo test test-debug bench docs format lint clean setup build
+.PHONY: demo test test-debug bench docs format lint licences clean setup build
 
 build: setup
 	swift build -c release --product sample-attention
@@ -68,6 +69,9 @@ format:
 
 lint:
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+
+licences:
+	.ci/system-libraries
 
 clean:
 	rm -rf .build .build-test out

@@ -62,7 +62,9 @@ struct ConfigSearch {
             let checks = try subjects.map { try check(choice, subject: $0) }
             let share = target.worstShare(checks.map(\.quality))
             steps.append(AllocationStep(length: length, damage: damage, milliseconds: choice.milliseconds, checks: checks, share: share))
-            advance("\(length) tokens, \(Int((100 * share).rounded())) % of what may be lost")
+            // Infinite where nothing may be lost and something is.
+            let percent = share < 1e6 ? "\(Int((100 * share).rounded()))" : "\(share)"
+            advance("\(length) tokens, \(percent) % of what may be lost")
             if settings.budgetMilliseconds != nil { return outcome(choice, damage: damage, steps: steps) }
             let point = Point(damage: damage, share: share)
             if share <= 1 {

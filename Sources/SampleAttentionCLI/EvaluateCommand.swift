@@ -4,10 +4,10 @@ import DurableFiles
 import Evaluation
 import Foundation
 import LanguageModels
-import LinearAlgebra
 import ModelFormats
 import Reporting
 import SampleAttention
+import SampleStatistics
 
 /// `evaluate`: task accuracy and perplexity with one attention.
 struct EvaluateCommand: ParsableCommand {

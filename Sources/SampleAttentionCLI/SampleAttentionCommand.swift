@@ -1,7 +1,6 @@
 import ArgumentParser
 import AttentionCore
 import Foundation
-import LinearAlgebra
 
 /// The program: parses, runs one command, and turns every failure into one line and an exit code.
 @main
@@ -21,7 +20,6 @@ struct SampleAttentionCommand: ParsableCommand {
         ])
 
     static func main() {
-        MatrixProduct.configureForWorkerPools()
         do {
             var command = try parseAsRoot()
             try command.run()

@@ -1,7 +1,6 @@
 import ArgumentParser
 import AttentionCore
 import AttentionKernels
-import LinearAlgebra
 import Reporting
 import SampleAttention
 

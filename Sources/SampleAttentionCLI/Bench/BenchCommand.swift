@@ -1,9 +1,9 @@
 import ArgumentParser
 import AttentionCore
 import AttentionKernels
-import LinearAlgebra
 import Reporting
 import SampleAttention
+import SampleStatistics
 
 /// `bench`: time the parts.
 struct BenchCommand: ParsableCommand {
