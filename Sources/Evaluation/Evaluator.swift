@@ -55,9 +55,10 @@ public struct Evaluator: Sendable {
         let generation = try model.generate(
             tokens, maxTokens: limit, policy: policy, chunk: chunk, cache: cache, sampler: TokenSampler()
         ) { tokens in
-            question.isComplete(model.tokenizer.decode(tokens))
+            question.isComplete(model.tokenizer.decode(tokens, skippingSpecialTokens: true))
         }
-        let answer = model.tokenizer.decode(generation.tokens)
+        // Special tokens are not part of what a model says.
+        let answer = model.tokenizer.decode(generation.tokens, skippingSpecialTokens: true)
         return Outcome(
             right: question.scorer.score(answer, question: question), of: 1, negativeLogLikelihood: nil, prefill: generation.prefill,
             answer: answer)
@@ -65,7 +66,7 @@ public struct Evaluator: Sendable {
 
     private func readAlong(_ text: String, answers: [Range<Int>]) throws -> Outcome {
         let encoding = model.tokenizer.encodeWithOffsets(text)
-        let begin = model.configuration.beginOfText.map { [$0] } ?? []
+        let begin = model.tokenizer.affixes.before
         let tokens = begin + encoding.ids
         let scores = try model.score(tokens, policy: policy, chunk: chunk, format: cache.format)
         let right = answers.filter { span in
@@ -94,7 +95,7 @@ public struct Evaluator: Sendable {
     public func windows(
         of tokens: [Int32], length: Int, count windows: Int, stride: Int, file: String
     ) throws(InputError) -> [[Int32]] {
-        let begin = model.configuration.beginOfText.map { [$0] } ?? []
+        let begin = model.tokenizer.affixes.before
         let own = length - begin.count
         guard own > 1 else {
             throw InputError(.usage, field: "length", value: "\(length)", rule: "must leave at least two tokens of text in a window")

@@ -2,6 +2,7 @@ import AttentionCore
 import AttentionKernels
 import ModelFormats
 import SampleAttention
+import Synchronization
 
 /// A decoder-only language model: its configuration, weights, tokenizer and forward pass.
 ///
@@ -18,15 +19,23 @@ public final class LanguageModel: Sendable {
     /// Where the model came from; hashes its files on demand.
     public let directory: ModelDirectory
     public let kernel: AttentionKernel
+    /// Tensors of the weights that the model does not read, such as those of a vision tower or of layers that it does not have.
+    public let unreadTensors: [String]
     let decoder: LlamaDecoder
+    /// Of the weights that are read; hashed once.
+    private let weightsSHA256 = Mutex<String?>(nil)
 
     /// `model_type`s this version runs.
     public static let supportedTypes = ["llama"]
 
     /// Loads a Hugging Face model folder.
     ///
+    /// - Parameter ignoresExtraTensors: lets tensors pass that stand inside the layers and that this family does not have, such as a
+    ///   bias: the model then computes something else than what was trained.
     /// - Throws: `InputError` naming file, field, value and rule for anything missing, broken or not supported.
-    public static func load(directory path: String, kernel: AttentionKernel) throws(InputError) -> LanguageModel {
+    public static func load(
+        directory path: String, kernel: AttentionKernel, ignoresExtraTensors: Bool = false
+    ) throws(InputError) -> LanguageModel {
         try ModelDirectory.check(path)
         // An unknown family is the first thing to say; its other fields may mean anything.
         let configurationPath = ModelDirectory.configurationPath(in: path)
@@ -36,46 +45,60 @@ public final class LanguageModel: Sendable {
                 .unsupported, file: configurationPath, field: "model_type", value: type,
                 rule: "must be one of \(supportedTypes.joined(separator: ", "))")
         }
-        return try LanguageModel(directory: ModelDirectory(path), kernel: kernel)
+        return try LanguageModel(directory: ModelDirectory(path), kernel: kernel, ignoresExtraTensors: ignoresExtraTensors)
     }
 
-    init(directory: ModelDirectory, kernel: AttentionKernel) throws(InputError) {
+    init(directory: ModelDirectory, kernel: AttentionKernel, ignoresExtraTensors: Bool) throws(InputError) {
         let configuration = directory.configuration
         try Self.checkSupport(configuration, file: ModelDirectory.configurationPath(in: directory.path))
         self.directory = directory
         self.configuration = configuration
         self.kernel = kernel
         tokenizer = try directory.tokenizer()
-        decoder = LlamaDecoder(
-            configuration: configuration, weights: try LlamaWeights(directory.weights, configuration: configuration, kernel: kernel),
-            kernel: kernel)
+        let weights = try LlamaWeights(directory.weights, configuration: configuration, kernel: kernel)
+        let leftOver = weights.names.leftOver(in: directory.weights)
+        if let name = leftOver.inLayers.first, !ignoresExtraTensors {
+            throw InputError(
+                .unsupported, file: directory.weights.listing, field: name,
+                rule: "is no tensor of a \(configuration.modelType) layer: left out, the model would compute something else")
+        }
+        unreadTensors = leftOver.inLayers + leftOver.elsewhere
+        decoder = LlamaDecoder(configuration: configuration, weights: weights, kernel: kernel)
     }
 
     private static func checkSupport(_ c: ModelConfiguration, file: String) throws(InputError) {
         func refuse(_ field: String, _ value: String, _ rule: String) -> InputError {
             InputError(.unsupported, file: file, field: field, value: value, rule: rule)
         }
-        guard c.activation == "silu" else { throw refuse("hidden_act", c.activation, "must be silu") }
+        guard ["silu", "swish"].contains(c.activation) else { throw refuse("hidden_act", c.activation, "must be silu") }
         guard !c.hasAttentionBias else { throw refuse("attention_bias", "true", "biases are not supported") }
         guard !c.hasFeedForwardBias else { throw refuse("mlp_bias", "true", "biases are not supported") }
         if let window = c.slidingWindow { throw refuse("sliding_window", "\(window)", "must be null for this model_type") }
     }
 
-    /// What tells this model from others, for configs. Hashes the model's files, so it takes a moment for large ones.
+    /// What tells this model from others, for configs: the same for the same weights, however they are split into files. Hashes the
+    /// weights at the first call, which takes a moment for large ones.
     ///
     /// - Throws: `InputError` when a file can no longer be read.
     public func identity() throws(InputError) -> TunedConfig.ModelIdentity {
-        TunedConfig.ModelIdentity(
+        let names = decoder.weights.names
+        let digest = try weightsSHA256.withLock { known throws(InputError) in
+            if let known { return known }
+            let digest = try directory.weights.sha256(of: names.all.map { (canonical: $0, own: names.own($0)) })
+            known = digest
+            return digest
+        }
+        return TunedConfig.ModelIdentity(
             family: configuration.modelType, layers: configuration.layerCount, queryHeads: configuration.queryHeads,
             keyValueHeads: configuration.keyValueHeads, headDimension: configuration.headDimension,
-            weightsSHA256: directory.weights.sha256(), tokenizerSHA256: try directory.tokenizerSHA256())
+            weightsSHA256: digest, tokenizerSHA256: try directory.tokenizerSHA256())
     }
 
-    /// Begin-of-text (when the model has one) and the text's tokens.
+    /// The text's tokens and what the tokenizer puts around them, such as begin-of-text.
     ///
     /// - Throws: `InputError` (`invalidData`) when the tokenizer gives a token the model has no embedding for.
     public func promptTokens(for text: String) throws(InputError) -> [Int32] {
-        let tokens = (configuration.beginOfText.map { [$0] } ?? []) + tokenizer.encode(text)
+        let tokens = tokenizer.encodePrompt(text)
         try check(tokens)
         return tokens
     }

@@ -36,35 +36,40 @@ struct LlamaWeights: Sendable {
     let embedding: Weights
     let layers: [Layer]
     let finalNorm: Weights
-    /// The embedding's own values when they are tied.
+    /// The file's own head where it has one, else the embedding's own values when they are tied.
     let head: PackedMatrix
+    /// Where the tensors come from.
+    let names: LlamaTensorNames
 
     init(_ archive: SafetensorsArchive, configuration c: ModelConfiguration, kernel: AttentionKernel) throws(InputError) {
-        let queries = c.queryHeads * c.headDimension
-        let keyValues = c.keyValueHeads * c.headDimension
-        embedding = try Weights(archive, "model.embed_tokens.weight", [c.vocabularySize, c.hiddenSize])
+        let names = LlamaTensorNames(archive, configuration: c)
+        self.names = names
+        func vector(_ name: String) throws(InputError) -> Weights { try Weights(archive, names.own(name), [c.hiddenSize]) }
+        func matrix(_ name: String, _ outputs: Int, _ inputs: Int) throws(InputError) -> PackedMatrix {
+            try names.checkIsNotQuantized(name, archive)
+            return try Weights(archive, names.own(name), [outputs, inputs]).packed(kernel)
+        }
+        let (queries, keyValues) = (c.queryHeads * c.headDimension, c.keyValueHeads * c.headDimension)
+        try names.checkIsNotQuantized(LlamaTensorNames.embedding, archive)
+        embedding = try Weights(archive, names.own(LlamaTensorNames.embedding), [c.vocabularySize, c.hiddenSize])
         var layers: [Layer] = []
         for index in 0..<c.layerCount {
-            func vector(_ name: String) throws(InputError) -> Weights {
-                try Weights(archive, "model.layers.\(index).\(name).weight", [c.hiddenSize])
-            }
-            func matrix(_ name: String, _ shape: [Int]) throws(InputError) -> PackedMatrix {
-                try Weights(archive, "model.layers.\(index).\(name).weight", shape).packed(kernel)
-            }
+            func name(_ part: String) -> String { LlamaTensorNames.layer(index, part) }
             layers.append(
                 Layer(
-                    inputNorm: try vector("input_layernorm"), postAttentionNorm: try vector("post_attention_layernorm"),
-                    query: try matrix("self_attn.q_proj", [queries, c.hiddenSize]),
-                    key: try matrix("self_attn.k_proj", [keyValues, c.hiddenSize]),
-                    value: try matrix("self_attn.v_proj", [keyValues, c.hiddenSize]),
-                    output: try matrix("self_attn.o_proj", [c.hiddenSize, queries]),
-                    gate: try matrix("mlp.gate_proj", [c.intermediateSize, c.hiddenSize]),
-                    up: try matrix("mlp.up_proj", [c.intermediateSize, c.hiddenSize]),
-                    down: try matrix("mlp.down_proj", [c.hiddenSize, c.intermediateSize])))
+                    inputNorm: try vector(name("input_layernorm")), postAttentionNorm: try vector(name("post_attention_layernorm")),
+                    query: try matrix(name("self_attn.q_proj"), queries, c.hiddenSize),
+                    key: try matrix(name("self_attn.k_proj"), keyValues, c.hiddenSize),
+                    value: try matrix(name("self_attn.v_proj"), keyValues, c.hiddenSize),
+                    output: try matrix(name("self_attn.o_proj"), c.hiddenSize, queries),
+                    gate: try matrix(name("mlp.gate_proj"), c.intermediateSize, c.hiddenSize),
+                    up: try matrix(name("mlp.up_proj"), c.intermediateSize, c.hiddenSize),
+                    down: try matrix(name("mlp.down_proj"), c.hiddenSize, c.intermediateSize)))
         }
         self.layers = layers
-        finalNorm = try Weights(archive, "model.norm.weight", [c.hiddenSize])
-        let head = c.tiesEmbeddings ? embedding : try Weights(archive, "lm_head.weight", [c.vocabularySize, c.hiddenSize])
-        self.head = head.packed(kernel)
+        finalNorm = try vector(LlamaTensorNames.finalNorm)
+        head =
+            names.hasHead
+            ? try matrix(LlamaTensorNames.head, c.vocabularySize, c.hiddenSize) : embedding.packed(kernel)
     }
 }

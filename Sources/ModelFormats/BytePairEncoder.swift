@@ -3,22 +3,35 @@
 /// Source: Sennrich, Haddow and Birch, "Neural Machine Translation of Rare Words with Subword Units" (arXiv 1508.07909),
 /// over bytes as in GPT-2. A heap of candidate pairs over a linked list makes a piece of n bytes cost O(n log n).
 struct BytePairEncoder: Sendable {
-    /// The token of each single byte.
-    let byteTokens: [Int32]
+    let byteTokens: ByteTokens
     let merges: MergeTable
     /// The tokens by their bytes when whole pieces are looked up before merging (`ignore_merges`), else nil.
     let wholePieces: [[UInt8]: Int32]?
 
-    /// Appends the tokens of `piece`.
-    func encode(_ piece: UnsafeBufferPointer<UInt8>, with scratch: inout Scratch, into tokens: inout [Int32]) {
+    /// Appends the tokens of `piece`, and of each the bytes it stands for, counted from the beginning of the piece.
+    func encode(
+        _ piece: UnsafeBufferPointer<UInt8>, with scratch: inout Scratch, into tokens: inout [Int32], _ ranges: inout [Range<Int>]
+    ) {
         if let whole = wholePieces?[Array(piece)] {
             tokens.append(whole)
-        } else if piece.count == 1 {
-            tokens.append(byteTokens[Int(piece[0])])
+            ranges.append(0..<piece.count)
         } else {
-            scratch.merge(piece, byteTokens: byteTokens, merges: merges, into: &tokens)
+            scratch.merge(piece, byteTokens: byteTokens, merges: merges, into: &tokens, &ranges)
         }
     }
+}
+
+/// The token of each single byte, and what becomes of bytes that have none: nothing, unless the model says otherwise.
+struct ByteTokens: Sendable {
+    static let none: Int32 = -1
+
+    /// By byte; `none` where the vocabulary holds no token.
+    var tokens: [Int32]
+    /// `byte_fallback`: by byte, the tokens of the bytes of its spelling; empty where one of them is missing too.
+    var fallbacks: [[Int32]] = Array(repeating: [], count: 256)
+    /// `unk_token`, and whether one stands for several bytes in a row (`fuse_unk`).
+    var unknown: Int32?
+    var fusesUnknown = false
 }
 
 /// (left token, right token) → rank and merged token: an open-addressing hash table.
@@ -68,6 +81,8 @@ extension BytePairEncoder {
     /// Memory that one text's pieces share.
     struct Scratch {
         private var tokens: [Int32] = []
+        /// The bytes each token stands for.
+        private var ranges: [Range<Int>] = []
         private var next: [Int] = []
         private var previous: [Int] = []
         /// The rank of the pair that begins at each position; `noRank` once the position is merged away.
@@ -75,10 +90,11 @@ extension BytePairEncoder {
         private var candidates = CandidateHeap()
 
         fileprivate mutating func merge(
-            _ piece: UnsafeBufferPointer<UInt8>, byteTokens: [Int32], merges: MergeTable, into output: inout [Int32]
+            _ piece: UnsafeBufferPointer<UInt8>, byteTokens: ByteTokens, merges: MergeTable, into output: inout [Int32],
+            _ outputRanges: inout [Range<Int>]
         ) {
-            start(piece, byteTokens: byteTokens)
-            for position in 0..<piece.count { rankPair(at: position, merges) }
+            start(piece, byteTokens)
+            for position in tokens.indices { rankPair(at: position, merges) }
             while let (rank, position) = candidates.popFirst() {
                 // Positions whose pair has changed since are passed over; a rank names its pair.
                 guard ranks[position] == rank else { continue }
@@ -90,27 +106,54 @@ extension BytePairEncoder {
             var position = 0
             while position < tokens.count {
                 output.append(tokens[position])
+                outputRanges.append(ranges[position])
                 position = next[position]
             }
         }
 
-        private mutating func start(_ piece: UnsafeBufferPointer<UInt8>, byteTokens: [Int32]) {
+        private mutating func start(_ piece: UnsafeBufferPointer<UInt8>, _ byteTokens: ByteTokens) {
             tokens.removeAll(keepingCapacity: true)
+            ranges.removeAll(keepingCapacity: true)
             next.removeAll(keepingCapacity: true)
             previous.removeAll(keepingCapacity: true)
             ranks.removeAll(keepingCapacity: true)
+            var unknown: Range<Int>?
             for (position, byte) in piece.enumerated() {
-                tokens.append(byteTokens[Int(byte)])
-                next.append(position + 1)
-                previous.append(position - 1)
-                ranks.append(MergeTable.noRank)
+                let token = byteTokens.tokens[Int(byte)]
+                guard token == ByteTokens.none else {
+                    appendUnknown(&unknown, byteTokens)
+                    append(token, position..<position + 1)
+                    continue
+                }
+                let fallback = byteTokens.fallbacks[Int(byte)]
+                // As the reference does, before unknown bytes that are still waiting.
+                for token in fallback { append(token, position..<position + 1) }
+                guard fallback.isEmpty else { continue }
+                if !byteTokens.fusesUnknown { appendUnknown(&unknown, byteTokens) }
+                unknown = (unknown?.lowerBound ?? position)..<position + 1
             }
+            appendUnknown(&unknown, byteTokens)
+        }
+
+        private mutating func append(_ token: Int32, _ range: Range<Int>) {
+            previous.append(tokens.count - 1)
+            tokens.append(token)
+            ranges.append(range)
+            next.append(tokens.count)
+            ranks.append(MergeTable.noRank)
+        }
+
+        /// Bytes without a token give nothing where there is no token for the unknown.
+        private mutating func appendUnknown(_ unknown: inout Range<Int>?, _ byteTokens: ByteTokens) {
+            if let range = unknown, let token = byteTokens.unknown { append(token, range) }
+            unknown = nil
         }
 
         private mutating func remove(_ position: Int) {
             let after = next[position]
             let before = previous[position]
             next[before] = after
+            ranges[before] = ranges[before].lowerBound..<max(ranges[before].upperBound, ranges[position].upperBound)
             if after < tokens.count { previous[after] = before }
             ranks[position] = MergeTable.noRank
         }

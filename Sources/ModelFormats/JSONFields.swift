@@ -18,6 +18,7 @@ struct JSONFields {
     /// The fields of the JSON file at `path`.
     init(contentsOf path: String) throws(InputError) {
         let mapped = try MappedFile(path)
+        try mapped.checkContent()
         self.init(try JSONParser.object(mapped.bytes, file: path), file: path)
     }
 

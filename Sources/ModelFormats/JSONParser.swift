@@ -1,6 +1,7 @@
 import AttentionCore
 
-/// A strict JSON parser (RFC 8259) for untrusted files: bounded depth, exact integers, no repeated names, no extensions.
+/// A strict JSON parser (RFC 8259) for untrusted files: bounded depth, exact integers, no repeated names. Its only extension are the
+/// words NaN, Infinity and -Infinity, which Python writes for numbers that JSON lacks; fields that must be finite refuse them.
 struct JSONParser {
     /// Arrays and objects inside each other; model files need about 6.
     static let maximumDepth = 64
@@ -57,6 +58,10 @@ struct JSONParser {
         case UInt8(ascii: "t"): return try word("true", .bool(true))
         case UInt8(ascii: "f"): return try word("false", .bool(false))
         case UInt8(ascii: "n"): return try word("null", .null)
+        case UInt8(ascii: "N"): return try word("NaN", .number(.nan))
+        case UInt8(ascii: "I"): return try word("Infinity", .number(.infinity))
+        case UInt8(ascii: "-") where position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "I"):
+            return try word("-Infinity", .number(-.infinity))
         case nil: throw failure("the JSON text ends too early")
         default: return try number()
         }

@@ -28,6 +28,18 @@ public final class MappedFile: @unchecked Sendable {  // Immutable after init; t
         bytes = UnsafeRawBufferPointer(start: base, count: size)
     }
 
+    /// A file that Git Large File Storage has not fetched: a few lines of text in its place.
+    ///
+    /// Source: the git-lfs pointer file specification.
+    var isLargeFilePointer: Bool { bytes.starts(with: "version https://git-lfs.github.com/spec/".utf8) }
+
+    /// - Throws: `InputError` (`invalidData`) when the file's content is not there.
+    func checkContent() throws(InputError) {
+        guard isLargeFilePointer else { return }
+        throw InputError(
+            .invalidData, file: path, value: "a git-lfs pointer", rule: "the file itself must be there: fetch it with git lfs pull")
+    }
+
     deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count) }
 
     private static func size(of descriptor: Int32, path: String) throws(InputError) -> Int {

@@ -20,7 +20,7 @@ public struct ModelConfiguration: Hashable, Sendable {
     public let intermediateSize: Int
     /// `vocab_size`: rows of the embedding; may exceed the tokenizer's vocabulary.
     public let vocabularySize: Int
-    /// `max_position_embeddings`. Units: tokens.
+    /// `max_position_embeddings`, by default 2,048. Units: tokens.
     public let maximumPositions: Int
     /// `rope_theta`, by default 10,000.
     public let rotaryBase: Double
@@ -38,10 +38,9 @@ public struct ModelConfiguration: Hashable, Sendable {
     public let hasFeedForwardBias: Bool
     /// `sliding_window` unless `use_sliding_window` is false. Units: tokens; nil means full attention.
     public let slidingWindow: Int?
-    /// `bos_token_id`.
-    public let beginOfText: Int32?
-    /// `eos_token_id`, one or several; empty when the file names none.
-    public let endOfText: [Int32]
+    /// `eos_token_id`, one or several; empty when the file names none. Ids outside the vocabulary can never be given and are left
+    /// out. `ModelDirectory` takes those of `generation_config.json` in their place, where that names some.
+    public internal(set) var endOfText: [Int32]
 
     /// Upper limits. They are far above any real model and keep every product of extents inside 64 bits.
     enum Limit {
@@ -79,8 +78,9 @@ public struct ModelConfiguration: Hashable, Sendable {
 
     private init(_ fields: JSONFields) throws(InputError) {
         modelType = try fields.string("model_type")
-        if fields.value("quantization_config") != nil {
-            throw fields.error("quantization_config", "quantised weights are not supported", code: .unsupported)
+        // The second is how MLX spells it.
+        for member in ["quantization_config", "quantization"] where fields.value(member) != nil {
+            throw fields.error(member, "quantised weights are not supported", code: .unsupported)
         }
         hiddenSize = try fields.integer("hidden_size", in: 1...Limit.width)
         layerCount = try fields.integer("num_hidden_layers", in: 1...Limit.layers)
@@ -89,8 +89,8 @@ public struct ModelConfiguration: Hashable, Sendable {
         headDimension = try Self.headDimension(fields, hiddenSize: hiddenSize, queryHeads: queryHeads)
         intermediateSize = try fields.integer("intermediate_size", in: 1...Limit.intermediate)
         vocabularySize = try fields.integer("vocab_size", in: 1...Limit.vocabulary)
-        maximumPositions = try fields.integer("max_position_embeddings", in: 1...Limit.positions)
-        let rotary = try RotaryFields(fields)
+        maximumPositions = try fields.integer("max_position_embeddings", in: 1...Limit.positions, default: 2048)
+        let rotary = try RotaryFields(fields, maximumPositions: maximumPositions)
         rotaryBase = rotary.base
         rotaryScaling = rotary.scaling
         normalizationEpsilon = try fields.number("rms_norm_eps", in: 0...1, default: 1e-6)
@@ -99,10 +99,7 @@ public struct ModelConfiguration: Hashable, Sendable {
         hasAttentionBias = try fields.bool("attention_bias", default: false)
         hasFeedForwardBias = try fields.bool("mlp_bias", default: false)
         slidingWindow = try Self.slidingWindow(fields)
-        let begin = try Self.tokens("bos_token_id", fields, vocabularySize: vocabularySize)
-        guard begin.count <= 1 else { throw fields.error("bos_token_id", "must be one token") }
-        beginOfText = begin.first
-        endOfText = try Self.tokens("eos_token_id", fields, vocabularySize: vocabularySize)
+        endOfText = try Self.endOfText(fields, vocabularySize: vocabularySize)
     }
 }
 
@@ -137,17 +134,13 @@ extension ModelConfiguration {
         return try fields.integer("sliding_window", in: 1...Limit.positions)
     }
 
-    /// One id, a list of ids, or nothing.
-    private static func tokens(
-        _ member: String, _ fields: JSONFields, vocabularySize: Int
-    ) throws(InputError) -> [Int32] {
-        guard let value = fields.value(member) else { return [] }
+    /// `eos_token_id` of a file: one id, a list of ids, or nothing.
+    static func endOfText(_ fields: JSONFields, vocabularySize: Int) throws(InputError) -> [Int32] {
+        guard let value = fields.value("eos_token_id") else { return [] }
         var tokens: [Int32] = []
         for element in value.array ?? [value] {
-            guard let id = element.integer, 0..<vocabularySize ~= id else {
-                throw fields.error(member, "must be a token id in 0..<\(vocabularySize)")
-            }
-            tokens.append(Int32(id))
+            guard let id = element.integer else { throw fields.error("eos_token_id", "must be a token id or a list of them") }
+            if 0..<vocabularySize ~= id { tokens.append(Int32(id)) }
         }
         return tokens
     }

@@ -14,8 +14,21 @@ public struct ModelDirectory: Sendable {
     public init(_ path: String) throws(InputError) {
         try Self.check(path)
         self.path = path
-        configuration = try ModelConfiguration(path: Self.configurationPath(in: path))
+        var configuration = try ModelConfiguration(path: Self.configurationPath(in: path))
+        let ends = try Self.endOfText(in: path, vocabularySize: configuration.vocabularySize)
+        if !ends.isEmpty { configuration.endOfText = ends }
+        self.configuration = configuration
         weights = try SafetensorsArchive(directory: path)
+    }
+
+    /// The tokens that end an answer by `generation_config.json`, which counts before `config.json` where it names any.
+    private static func endOfText(in path: String, vocabularySize: Int) throws(InputError) -> [Int32] {
+        do {
+            let fields = try JSONFields(contentsOf: path + "/generation_config.json")
+            return try ModelConfiguration.endOfText(fields, vocabularySize: vocabularySize)
+        } catch  where error.code == .missingInput {
+            return []
+        }
     }
 
     /// Where `config.json` stands, for callers who want to ask `ModelConfiguration.modelType(ofFile:)` first.
@@ -26,13 +39,13 @@ public struct ModelDirectory: Sendable {
 
     /// Reads the tokenizer, and `tokenizer_config.json` when there is one.
     ///
-    /// - Throws: `InputError`: whatever is wrong with a file; `invalidData` when the tokenizer has ids the model's
-    ///   embedding has no row for.
+    /// - Throws: `InputError`: whatever is wrong with a file; `invalidData` when the tokenizer's own tokens have ids the model's
+    ///   embedding has no row for. Added ones, such as padding, may: a prompt that holds one is refused.
     public func tokenizer() throws(InputError) -> Tokenizer {
         let tokenizer = try Tokenizer(path: tokenizerPath, settingsPath: path + "/tokenizer_config.json")
-        guard tokenizer.vocabularySize <= configuration.vocabularySize else {
+        guard tokenizer.modelVocabularySize <= configuration.vocabularySize else {
             throw InputError(
-                .invalidData, file: tokenizerPath, field: "model.vocab", value: "\(tokenizer.vocabularySize) tokens",
+                .invalidData, file: tokenizerPath, field: "model.vocab", value: "\(tokenizer.modelVocabularySize) tokens",
                 rule: "must not exceed vocab_size, \(configuration.vocabularySize)")
         }
         return tokenizer
@@ -41,7 +54,7 @@ public struct ModelDirectory: Sendable {
     /// The SHA-256 of `tokenizer.json`, in hexadecimal.
     ///
     /// - Throws: `InputError` when the file cannot be read.
-    public func tokenizerSHA256() throws(InputError) -> String { sha256(of: [try MappedFile(tokenizerPath)]) }
+    public func tokenizerSHA256() throws(InputError) -> String { sha256(of: try MappedFile(tokenizerPath)) }
 
     /// - Throws: `InputError` (`missingInput`) when there is no folder at `path`.
     public static func check(_ path: String) throws(InputError) {

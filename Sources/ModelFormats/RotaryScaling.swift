@@ -33,7 +33,7 @@ public struct Llama3RotaryScaling: Hashable, Sendable {
     }
 }
 
-/// What `config.json` says about rotary embeddings, in either of its two spellings: `rope_theta` with `rope_scaling`, or
+/// What `config.json` says about rotary embeddings, in one of its two spellings: `rope_theta` with `rope_scaling`, or
 /// one `rope_parameters` object.
 struct RotaryFields {
     private static let known: Set = [
@@ -45,25 +45,25 @@ struct RotaryFields {
     let base: Double
     let scaling: RotaryScaling
 
-    init(_ fields: JSONFields) throws(InputError) {
+    /// Where both spellings are there, the old one counts, with the base beside it, as in transformers 5.
+    ///
+    /// - Parameter maximumPositions: stands in for an original length that is not given.
+    init(_ fields: JSONFields, maximumPositions: Int) throws(InputError) {
         try Self.checkWhole(fields)
-        let old = try fields.fields("rope_scaling")
-        let new = try fields.fields("rope_parameters")
-        if old != nil && new != nil {
-            throw fields.error("rope_scaling", "must not stand beside rope_parameters")
-        }
         let bases = 1.0...1e12
+        let old = try fields.fields("rope_scaling")
+        let new = try old == nil ? fields.fields("rope_parameters") : nil
         let base = try fields.number("rope_theta", in: bases, default: 10_000)
-        self.base = try new?.number("rope_theta", in: bases, default: base) ?? base
-        guard let fields = old ?? new else {
+        self.base = try (old ?? new)?.number("rope_theta", in: bases, default: base) ?? base
+        guard let own = old ?? new else {
             scaling = .none
             return
         }
-        for member in fields.object.members where !Self.known.contains(member.name) {
-            throw fields.error(member.name, "this setting is not supported", code: .unsupported)
+        for member in own.object.members where !Self.known.contains(member.name) {
+            throw own.error(member.name, "this setting is not supported", code: .unsupported)
         }
-        try Self.checkWhole(fields)
-        scaling = try Self.scaling(fields, isOld: old != nil)
+        try Self.checkWhole(own)
+        scaling = try Self.scaling(own, isOld: old != nil, maximumPositions: maximumPositions)
     }
 
     /// Embeddings that rotate only a part of each head are another model.
@@ -73,7 +73,9 @@ struct RotaryFields {
         }
     }
 
-    private static func scaling(_ fields: JSONFields, isOld: Bool) throws(InputError) -> RotaryScaling {
+    private static func scaling(
+        _ fields: JSONFields, isOld: Bool, maximumPositions: Int
+    ) throws(InputError) -> RotaryScaling {
         let member = fields.value("rope_type") == nil && fields.value("type") != nil ? "type" : "rope_type"
         let type = try fields.string(member, default: isOld ? nil : "default")
         guard try fields.string("type", default: type) == type else {
@@ -82,7 +84,7 @@ struct RotaryFields {
         switch type {
         case "default": return .none
         case "linear": return .linear(factor: try fields.number("factor", in: factors))
-        case "llama3": return .llama3(try Llama3RotaryScaling(fields, factors: factors))
+        case "llama3": return .llama3(try Llama3RotaryScaling(fields, factors: factors, maximumPositions: maximumPositions))
         default:
             throw fields.error(member, "must be \"default\", \"linear\" or \"llama3\"", code: .unsupported)
         }
@@ -90,12 +92,12 @@ struct RotaryFields {
 }
 
 extension Llama3RotaryScaling {
-    fileprivate init(_ fields: JSONFields, factors: ClosedRange<Double>) throws(InputError) {
+    fileprivate init(_ fields: JSONFields, factors: ClosedRange<Double>, maximumPositions: Int) throws(InputError) {
         let factor = try fields.number("factor", in: factors)
         let low = try fields.number("low_freq_factor", in: factors)
         let high = try fields.number("high_freq_factor", in: factors)
         let positions = try fields.integer(
-            "original_max_position_embeddings", in: 1...ModelConfiguration.Limit.positions)
+            "original_max_position_embeddings", in: 1...ModelConfiguration.Limit.positions, default: maximumPositions)
         guard low < high else { throw fields.error("high_freq_factor", "must be greater than low_freq_factor, \(low)") }
         self.init(
             factor: factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalMaximumPositions: positions)

@@ -1,6 +1,7 @@
 import AttentionCore
+import Foundation
 
-/// A model's weights: one `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+/// A model's weights: one `model.safetensors`, or else the shards that `model.safetensors.index.json` names.
 public struct SafetensorsArchive: Sendable {
     /// The file that lists the tensors (the index, or the only weight file); errors about missing tensors name it.
     public let listing: String
@@ -13,23 +14,37 @@ public struct SafetensorsArchive: Sendable {
     private static let single = "model.safetensors"
     private static let index = "model.safetensors.index.json"
 
-    /// Opens the weights in `directory` and checks every header. When both an index and a single file are there, the
-    /// index counts.
+    /// Opens the weights in `directory` and checks every header. Where both are there the single file counts, as in transformers: an
+    /// index beside it is what an earlier way of saving has left.
     ///
-    /// - Throws: `InputError`: `missingInput` when there are no weights or a shard is absent; `invalidData` when a file
-    ///   breaks its format, or the index and the shards disagree.
+    /// - Throws: `InputError`: `missingInput` when there are no weights or a shard is absent; `unsupported` when there are others than
+    ///   safetensors only; `invalidData` when a file breaks its format, or the index and the shards disagree.
     public init(directory: String) throws(InputError) {
-        let indexPath = directory + "/" + Self.index
-        do {
-            let fields = try JSONFields(contentsOf: indexPath)
-            self = try Self.sharded(index: fields, directory: directory)
-            return
-        } catch  where error.code == .missingInput && error.file == indexPath {
-            // No index: the weights are in one file.
+        let (single, index) = (directory + "/" + Self.single, directory + "/" + Self.index)
+        if !FileManager.default.fileExists(atPath: single) {
+            do {
+                self = try Self.sharded(index: JSONFields(contentsOf: index), directory: directory)
+                return
+            } catch  where error.code == .missingInput && error.file == index {
+                try Self.checkForOtherFormats(directory)
+            }
         }
-        let file = try SafetensorsFile(directory + "/" + Self.single)
+        let file = try SafetensorsFile(single)
         let owners = Dictionary(uniqueKeysWithValues: file.tensors.map { (ExactText($0.name), 0) })
         self.init(listing: file.path, files: [file], owners: owners)
+    }
+
+    /// People who have a model's weights in another form are told so.
+    private static func checkForOtherFormats(_ directory: String) throws(InputError) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory).sorted()) ?? []
+        for name in names where [".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx"].contains(where: name.hasSuffix) {
+            throw InputError(
+                .unsupported, file: directory + "/" + name, rule: "weights must be \(single), or shards with \(Self.index), in the folder")
+        }
+        if let name = names.first(where: { $0 == "adapter_model.safetensors" }) {
+            throw InputError(
+                .unsupported, file: directory + "/" + name, rule: "an adapter alone is no model: merge it into its base model first")
+        }
     }
 
     private init(listing: String, files: [SafetensorsFile], owners: [ExactText: Int]) {
@@ -91,10 +106,27 @@ public struct SafetensorsArchive: Sendable {
         try owner(of: name).read(name, shape: shape, into: destination)
     }
 
-    /// The SHA-256 of the weight files' bytes, one after the other in the order of their names, in hexadecimal.
+    /// Every tensor's name, in no order.
+    public var names: [String] { owners.keys.map(\.text) }
+
+    /// The SHA-256 of some tensors, in hexadecimal: the same whichever files they stand in.
     ///
-    /// - Complexity: reads every byte of the weights (about a second for a gigabyte) at each call: keep the answer.
-    public func sha256() -> String { ModelFormats.sha256(of: files.map(\.file)) }
+    /// The digest is that of one piece a tensor after the other, in the order of the bytes of the names they are given. A piece is the
+    /// line "NAME DTYPE E1xE2x…" (the extents, outermost first), a line feed, and the tensor's bytes as the file holds them.
+    ///
+    /// - Parameter names: of each tensor the name it is digested by, and its name in the archive.
+    /// - Throws: `InputError` (`invalidData`) when one is missing.
+    /// - Complexity: reads every byte of the tensors (about a second for a gigabyte) at each call: keep the answer.
+    public func sha256(of names: [(canonical: String, own: String)]) throws(InputError) -> String {
+        var digest = Digest()
+        for (canonical, own) in names.sorted(by: { $0.canonical.utf8.lexicographicallyPrecedes($1.canonical.utf8) }) {
+            let file = try owner(of: own)
+            let tensor = try file.tensor(own)
+            digest.add("\(canonical) \(tensor.typeName) \(tensor.shape.map(String.init).joined(separator: "x"))\n")
+            digest.add(file.data(of: tensor))
+        }
+        return digest.hexadecimal()
+    }
 
     private func owner(of name: String) throws(InputError) -> SafetensorsFile {
         guard let position = owners[ExactText(name)] else {

@@ -46,9 +46,9 @@ public struct SafetensorsFile: Sendable {
         _ name: String, shape: [Int], into destination: UnsafeMutablePointer<Float>
     ) throws(InputError) {
         let tensor = try checked(name, shape: shape)
-        guard let format = FloatFormat(tensor.dataType) else {
+        guard let format = tensor.dataType.flatMap(FloatFormat.init) else {
             throw InputError(
-                .unsupported, file: path, field: name, value: tensor.dataType.rawValue, rule: "must be F32, F16 or BF16")
+                .unsupported, file: path, field: name, value: tensor.typeName, rule: "must be F32, F16 or BF16")
         }
         guard let fault = format.convert(data(of: tensor), into: destination) else { return }
         throw InputError(
@@ -64,7 +64,7 @@ public struct SafetensorsFile: Sendable {
         let tensor = try checked(name, shape: shape)
         guard tensor.dataType == .int32 else {
             throw InputError(
-                .unsupported, file: path, field: name, value: tensor.dataType.rawValue, rule: "must be I32")
+                .unsupported, file: path, field: name, value: tensor.typeName, rule: "must be I32")
         }
         let source = data(of: tensor)
         return (0..<tensor.elementCount).map {
@@ -81,7 +81,7 @@ public struct SafetensorsFile: Sendable {
         return tensor
     }
 
-    private func data(of tensor: SafetensorsTensor) -> UnsafeRawBufferPointer {
+    func data(of tensor: SafetensorsTensor) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(
             rebasing: file.bytes[dataStart + tensor.bytes.lowerBound..<dataStart + tensor.bytes.upperBound])
     }

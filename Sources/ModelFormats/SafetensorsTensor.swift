@@ -30,12 +30,14 @@ public enum TensorDataType: String, Hashable, Sendable, CaseIterable {
 /// What a safetensors header says about one tensor.
 public struct SafetensorsTensor: Hashable, Sendable {
     public let name: String
-    public let dataType: TensorDataType
+    /// The file's name for its elements' type, such as "BF16"; a type that is not known can be passed over, not read.
+    public let typeName: String
+    public var dataType: TensorDataType? { TensorDataType(rawValue: typeName) }
     /// Extents, outermost first; empty for a scalar.
     public let shape: [Int]
     /// Where the elements stand, in bytes from the beginning of the file's data section; row-major, little-endian.
     public let bytes: Range<Int>
 
     /// The product of the extents (1 for a scalar).
-    public var elementCount: Int { bytes.count / dataType.size }
+    public var elementCount: Int { shape.reduce(1, *) }
 }

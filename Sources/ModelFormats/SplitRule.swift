@@ -8,28 +8,47 @@ enum SplitRule: Hashable, Sendable {
     /// word; punctuation takes the newlines after it.
     case cased(digits: Int)
 
-    /// Pattern → rule.
-    static let patterns: [String: SplitRule] = [
-        #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
-        #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#:
-            .cased(digits: 3),
-        #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#:
-            .cased(digits: 1),
+    private static let contractions = "'s|'t|'re|'ve|'m|'ll|'d"
+    private static let gpt2Pattern = contractions + #"| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
+    private static let casedHead = "(?i:\(contractions))" + #"|[^\r\n\p{L}\p{N}]?\p{L}+|"#
+    private static let casedTail = #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+
+    /// Spellings of parts of the patterns and the plainer ones that match the same text where they stand.
+    ///
+    /// A possessive part changes nothing where what follows it cannot begin with what it has taken.
+    private static let synonyms = [
+        ("'(?i:[sdmt]|ll|ve|re)", "(?i:\(contractions))"), ("'(?:[sdmt]|ll|ve|re)", contractions),
+        (#"?+\p{L}"#, #"?\p{L}"#), (#"?+\p{N}"#, #"?\p{N}"#), ("?+[^", "?[^"), (#"\p{L}++"#, #"\p{L}+"#), (#"\p{N}++"#, #"\p{N}+"#),
+        (#"\p{N}]++"#, #"\p{N}]+"#), (#"[\r\n]*+"#, #"[\r\n]*"#), (#"[\r\n]++"#, #"[\r\n]+"#), (#"\s*[\r\n]|"#, #"\s*[\r\n]+|"#),
+        (#"|\s+(?!\S)|\s++"#, #"|\s+(?!\S)|\s+"#),
     ]
+
+    /// The rule that `pattern` spells, or nil when it is not known.
+    init?(pattern: String) {
+        let plain = Self.synonyms.reduce(pattern) { $0.replacing($1.0, with: $1.1) }
+        if plain == Self.gpt2Pattern {
+            self = .gpt2
+            return
+        }
+        guard plain.hasPrefix(Self.casedHead), plain.hasSuffix(Self.casedTail),
+            let digits = ScalarRun(pattern: String(plain.dropFirst(Self.casedHead.count).dropLast(Self.casedTail.count))),
+            digits.scalars == .number
+        else { return nil }
+        self = .cased(digits: digits.most)
+    }
 }
 
-/// Finds the pieces of UTF-8 text under one rule.
+/// Finds the pieces of a text under one rule.
 struct PieceScanner {
-    /// What the patterns can tell apart.
-    private enum Kind { case letter, number, space, newline, other }
-
     private static let space = UInt8(ascii: " ")
 
     let rule: SplitRule
-    /// Valid UTF-8.
-    let bytes: UnsafeBufferPointer<UInt8>
+    let scalars: TextScalars
     /// Scanning stops here, as if the text ended.
     let end: Int
+
+    private var bytes: UnsafeBufferPointer<UInt8> { scalars.bytes }
+    private func scalar(_ position: Int) -> (ScalarKind, Int) { scalars.kind(at: position) }
 
     /// The end of the piece that begins at `start`. O(piece), or O(run) where white space begins.
     func pieceEnd(from start: Int) -> Int {
@@ -60,9 +79,10 @@ struct PieceScanner {
     private func number(from position: Int) -> Int {
         guard case .cased(let digits) = rule else { return run(of: .number, from: position) }
         var position = position
-        for _ in 1..<digits {
-            guard position < end, case (.number, let next) = scalar(position) else { break }
+        var count = 1
+        while count < digits, position < end, case (.number, let next) = scalar(position) {
             position = next
+            count += 1
         }
         return position
     }
@@ -89,13 +109,13 @@ struct PieceScanner {
         return position == end || last == start ? position : last
     }
 
-    private func run(of kind: Kind, from position: Int) -> Int {
+    private func run(of kind: ScalarKind, from position: Int) -> Int {
         var position = position
         while position < end, case (kind, let next) = scalar(position) { position = next }
         return position
     }
 
-    private func starts(_ kind: Kind, _ position: Int) -> Bool { position < end && scalar(position).0 == kind }
+    private func starts(_ kind: ScalarKind, _ position: Int) -> Bool { position < end && scalar(position).0 == kind }
 
     // MARK: Contractions
 
@@ -105,7 +125,7 @@ struct PieceScanner {
         let first = folded(start + 1)
         if "stmd".utf8.contains(first) { return start + 2 }
         // U+017F, the long s, is an s when case is ignored.
-        if rule != .gpt2, start + 2 < end, bytes[start + 1] == 0xC5, bytes[start + 2] == 0xBF { return start + 3 }
+        if rule != .gpt2, !scalars.areSpelled, start + 2 < end, bytes[start + 1] == 0xC5, bytes[start + 2] == 0xBF { return start + 3 }
         guard start + 2 < end else { return nil }
         switch (first, folded(start + 2)) {
         case (UInt8(ascii: "r"), UInt8(ascii: "e")), (UInt8(ascii: "v"), UInt8(ascii: "e")),
@@ -119,29 +139,5 @@ struct PieceScanner {
     private func folded(_ position: Int) -> UInt8 {
         let byte = bytes[position]
         return rule != .gpt2 && 0x41...0x5A ~= byte ? byte | 0x20 : byte
-    }
-
-    // MARK: Scalars
-
-    private static let asciiKinds: [Kind] = (0..<128).map { kind(of: Unicode.Scalar(UInt8($0))) }
-
-    private static func kind(of scalar: Unicode.Scalar) -> Kind {
-        if scalar == "\n" || scalar == "\r" { return .newline }
-        if scalar.properties.isWhitespace { return .space }
-        switch scalar.properties.generalCategory {
-        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: return .letter
-        case .decimalNumber, .letterNumber, .otherNumber: return .number
-        default: return .other
-        }
-    }
-
-    /// The kind of the scalar at `position` and where the next one begins.
-    private func scalar(_ position: Int) -> (Kind, Int) {
-        let lead = bytes[position]
-        if lead < 0x80 { return (Self.asciiKinds[Int(lead)], position + 1) }
-        let length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4
-        var value = UInt32(lead) & (0x7F >> UInt32(length))
-        for offset in 1..<length { value = value << 6 | UInt32(bytes[position + offset] & 0x3F) }
-        return (Self.kind(of: Unicode.Scalar(value)!), position + length)
     }
 }

@@ -1,21 +1,24 @@
 import AttentionCore
 
-/// A byte-level BPE tokenizer read from `tokenizer.json`, with the split rule of GPT-2, Llama 3 or Qwen2.
+/// A byte-level BPE tokenizer read from `tokenizer.json`.
 ///
 ///     let tokenizer = try Tokenizer(path: "model/tokenizer.json")
 ///     let ids = tokenizer.encode("Call me Ishmael.")
 ///     tokenizer.decode(ids)  // "Call me Ishmael."
 ///
-/// Every text can be encoded, and without a normaliser decoding gives it back unchanged. Special tokens in the text are
-/// read as such. Nothing is put before or after the text; see `beginOfText`.
+/// Every text can be encoded. Without a normaliser, and with a token for every byte, decoding gives it back unchanged; bytes without a
+/// token give the unknown token or nothing. Special tokens in the text are read as such. Nothing is put before or after the text; see
+/// `affixes`.
 public struct Tokenizer: Sendable {
-    /// The number of tokens; ids are 0 ..< this.
+    /// Ids are below this; it may exceed the rows of a model's embedding by added tokens, which are harmless until they are used.
     public let vocabularySize: Int
-    /// The token that a prompt should begin with: `bos_token` of the settings file, nil without one or when
-    /// `add_bos_token` is false.
-    public let beginOfText: Int32?
+    /// Ids of tokens that are not added are below this.
+    public let modelVocabularySize: Int
+    /// What a prompt begins and ends with: what the file's post-processor says; where that adds nothing, the `bos_token` and
+    /// `eos_token` of the settings file whose `add_bos_token` and `add_eos_token` are true.
+    public let affixes: PromptAffixes
 
-    let rule: SplitRule
+    let splitter: TextSplitter
     let composes: Bool
     let encoder: BytePairEncoder
     let matchers: (written: AddedTokenMatcher, normalized: AddedTokenMatcher)
@@ -29,24 +32,28 @@ public struct Tokenizer: Sendable {
     ///   contradicts itself; `unsupported`, naming the setting, for another kind of tokenizer.
     public init(path: String, settingsPath: String? = nil) throws(InputError) {
         let definition = try TokenizerDefinition(path: path)
-        let added = definition.addedTokens
-        rule = definition.rule
+        let added = definition.vocabulary.added
+        splitter = definition.splitter
         composes = definition.composes
         tokenBytes = definition.vocabulary.bytes
         vocabularySize = tokenBytes.count
+        modelVocabularySize = definition.vocabulary.modelSize
         encoder = BytePairEncoder(
             byteTokens: definition.vocabulary.byteTokens, merges: MergeTable(definition.merges),
             wholePieces: definition.ignoresMerges ? definition.vocabulary.idsByBytes : nil)
         let composes = composes
         matchers = (
-            AddedTokenMatcher(added.filter { !$0.isNormalized }.map { ($0.text, $0.id) }),
-            AddedTokenMatcher(
-                added.filter(\.isNormalized).map { (composes ? TextNormalizer.composed($0.text) : $0.text, $0.id) })
+            AddedTokenMatcher(added.filter { !$0.isNormalized }) { $0.text },
+            AddedTokenMatcher(added.filter(\.isNormalized)) { composes ? TextNormalizer.composed($0.text) : $0.text }
         )
-        addedIds = Dictionary(added.map { (ExactText($0.text), $0.id) }, uniquingKeysWith: { first, _ in first })
+        let ids = Dictionary(added.map { (ExactText($0.text), $0.id) }, uniquingKeysWith: { first, _ in first })
+        addedIds = ids
         specials = Set(added.filter(\.isSpecial).map(\.id))
-        beginOfText = try Self.beginOfText(settings: settingsPath, ids: addedIds)
+        affixes = try Self.affixes(definition.affixes, settings: settingsPath) { ids[ExactText($0)] }
     }
+
+    /// The tokens of a prompt: `affixes` around those of `text`.
+    public func encodePrompt(_ text: String) -> [Int32] { affixes.before + encode(text) + affixes.after }
 
     /// The id of the added token written `text`, such as "<|end_of_text|>".
     public func id(ofSpecial text: String) -> Int32? { addedIds[ExactText(text)] }
@@ -62,19 +69,14 @@ public struct Tokenizer: Sendable {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    private static func beginOfText(settings path: String?, ids: [ExactText: Int32]) throws(InputError) -> Int32? {
-        guard let path else { return nil }
-        let fields: JSONFields
+    private static func affixes(
+        _ own: PromptAffixes, settings path: String?, id: (String) -> Int32?
+    ) throws(InputError) -> PromptAffixes {
+        guard own.count == 0, let path else { return own }
         do {
-            fields = try JSONFields(contentsOf: path)
+            return try PromptAffixes(settings: JSONFields(contentsOf: path), id: id)
         } catch  where error.code == .missingInput {
-            return nil
+            return own
         }
-        guard try fields.bool("add_bos_token", default: true), let value = fields.value("bos_token") else { return nil }
-        let text = value.string ?? value.object?["content"]?.string
-        guard let id = text.flatMap({ ids[ExactText($0)] }) else {
-            throw fields.error("bos_token", "must be one of the tokenizer's added tokens")
-        }
-        return id
     }
 }

@@ -2,52 +2,38 @@ import AttentionCore
 
 /// What a `tokenizer.json` asks for, every setting either understood or refused by name.
 ///
-/// Post-processors are not applied: they add tokens around a text, and that is the caller's choice. Truncation and
-/// padding belong to batches and are passed over.
+/// Truncation and padding belong to batches and are passed over.
 struct TokenizerDefinition {
-    let rule: SplitRule
+    let splitter: TextSplitter
     let composes: Bool
     let ignoresMerges: Bool
     let vocabulary: Vocabulary
-    let addedTokens: [AddedToken]
     let merges: [(left: Int32, right: Int32, merged: Int32)]
+    let affixes: PromptAffixes
 
     /// - Throws: `InputError`: `missingInput` or `inputOutput` when the file cannot be read; `invalidData` when it
     ///   contradicts itself; `unsupported` for another kind of tokenizer.
     init(path: String) throws(InputError) {
         let fields = try JSONFields(contentsOf: path)
-        composes = try Self.composes(fields)
-        rule = try Self.rule(fields)
-        if let decoder = try fields.fields("decoder") { try Self.require("type", "ByteLevel", in: decoder) }
         guard let model = try fields.fields("model") else { throw fields.error("model", "is missing") }
         try Self.checkModel(model)
+        composes = try Self.composes(fields)
+        splitter = try TextSplitter(fields, hasByteFallback: model.bool("byte_fallback", default: false))
+        try Self.checkDecoder(fields)
         ignoresMerges = try model.bool("ignore_merges", default: false)
         var added: [AddedToken] = []
         for token in try fields.list("added_tokens") { added.append(try AddedToken(token)) }
-        addedTokens = added
         vocabulary = try Vocabulary(model, added: added)
         merges = try Self.merges(model, vocabulary)
-    }
-
-    private static func require(_ member: String, _ value: String, in fields: JSONFields) throws(InputError) {
-        guard try fields.string(member) == value else {
-            throw fields.error(member, "only \"\(value)\" is supported", code: .unsupported)
-        }
-    }
-
-    private static func require(
-        _ member: String, _ value: Bool, default fallback: Bool, in fields: JSONFields
-    ) throws(InputError) {
-        guard try fields.bool(member, default: fallback) == value else {
-            throw fields.error(member, "only \(value) is supported", code: .unsupported)
-        }
+        affixes = try PromptAffixes(postProcessor: fields.fields("post_processor"))
     }
 
     private static func checkModel(_ model: JSONFields) throws(InputError) {
-        try require("type", "BPE", in: model)
-        try require("byte_fallback", false, default: false, in: model)
-        try require("fuse_unk", false, default: false, in: model)
-        for member in ["unk_token", "continuing_subword_prefix", "end_of_word_suffix"] {
+        let type = try model.string("type", default: "BPE")
+        guard type == "BPE" else {
+            throw model.error("type", "\(type) tokenizers are not supported: must be byte-level \"BPE\"", code: .unsupported)
+        }
+        for member in ["continuing_subword_prefix", "end_of_word_suffix"] {
             guard let value = model.value(member), value.string != "" else { continue }
             throw model.error(member, "only null is supported", code: .unsupported)
         }
@@ -55,43 +41,102 @@ struct TokenizerDefinition {
             throw model.error("dropout", "only 0 is supported", code: .unsupported)
         }
     }
+
+    /// True for NFC, false for no normaliser.
+    private static func composes(_ fields: JSONFields) throws(InputError) -> Bool {
+        let parts = try fields.fields("normalizer").map { top throws(InputError) in try top.flattened("normalizers") } ?? []
+        for part in parts where try part.string("type") != "NFC" {
+            throw part.error("type", "this normaliser is not supported: must be \"NFC\"", code: .unsupported)
+        }
+        return !parts.isEmpty
+    }
+
+    /// Tokens stand for bytes, which are put together: what else a decoder may do must not change them.
+    private static func checkDecoder(_ fields: JSONFields) throws(InputError) {
+        guard let top = try fields.fields("decoder") else { return }
+        for part in try top.flattened("decoders") where !["ByteLevel", "Fuse", "ByteFallback"].contains(try part.string("type")) {
+            throw part.error("type", "this decoder is not supported: must be \"ByteLevel\"", code: .unsupported)
+        }
+    }
+}
+
+extension JSONFields {
+    /// The object itself, or where its type is "Sequence" the objects of its list `member`, nested ones in their place.
+    fileprivate func flattened(_ member: String) throws(InputError) -> [JSONFields] {
+        guard try string("type") == "Sequence" else { return [self] }
+        var parts: [JSONFields] = []
+        for part in try list(member) { parts += try part.flattened(member) }
+        return parts
+    }
 }
 
 // MARK: - Before the model
 
-extension TokenizerDefinition {
-    /// True for NFC, false for no normaliser.
-    private static func composes(_ fields: JSONFields) throws(InputError) -> Bool {
-        guard let normalizer = try fields.fields("normalizer") else { return false }
-        let parts = try normalizer.string("type") == "Sequence" ? normalizer.list("normalizers") : [normalizer]
-        for part in parts { try require("type", "NFC", in: part) }
-        return !parts.isEmpty
-    }
-
-    private static func rule(_ fields: JSONFields) throws(InputError) -> SplitRule {
-        guard let top = try fields.fields("pre_tokenizer") else {
-            throw fields.error("pre_tokenizer", "only byte-level splitting is supported", code: .unsupported)
+extension TextSplitter {
+    /// The steps of `pre_tokenizer`.
+    ///
+    /// - Throws: `InputError` (`unsupported`), naming the step, for one that is not known; when no step is byte-level.
+    fileprivate init(_ fields: JSONFields, hasByteFallback: Bool) throws(InputError) {
+        let steps = try fields.fields("pre_tokenizer").map { top throws(InputError) in try top.flattened("pretokenizers") } ?? []
+        var splits: [TextSplit] = []
+        var splitsBeforeSpace: Int?
+        var isByteLevel = false
+        for step in steps {
+            switch try step.string("type") {
+            case "Split": splits.append(try TextSplit(split: step, isSpelled: isByteLevel))
+            case "Digits":
+                let most = try step.bool("individual_digits", default: false) ? 1 : Int.max
+                splits.append(TextSplit(pattern: .run(ScalarRun(.number, most: most)), isSpelled: isByteLevel))
+            case "ByteLevel":
+                guard !isByteLevel else { throw step.error("type", "must occur once", code: .unsupported) }
+                isByteLevel = true
+                if try step.bool("add_prefix_space", default: true) { splitsBeforeSpace = splits.count }
+                if try step.bool("use_regex", default: true) { splits.append(TextSplit(pattern: .rule(.gpt2))) }
+            default:
+                throw step.error(
+                    "type", "this pre-tokenizer is not supported: must be \"ByteLevel\", \"Split\" or \"Digits\"", code: .unsupported)
+            }
         }
-        let parts = try top.string("type") == "Sequence" ? top.list("pretokenizers") : [top]
-        guard let last = parts.last, parts.count <= 2 else {
-            throw top.error("pretokenizers", "only [Split, ByteLevel] is supported", code: .unsupported)
+        guard isByteLevel else {
+            throw fields.error(
+                "pre_tokenizer",
+                hasByteFallback
+                    ? "this is a SentencePiece tokenizer, which is not supported: must have a ByteLevel step"
+                    : "must have a ByteLevel step: others are not supported", code: .unsupported)
         }
-        try require("type", "ByteLevel", in: last)
-        try require("add_prefix_space", false, default: true, in: last)
-        try require("use_regex", parts.count == 1, default: true, in: last)
-        return parts.count == 1 ? .gpt2 : try split(parts[0])
+        self.init(splits: splits, splitsBeforeSpace: splitsBeforeSpace)
     }
+}
 
-    private static func split(_ fields: JSONFields) throws(InputError) -> SplitRule {
-        try require("type", "Split", in: fields)
-        try require("behavior", "Isolated", in: fields)
-        try require("invert", false, default: false, in: fields)
+extension TextSplit {
+    fileprivate init(split fields: JSONFields, isSpelled: Bool) throws(InputError) {
+        let name = try fields.string("behavior")
+        guard let behavior = SplitBehavior(rawValue: name) else {
+            throw fields.error("behavior", "this behaviour of splits is not known", code: .unsupported)
+        }
         guard let pattern = try fields.fields("pattern") else { throw fields.error("pattern", "is missing") }
-        guard let rule = SplitRule.patterns[try pattern.string("Regex")] else {
-            throw pattern.error(
-                "Regex", "only the patterns of GPT-2, Llama 3 and Qwen2 are supported", code: .unsupported)
+        self.init(
+            pattern: try SplitPattern(pattern, isSpelled: isSpelled), behavior: behavior,
+            inverts: try fields.bool("invert", default: false), isSpelled: isSpelled)
+    }
+}
+
+extension SplitPattern {
+    fileprivate init(_ fields: JSONFields, isSpelled: Bool) throws(InputError) {
+        if fields.value("String") != nil {
+            let text = try fields.string("String")
+            // After a byte-level step the text is looked for among the characters that spell the bytes.
+            guard let bytes = isSpelled ? ByteAlphabet.decode(text) : Array(text.utf8) else {
+                throw fields.error("String", "must consist of characters that stand for bytes, as it follows a ByteLevel step")
+            }
+            self = .text(bytes)
+            return
         }
-        return rule
+        guard let pattern = SplitPattern(expression: try fields.string("Regex")) else {
+            throw fields.error(
+                "Regex", "this pattern is not supported: must be GPT-2's, Llama 3's or Qwen2's, or a run of one class", code: .unsupported)
+        }
+        self = pattern
     }
 }
 

@@ -12,65 +12,60 @@ extension Tokenizer {
     /// The tokens of `text`.
     ///
     /// - Complexity: O(n log n) in the longest piece, O(n) in everything else.
-    public func encode(_ text: String) -> [Int32] { tokens(prepared(text)).ids }
+    public func encode(_ text: String) -> [Int32] { tokens(prepared(text, tracksOrigins: false)).ids }
 
     /// The tokens of `text` and the scalars each one touches. Costs as `encode`.
     public func encodeWithOffsets(_ text: String) -> EncodedText {
-        let prepared = prepared(text)
-        let (ids, ends) = tokens(prepared)
-        return EncodedText(ids: ids, scalarRanges: Self.scalarRanges(ends: ends, prepared))
+        let prepared = prepared(text, tracksOrigins: true)
+        let (ids, ranges) = tokens(prepared)
+        return EncodedText(ids: ids, scalarRanges: Self.scalarRanges(ranges, prepared))
     }
 
-    private func prepared(_ text: String) -> PreparedText {
-        var prepared = PreparedText(text)
+    private func prepared(_ text: String, tracksOrigins: Bool) -> PreparedText {
+        var prepared = PreparedText(text, tracksOrigins: tracksOrigins)
         matchers.written.cut(&prepared)
         if composes { prepared = TextNormalizer.normalize(prepared) }
         matchers.normalized.cut(&prepared)
-        return prepared
+        return splitter.spaced(prepared)
     }
 
-    /// The tokens and where each one ends, in bytes of the prepared text.
-    private func tokens(_ prepared: PreparedText) -> (ids: [Int32], ends: [Int]) {
+    /// The tokens and the bytes of the prepared text that each one stands for.
+    private func tokens(_ prepared: PreparedText) -> (ids: [Int32], ranges: [Range<Int>]) {
         var output = TokenStream(byteCount: prepared.bytes.count)
         prepared.bytes.withUnsafeBufferPointer { bytes in
             for segment in prepared.segments {
                 if let token = segment.token {
-                    output.append(token, end: segment.range.upperBound)
+                    output.append(token, segment.range)
                 } else {
-                    encode(segment.range, of: bytes, into: &output)
+                    splitter.forEachPiece(of: segment.range, in: bytes) { output.append(piece: $0, of: bytes, encoder: encoder) }
                 }
             }
         }
-        return (output.ids, output.ends)
-    }
-
-    private func encode(_ range: Range<Int>, of bytes: UnsafeBufferPointer<UInt8>, into output: inout TokenStream) {
-        let scanner = PieceScanner(rule: rule, bytes: bytes, end: range.upperBound)
-        var start = range.lowerBound
-        while start < range.upperBound {
-            let end = scanner.pieceEnd(from: start)
-            output.append(piece: start..<end, of: bytes, encoder: encoder, tokenBytes: tokenBytes)
-            start = end
-        }
+        return (output.ids, output.ranges)
     }
 
     /// Counts the scalars (bytes that do not continue one) that begin before each token's first and last byte.
-    private static func scalarRanges(ends: [Int], _ prepared: PreparedText) -> [Range<Int>] {
-        var ranges: [Range<Int>] = []
-        ranges.reserveCapacity(ends.count)
-        var begun = 0
-        var position = 0
-        for end in ends {
-            let startsInside = prepared.bytes[position] & 0xC0 == 0x80
-            let lower = startsInside ? begun - 1 : begun
-            while position < end {
+    private static func scalarRanges(_ ranges: [Range<Int>], _ prepared: PreparedText) -> [Range<Int>] {
+        var (position, begun) = (0, 0)
+        /// The scalars that begin before a byte. Tokens ascend, but for a few that the unknown token is among.
+        func scalars(before byte: Int) -> Int {
+            while position < byte {
                 if prepared.bytes[position] & 0xC0 != 0x80 { begun += 1 }
                 position += 1
             }
-            ranges.append(lower..<begun)
+            while position > byte {
+                position -= 1
+                if prepared.bytes[position] & 0xC0 != 0x80 { begun -= 1 }
+            }
+            return begun
         }
-        guard let origins = prepared.origins else { return ranges }
-        return ranges.map { origins[$0.lowerBound].lowerBound..<origins[$0.upperBound - 1].upperBound }
+        return ranges.map { range in
+            // A token without bytes of its own, which white space taken by another one leaves, touches nothing.
+            if range.isEmpty { return scalars(before: range.lowerBound)..<scalars(before: range.lowerBound) }
+            let startsInside = prepared.bytes[range.lowerBound] & 0xC0 == 0x80
+            let lower = scalars(before: range.lowerBound) - (startsInside ? 1 : 0)
+            return prepared.origin(of: lower..<scalars(before: range.upperBound))
+        }
     }
 }
 
@@ -85,7 +80,7 @@ private struct TokenStream {
     }
 
     private(set) var ids: [Int32] = []
-    private(set) var ends: [Int] = []
+    private(set) var ranges: [Range<Int>] = []
     private var slots: [Slot]
     private var scratch = BytePairEncoder.Scratch()
 
@@ -95,30 +90,27 @@ private struct TokenStream {
         slots = Array(repeating: Slot(), count: count)
     }
 
-    mutating func append(_ token: Int32, end: Int) {
+    mutating func append(_ token: Int32, _ range: Range<Int>) {
         ids.append(token)
-        ends.append(end)
+        ranges.append(range)
     }
 
-    mutating func append(
-        piece: Range<Int>, of bytes: UnsafeBufferPointer<UInt8>, encoder: BytePairEncoder, tokenBytes: [[UInt8]]
-    ) {
+    mutating func append(piece: Range<Int>, of bytes: UnsafeBufferPointer<UInt8>, encoder: BytePairEncoder) {
         let text = UnsafeBufferPointer(rebasing: bytes[piece])
         let slot = Self.hash(text) & (slots.count - 1)
         let seen = slots[slot]
         if seen.text.count == text.count, bytes[seen.text].elementsEqual(text) {
-            let shift = piece.lowerBound - seen.text.lowerBound
-            for index in seen.output { append(ids[index], end: ends[index] + shift) }
+            for index in seen.output { append(ids[index], Self.moved(ranges[index], by: piece.lowerBound - seen.text.lowerBound)) }
             return
         }
         let first = ids.count
-        encoder.encode(text, with: &scratch, into: &ids)
-        var end = piece.lowerBound
-        for index in first..<ids.count {
-            end += tokenBytes[Int(ids[index])].count
-            ends.append(end)
-        }
+        encoder.encode(text, with: &scratch, into: &ids, &ranges)
+        for index in first..<ids.count { ranges[index] = Self.moved(ranges[index], by: piece.lowerBound) }
         slots[slot] = Slot(text: piece, output: first..<ids.count)
+    }
+
+    private static func moved(_ range: Range<Int>, by distance: Int) -> Range<Int> {
+        range.lowerBound + distance..<range.upperBound + distance
     }
 
     /// FNV-1a.

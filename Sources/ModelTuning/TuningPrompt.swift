@@ -89,7 +89,7 @@ public struct TuningText: Sendable {
     /// - Parameter position: 0 begins at the start, 1 ends at the end, and in between in proportion.
     /// - Throws: `InputError` (`invalidData`) when the text is shorter than the length.
     public func plain(length: Int, position: Double) throws(InputError) -> TuningPrompt {
-        let begin = model.configuration.beginOfText.map { [$0] } ?? []
+        let begin = model.tokenizer.affixes.before
         let own = length - begin.count
         guard own >= 2, tokens.count >= own else {
             throw InputError(
@@ -128,7 +128,7 @@ public struct TuningText: Sendable {
         let paragraphs = paragraphs(length: length)
         guard !paragraphs.isEmpty else { throw InputError(.invalidData, file: path, field: "text", rule: "must hold a paragraph") }
         let woven = try WovenText(
-            paragraphs: paragraphs, tokenizer: model.tokenizer, beginOfText: model.configuration.beginOfText, length: length, seed: seed,
+            paragraphs: paragraphs, tokenizer: model.tokenizer, length: length, seed: seed,
             number: number, texture: .init(length: length))
         return TuningPrompt(
             name: number == 0 ? name : "\(name), weave \(number)", kind: .woven, tokens: woven.tokens, answers: woven.answers,

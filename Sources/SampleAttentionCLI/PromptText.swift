@@ -77,7 +77,7 @@ struct PromptText {
         name = URL(fileURLWithPath: path).lastPathComponent
         sha256 = ModelFormats.sha256(ofText: content)
         tokens = session.model.tokenizer.encode(content)
-        beginOfText = session.model.configuration.beginOfText.map { [$0] } ?? []
+        beginOfText = session.model.tokenizer.affixes.before
     }
 
     var identity: TunedConfig.Provenance.Text { .init(name: name, sha256: sha256) }

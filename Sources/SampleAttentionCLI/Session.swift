@@ -73,6 +73,9 @@ struct ModelOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Hugging Face model folder (default: the bundled model).", valueName: "dir"))
     var model: String?
 
+    @Flag(help: "Run a model although its layers hold tensors that its family does not have, such as biases; they are left out.")
+    var ignoreExtraTensors = false
+
     @OptionGroup var machine: MachineOptions
 
     func open() throws(InputError) -> Session { try Session(options: self) }
@@ -93,8 +96,12 @@ struct Session {
     init(options: ModelOptions) throws(InputError) {
         let kernel = try options.machine.makeKernel()
         let start = ContinuousClock.now
-        model = try LanguageModel.load(directory: options.model ?? HaystackModel.modelDirectory.path, kernel: kernel)
+        model = try LanguageModel.load(
+            directory: options.model ?? HaystackModel.modelDirectory.path, kernel: kernel, ignoresExtraTensors: options.ignoreExtraTensors)
         loadSeconds = (ContinuousClock.now - start).seconds
+        if let name = model.unreadTensors.first {
+            Message.write("warning: \(model.directory.weights.listing): \(model.unreadTensors.count) tensors are not read, such as \(name)")
+        }
         seed = options.machine.seed
         json = options.machine.json
         bundledConfig = options.model == nil ? HaystackModel.tunedConfig.path : nil

@@ -7,6 +7,12 @@ public final class TinyModel {
         public var name: String
         public var shape: [Int]
         public var values: [Float]
+
+        public init(name: String, shape: [Int], values: [Float]) {
+            self.name = name
+            self.shape = shape
+            self.values = values
+        }
     }
 
     /// The extents of a tiny model.
@@ -52,6 +58,7 @@ public final class TinyModel {
         }
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         try scratch.write(Self.tokenizer(), to: "model/tokenizer.json")
+        try scratch.write(#"{"bos_token": "<|begin_of_text|>", "add_bos_token": true}"#, to: "model/tokenizer_config.json")
         try write()
     }
 

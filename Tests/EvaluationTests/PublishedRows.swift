@@ -12,11 +12,10 @@ struct PublishedRows {
 
     init() throws { scratch = try Scratch() }
 
-    static let tokenizer: Tokenizer? = try? Tokenizer(
-        path: HaystackModel.modelDirectory.appendingPathComponent("tokenizer.json").path)
+    static let tokenizer: Tokenizer? = try? ModelDirectory(HaystackModel.modelDirectory.path).tokenizer()
 
     static func reading(_ limits: [Int] = [4096], templates: PromptTemplates? = nil) throws -> TaskFile.Reading {
-        .init(tokenizer: try #require(tokenizer), hasBeginOfText: true, limits: limits, templates: templates)
+        .init(tokenizer: try #require(tokenizer), limits: limits, templates: templates)
     }
 
     static func line(_ fields: [String: Any?]) throws -> String {

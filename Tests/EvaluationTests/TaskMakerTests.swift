@@ -12,7 +12,7 @@ import Testing
 @Suite struct TaskMakerTests {
     static func maker(_ model: LanguageModel) throws -> TaskMaker {
         TaskMaker(
-            text: try EvaluationTests.haystack(), tokenizer: model.tokenizer, beginOfText: model.configuration.beginOfText)
+            text: try EvaluationTests.haystack(), tokenizer: model.tokenizer)
     }
 
     static func tasks(_ kind: TaskKind, length: Int = 1024, count: Int = 3, seed: UInt64 = 5) throws -> [EvaluationTask] {
@@ -148,14 +148,14 @@ import Testing
         #expect(try evaluator.run(Self.tasks(.perplexity, count: 1)[0]).of == 0)
     }
 
-    /// A model whose tokens are bytes and that has no begin-of-text.
+    /// A model whose tokens are bytes.
     @Test(arguments: TaskKind.allCases) func anyTokenizerWillDo(kind: TaskKind) throws {
         let scratch = try Scratch()
         let tiny = try TinyModel(scratch)
         let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
-        let maker = TaskMaker(text: try EvaluationTests.haystack(), tokenizer: model.tokenizer, beginOfText: nil)
+        let maker = TaskMaker(text: try EvaluationTests.haystack(), tokenizer: model.tokenizer)
         for task in try maker.make(kind, length: 6000, count: 1, seed: 1) {
-            #expect(model.tokenizer.encode(task.text).count <= 6000)
+            #expect(try model.promptTokens(for: task.text).count <= 6000)
         }
     }
 
@@ -163,7 +163,7 @@ import Testing
     @Test func carriageReturnsEndLinesToo() throws {
         let model = try EvaluationTests.load()
         let text = try EvaluationTests.haystack()
-        let other = TaskMaker(text: text.replacing("\n", with: "\r\n"), tokenizer: model.tokenizer, beginOfText: 0)
+        let other = TaskMaker(text: text.replacing("\n", with: "\r\n"), tokenizer: model.tokenizer)
         for kind in [TaskKind.needleSingle, .interleaved, .perplexity] {
             #expect(try other.make(kind, length: 1024, count: 1, seed: 5) == Self.tasks(kind, count: 1))
         }
@@ -176,7 +176,7 @@ import Testing
         }
         // A text that cannot fill the prompt, and one whose only line is too long.
         for text in ["Short.\n", String(repeating: "word ", count: 20_000)] {
-            let poor = TaskMaker(text: text, tokenizer: model.tokenizer, beginOfText: 0)
+            let poor = TaskMaker(text: text, tokenizer: model.tokenizer)
             #expect(throws: InputError.self) { try poor.make(.needleSingle, length: 1024, count: 1, seed: 1) }
         }
     }

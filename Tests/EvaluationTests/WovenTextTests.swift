@@ -7,12 +7,12 @@ import Testing
 
 @Suite struct WovenTextTests {
     private static func weave(seed: UInt64 = 1) throws -> (woven: WovenText, tokenizer: Tokenizer) {
-        let tokenizer = try Tokenizer(path: HaystackModel.modelDirectory.appendingPathComponent("tokenizer.json").path)
+        let tokenizer = try ModelDirectory(HaystackModel.modelDirectory.path).tokenizer()
         let book = try String(contentsOf: HaystackModel.texts[0], encoding: .utf8)
         let paragraphs = book.split(separator: "\n").prefix(400).map { String($0) + "\n" }
         return (
             try WovenText(
-                paragraphs: paragraphs, tokenizer: tokenizer, beginOfText: 0, length: 8192, seed: seed, texture: .init(length: 8192)),
+                paragraphs: paragraphs, tokenizer: tokenizer, length: 8192, seed: seed, texture: .init(length: 8192)),
             tokenizer
         )
     }

@@ -71,16 +71,49 @@ import Testing
         }
     }
 
-    /// The expected digest is `cat 1.safetensors 2.safetensors | sha256sum`.
-    @Test func hashesFilesInNameOrder() throws {
+    /// Saved anew in other shards, in one file, or with other tensors beside them, the same tensors have the same digest.
+    @Test func theDigestIsThatOfTheTensors() throws {
         let one = #"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#
-        let two = #"{"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#
+        let two = #"{"b":{"dtype":"U8","shape":[1,1],"data_offsets":[0,1]}}"#
         try directory.write(safetensors(two, data: [2]), to: "2.safetensors")
         try directory.write(safetensors(one, data: [1]), to: "1.safetensors")
         try directory.write(
             #"{"weight_map":{"b":"2.safetensors","a":"1.safetensors"}}"#, to: "model.safetensors.index.json")
-        let digest = try SafetensorsArchive(directory: directory.path).sha256()
-        #expect(digest == "47de61e69acb7d1b98fffbd320daf8739acad029ed5160aa757d5935988dbe3e")
+        func digest(_ names: [(canonical: String, own: String)] = [("b", "b"), ("a", "a")]) throws -> String {
+            try SafetensorsArchive(directory: directory.path).sha256(of: names)
+        }
+        // printf 'a U8 1\n\001b U8 1x1\n\002' | sha256sum
+        let expected = "1144ef62c95d8c55b3fb15eb5866fdfa8a65591bd9fa722c30751c95f7f4f3e8"
+        #expect(try digest() == expected)
+        let both =
+            #"{"c":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"x":{"dtype":"U8","shape":[1,1],"data_offsets":[0,1]},"#
+            + #""a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}"#
+        try directory.write(safetensors(both, data: [2, 1]), to: "model.safetensors")
+        #expect(try digest([("a", "a"), ("b", "x")]) == expected, "names may differ from those they are digested by")
+        #expect(try digest([("a", "a"), ("x", "x")]) != expected)
+        expectError(.invalidData, field: "b") { _ = try digest() }
+    }
+
+    /// What an earlier way of saving left beside the whole file is passed over.
+    @Test func theWholeFileCountsBeforeAnIndex() throws {
+        try writeShards(index: #"{"weight_map":{"a":"three.safetensors"}}"#)
+        try directory.write(tensor("a", 5), to: "model.safetensors")
+        #expect(try value("a", in: SafetensorsArchive(directory: directory.path)) == 5)
+    }
+
+    @Test(arguments: ["pytorch_model.bin", "model-q4.gguf", "adapter_model.safetensors"]) func otherFormatsAreNamed(_ name: String) throws {
+        let path = try directory.write([1, 2, 3] as [UInt8], to: name)
+        expectError(.unsupported, file: path) { _ = try SafetensorsArchive(directory: directory.path) }
+    }
+
+    @Test func filesThatWereNotFetchedAreNamed() throws {
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+        let path = try directory.write(pointer, to: "model.safetensors")
+        expectError(.invalidData, value: "a git-lfs pointer", rule: "git lfs pull", file: path) {
+            _ = try SafetensorsArchive(directory: directory.path)
+        }
+        let json = try directory.write(pointer, to: "tokenizer.json")
+        expectError(.invalidData, value: "a git-lfs pointer", rule: "git lfs pull", file: json) { _ = try Tokenizer(path: json) }
     }
 
     @Test func readsTheBundledModel() throws {
@@ -91,7 +124,7 @@ import Testing
         let bytes = model.weights.files.flatMap(\.tensors).map(\.bytes.count).reduce(0, +)
         #expect(bytes == 25_965_312)  // The index's total_size.
         let tokenizer = try model.tokenizer()
-        #expect(tokenizer.vocabularySize == 4096 && tokenizer.beginOfText == 0)
+        #expect(tokenizer.vocabularySize == 4096 && tokenizer.affixes.before == [0])
         #expect(
             try model.tokenizerSHA256() == "f10daf9634b7f4893e4013ddbe61df8a21c14bcc3abb6702230442f39d8ae6cd")  // sha256sum
     }

@@ -29,17 +29,16 @@ import Testing
         .init("no model", .invalidData, "model", "is missing") { $0.root["model"] = nil },
         .init("no vocabulary", .invalidData, "model.vocab", "is missing") { $0[model: "vocab"] = nil },
         .init("no merges", .invalidData, "model.merges", "is missing") { $0[model: "merges"] = nil },
-        .init("empty vocabulary", .invalidData, "model.vocab", "each of the 256 bytes") { $0[model: "vocab"] = [String: Int]() },
-        .init("a byte without token", .invalidData, "model.vocab", "each of the 256 bytes") {
+        .init("empty vocabulary", .invalidData, "model.vocab", "a token for a byte") { $0[model: "vocab"] = [String: Int]() },
+        .init("missing unknown token", .invalidData, "model.unk_token", "none for byte 33") {
             $0.vocabulary["!"] = nil
-            $0.vocabulary["!!"] = 0x21
+            $0[model: "unk_token"] = "<unk>"
         },
         .init("negative id", .invalidData, "model.vocab.x!", "a token id") { $0.vocabulary["x!"] = -1 },
         .init("fractional id", .invalidData, "model.vocab.x!", "a token id") {
             $0.vocabulary["x!"] = 256.5
         },
         .init("huge id", .invalidData, "model.vocab.x!", "a token id") { $0.vocabulary["x!"] = 1 << 40 },
-        .init("gap", .invalidData, "model.vocab", "0..<257") { $0.vocabulary["x!"] = 257 },
         .init("merge outside", .invalidData, "model.merges[0]", "in the vocabulary") { $0[model: "merges"] = ["a q!"] },
         .init("union outside", .invalidData, "model.merges[1]", "in the vocabulary") {
             $0.vocabulary["ab"] = 256
@@ -64,10 +63,19 @@ import Testing
     ]
 
     static let otherKinds: [Refusal] = [
-        .init("unigram", .unsupported, "model.type", "BPE") { $0[model: "type"] = "Unigram" },
-        .init("unknown token", .unsupported, "model.unk_token", "null") { $0[model: "unk_token"] = "<unk>" },
-        .init("byte fallback", .unsupported, "model.byte_fallback", "false") { $0[model: "byte_fallback"] = true },
-        .init("fused unknown", .unsupported, "model.fuse_unk", "false") { $0[model: "fuse_unk"] = true },
+        .init("unigram", .unsupported, "model.type", "Unigram") { $0[model: "type"] = "Unigram" },
+        .init("word piece", .unsupported, "model.type", "WordPiece") { $0[model: "type"] = "WordPiece" },
+        .init("SentencePiece", .unsupported, "pre_tokenizer", "SentencePiece") {
+            $0.root["pre_tokenizer"] = nil
+            $0[model: "byte_fallback"] = true
+        },
+        .init("byte level twice", .unsupported, "pre_tokenizer.pretokenizers[1].type", "once") {
+            $0.root["pre_tokenizer"] = ["type": "Sequence", "pretokenizers": [["type": "ByteLevel"], ["type": "ByteLevel"]]]
+        },
+        .init("post-processor", .unsupported, "post_processor.type", "post-processor") { $0.root["post_processor"] = ["type": "Other"] },
+        .init("template without its token", .invalidData, "post_processor.single", "special_tokens") {
+            $0.root["post_processor"] = ["type": "TemplateProcessing", "single": [["SpecialToken": ["id": "<s>"]]]]
+        },
         .init("suffix", .unsupported, "model.end_of_word_suffix", "null") { $0[model: "end_of_word_suffix"] = "</w>" },
         .init("prefix", .unsupported, "model.continuing_subword_prefix", "null") {
             $0[model: "continuing_subword_prefix"] = "##"
@@ -77,19 +85,11 @@ import Testing
         .init("NFKC inside", .unsupported, "normalizer.normalizers[0].type", "NFC") {
             $0.root["normalizer"] = ["type": "Sequence", "normalizers": [["type": "NFKC"]]]
         },
-        .init("no splitting", .unsupported, "pre_tokenizer", "byte-level") { $0.root["pre_tokenizer"] = nil },
+        .init("no splitting", .unsupported, "pre_tokenizer", "ByteLevel") { $0.root["pre_tokenizer"] = nil },
         .init("metaspace", .unsupported, "pre_tokenizer.type", "ByteLevel") {
             $0.root["pre_tokenizer"] = ["type": "Metaspace"]
         },
-        .init("prefix space", .unsupported, "pre_tokenizer.add_prefix_space", "false") {
-            $0.root["pre_tokenizer"] = ["type": "ByteLevel"]
-        },
         .init("other decoder", .unsupported, "decoder.type", "ByteLevel") { $0.root["decoder"] = ["type": "WordPiece"] },
-        .init("lstrip", .unsupported, "added_tokens[0].lstrip", "false") { $0.add("<s>", id: 256, flag: "lstrip") },
-        .init("rstrip", .unsupported, "added_tokens[0].rstrip", "false") { $0.add("<s>", id: 256, flag: "rstrip") },
-        .init("single word", .unsupported, "added_tokens[0].single_word", "false") {
-            $0.add("<s>", id: 256, flag: "single_word")
-        },
     ]
 
     @Test func acceptsTheFixtureItself() throws {

@@ -128,11 +128,14 @@ import Testing
     @Test func beginOfTextComesFromTheSettings() throws {
         var fixture = TokenizerFixture()
         fixture.add("<s>", id: 256)
-        #expect(try fixture.tokenizer().beginOfText == nil)
-        #expect(try fixture.tokenizer(settings: #"{"bos_token": "<s>"}"#).beginOfText == 256)
-        #expect(try fixture.tokenizer(settings: #"{"bos_token": {"content": "<s>"}}"#).beginOfText == 256)
-        #expect(try fixture.tokenizer(settings: #"{"bos_token": null}"#).beginOfText == nil)
-        #expect(try fixture.tokenizer(settings: #"{"bos_token": "<s>", "add_bos_token": false}"#).beginOfText == nil)
-        expectError(.invalidData, field: "bos_token") { _ = try fixture.tokenizer(settings: #"{"bos_token": "<t>"}"#) }
+        #expect(try fixture.tokenizer().affixes.count == 0)
+        #expect(try fixture.tokenizer(settings: #"{"bos_token": "<s>", "add_bos_token": true}"#).affixes.before == [256])
+        #expect(try fixture.tokenizer(settings: #"{"bos_token": {"content": "<s>"}, "add_bos_token": true}"#).affixes.before == [256])
+        #expect(try fixture.tokenizer(settings: #"{"bos_token": null, "add_bos_token": true}"#).affixes.count == 0)
+        #expect(try fixture.tokenizer(settings: #"{"bos_token": "<s>"}"#).affixes.count == 0)
+        expectError(.invalidData, field: "bos_token") {
+            _ = try fixture.tokenizer(settings: #"{"bos_token": "<t>", "add_bos_token": true}"#)
+        }
+        #expect(try fixture.tokenizer(settings: #"{"eos_token": "<s>", "add_eos_token": true}"#).affixes.after == [256])
     }
 }

@@ -24,7 +24,7 @@ import Testing
     /// An answer's tokens say the code of a fact that stands before it, after the question for it.
     @Test(arguments: [1, 2, 3] as [UInt64]) func everyAnswerCanBeLookedUp(seed: UInt64) throws {
         let prompt = try text.woven(length: 2048, seed: seed, number: 0)
-        #expect(prompt.tokens.count <= 2048 && prompt.tokens.count > 1900 && prompt.tokens[0] == model.configuration.beginOfText)
+        #expect(prompt.tokens.count <= 2048 && prompt.tokens.count > 1900 && [prompt.tokens[0]] == model.tokenizer.affixes.before)
         #expect(prompt.answers.count > 15)
         for answer in prompt.answers {
             let code = model.tokenizer.decode(Array(prompt.tokens[answer])).trimmingCharacters(in: .whitespaces)

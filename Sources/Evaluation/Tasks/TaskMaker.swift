@@ -19,12 +19,13 @@ public struct TaskMaker: Sendable {
     }
 
     let haystack: Haystack
-    private let beginOfText: Int32?
+    /// Tokens that the tokenizer puts around a prompt.
+    private let affixTokens: Int
 
     /// - Parameter text: its lines are never cut.
-    public init(text: String, tokenizer: Tokenizer, beginOfText: Int32?) {
+    public init(text: String, tokenizer: Tokenizer) {
         haystack = Haystack(text: text, tokenizer: tokenizer)
-        self.beginOfText = beginOfText
+        affixTokens = tokenizer.affixes.count
     }
 
     /// `count` tasks of a kind and length; of kinds with depths `count` for each of them.
@@ -42,7 +43,7 @@ public struct TaskMaker: Sendable {
                 var random = SeededGenerator.derived(seed: seed, length, number)
                 let place = depth.map { "-\($0)" } ?? ""
                 do throws(InputError) {
-                    let room = length - (beginOfText == nil ? 0 : 1)
+                    let room = length - affixTokens
                     tasks.append(
                         EvaluationTask(
                             id: "\(kind.rawValue)-\(length)\(place)-\(number)", name: kind.rawValue, length: length, depth: depth,

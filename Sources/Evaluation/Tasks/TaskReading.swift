@@ -11,21 +11,20 @@ extension TaskFile {
         public let limits: [Int]
         /// Prompts in other words than this library's; they must name every dataset that is read.
         public let templates: PromptTemplates?
-        private let beginTokens: Int
+        private let affixTokens: Int
 
         /// - Parameter limits: at least one.
-        public init(tokenizer: Tokenizer, hasBeginOfText: Bool, limits: [Int], templates: PromptTemplates? = nil) {
+        public init(tokenizer: Tokenizer, limits: [Int], templates: PromptTemplates? = nil) {
             precondition(!limits.isEmpty, "a prompt has a limit")
             self.tokenizer = tokenizer
             self.limits = limits
             self.templates = templates
-            beginTokens = hasBeginOfText ? 1 : 0
+            affixTokens = tokenizer.affixes.count
         }
 
         /// For a model's own prompts.
         public init(model: LanguageModel, limits: [Int], templates: PromptTemplates? = nil) {
-            self.init(
-                tokenizer: model.tokenizer, hasBeginOfText: model.configuration.beginOfText != nil, limits: limits, templates: templates)
+            self.init(tokenizer: model.tokenizer, limits: limits, templates: templates)
         }
 
         /// The question as a task of each limit, its prompt cut to leave room for the answer.
@@ -35,7 +34,7 @@ extension TaskFile {
             let newTokens = question.newTokens ?? 0
             var tasks: [EvaluationTask] = []
             for limit in limits {
-                let room = limit - beginTokens - newTokens
+                let room = limit - affixTokens - newTokens
                 guard room >= 2 else {
                     throw InputError(
                         .usage, field: "length", value: "\(limit)",

@@ -38,14 +38,14 @@ public struct WovenText: Sendable, Hashable {
     ///   - length: tokens in all.
     /// - Throws: `InputError` (`usage`) when nothing can be asked within the length.
     public init(
-        paragraphs: [String], tokenizer: Tokenizer, beginOfText: Int32?, length: Int, seed: UInt64, number: Int = 0,
+        paragraphs: [String], tokenizer: Tokenizer, length: Int, seed: UInt64, number: Int = 0,
         texture: Texture = Texture()
     ) throws(InputError) {
         let pieces = TextWeaver.weave(
-            paragraphs, texture: texture, room: length - (beginOfText == nil ? 0 : 1),
+            paragraphs, texture: texture, room: length - tokenizer.affixes.before.count,
             random: SeededGenerator.derived(seed: seed, length, number), tokenizer: tokenizer)
         let encoding = tokenizer.encodeWithOffsets(pieces.map(\.text).joined())
-        let begin = beginOfText.map { [$0] } ?? []
+        let begin = tokenizer.affixes.before
         let all = begin + encoding.ids
         tokens = Array(all.prefix(length))
         var spans: [(strand: TextWeaver.Strand, range: Range<Int>)] = []

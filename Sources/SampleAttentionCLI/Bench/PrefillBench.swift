@@ -102,7 +102,8 @@ struct PrefillBenchCommand: ParsableCommand {
         let own = session.kernel
         let other: InstructionSet = own.instructionSet != .avx2 && InstructionSet.avx2.isAvailable ? .avx2 : .scalar
         let reference = try LanguageModel.load(
-            directory: session.model.directory.path, kernel: AttentionKernel(instructionSet: other, pool: own.pool))
+            directory: session.model.directory.path, kernel: AttentionKernel(instructionSet: other, pool: own.pool),
+            ignoresExtraTensors: true)
         let tokens = try text.prompt(length: min(128, session.model.configuration.maximumPositions))
         let scores = try [session.model, reference].map { model in
             try model.prefill(tokens, cache: model.makeCache(capacity: tokens.count), policy: .dense).logits

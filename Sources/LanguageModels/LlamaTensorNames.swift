@@ -1,0 +1,64 @@
+import AttentionCore
+import ModelFormats
+
+/// Which tensors of an archive a Llama decoder reads, and which are left over.
+struct LlamaTensorNames: Sendable {
+    static let embedding = "model.embed_tokens.weight"
+    static let finalNorm = "model.norm.weight"
+    static let head = "lm_head.weight"
+
+    static func layer(_ index: Int, _ part: String) -> String { "model.layers.\(index).\(part).weight" }
+
+    private static let layerParts = [
+        "input_layernorm", "post_attention_layernorm", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+        "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
+    ]
+    /// Ends of the names of tables and masks that older programs saved and that follow from the configuration.
+    private static let buffers = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "attn.bias", "masked_bias"]
+
+    /// True when the decoder has a matrix of its own for the scores.
+    let hasHead: Bool
+    private let layerCount: Int
+    /// False when the names lack "model.", as where the decoder was saved without its head.
+    private let hasPrefix: Bool
+
+    init(_ archive: SafetensorsArchive, configuration: ModelConfiguration) {
+        hasPrefix = archive.contains(Self.embedding) || !archive.contains(String(Self.embedding.dropFirst(6)))
+        // A head that the file has counts even where the configuration says that it is the embedding.
+        hasHead = archive.contains(Self.head) || !configuration.tiesEmbeddings
+        layerCount = configuration.layerCount
+    }
+
+    /// A tensor's name in the archive.
+    func own(_ name: String) -> String { hasPrefix || !name.hasPrefix("model.") ? name : String(name.dropFirst(6)) }
+
+    /// Every tensor that is read, by its usual name.
+    var all: [String] {
+        [Self.embedding, Self.finalNorm] + (hasHead ? [Self.head] : [])
+            + (0..<layerCount).flatMap { index in Self.layerParts.map { Self.layer(index, $0) } }
+    }
+
+    /// Tensors that are not read: those inside the layers that are run, which would change what the model computes, and others.
+    /// Tables that follow from the configuration are in neither list.
+    func leftOver(in archive: SafetensorsArchive) -> (inLayers: [String], elsewhere: [String]) {
+        let read = Set(all.map(own))
+        let rest = archive.names.filter { name in !read.contains(name) && !Self.buffers.contains(where: name.hasSuffix) }.sorted()
+        let layers = own("model.layers.")
+        func isInLayers(_ name: String) -> Bool {
+            guard name.hasPrefix(layers), let index = Int(name.dropFirst(layers.count).prefix { $0 != "." }) else { return false }
+            return (0..<layerCount).contains(index)
+        }
+        return (rest.filter(isInLayers), rest.filter { !isInLayers($0) })
+    }
+
+    /// Weights that were quantised without the configuration's saying so have scales beside them.
+    ///
+    /// - Throws: `InputError` (`unsupported`).
+    func checkIsNotQuantized(_ name: String, _ archive: SafetensorsArchive) throws(InputError) {
+        let stem = own(name).dropLast("weight".count)
+        for part in ["scales", "weight_scale", "weight_scale_inv", "qweight", "absmax"] where archive.contains(stem + part) {
+            throw InputError(
+                .unsupported, file: archive.listing, field: stem + part, rule: "quantised weights are not supported")
+        }
+    }
+}

@@ -1,0 +1,126 @@
+import AttentionCore
+import AttentionKernels
+import AttentionTestSupport
+import Foundation
+import LanguageModels
+import ModelFormats
+import SampleAttention
+import Testing
+
+/// Model folders as people have them: saved by several programs, with more or with less in them than a Llama needs.
+@Suite struct ModelFolderTests {
+    private static func load(_ tiny: TinyModel, ignoresExtraTensors: Bool = false) throws -> LanguageModel {
+        try LanguageModel.load(
+            directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)), ignoresExtraTensors: ignoresExtraTensors)
+    }
+
+    private static func logits(_ model: LanguageModel) throws -> [Float] {
+        let tokens = try model.promptTokens(for: "Call me Ishmael.")
+        return try model.prefill(tokens, cache: model.makeCache(capacity: tokens.count), policy: .dense).logits
+    }
+
+    private static func tensor(_ name: String, like other: TinyModel.Tensor, times factor: Float = 1) -> TinyModel.Tensor {
+        .init(name: name, shape: other.shape, values: other.values.map { $0 * factor })
+    }
+
+    /// Tensors in the layers that nothing reads would change the answers; elsewhere they are counted and passed over.
+    @Test func leftOverTensors() throws {
+        for name in ["self_attn.q_proj.bias", "self_attn.q_norm.weight", "mlp.experts.0.up_proj.weight"] {
+            let tiny = try TinyModel(Scratch())
+            let expected = try Self.logits(Self.load(tiny))
+            tiny.tensors.append(.init(name: "model.layers.0.\(name)", shape: [2], values: [1, 2]))
+            try tiny.write()
+            let error = #expect(throws: InputError.self) { try Self.load(tiny) }
+            #expect(error?.code == .unsupported && error?.field == "model.layers.0.\(name)")
+            let model = try Self.load(tiny, ignoresExtraTensors: true)
+            #expect(model.unreadTensors == ["model.layers.0.\(name)"])
+            #expect(try Self.logits(model) == expected)
+        }
+        let tiny = try TinyModel(Scratch())
+        let names = ["model.layers.1.self_attn.q_proj.weight", "vision_tower.weight", "model.extra.scale"]
+        for name in names + ["model.layers.0.self_attn.rotary_emb.inv_freq"] {
+            tiny.tensors.append(.init(name: name, shape: [1], values: [1]))
+        }
+        try tiny.write()
+        #expect(try Self.load(tiny).unreadTensors == names.sorted())
+    }
+
+    /// A head that the file has counts, whatever the configuration says of ties.
+    @Test func aHeadOfItsOwnCounts() throws {
+        let tiny = try TinyModel(Scratch())
+        let tied = try Self.logits(Self.load(tiny))
+        tiny.tensors.append(Self.tensor("lm_head.weight", like: tiny.tensors[0], times: 2))
+        try tiny.write()
+        #expect(try Self.logits(Self.load(tiny)) == tied.map { $0 * 2 })
+        tiny.configuration["tie_word_embeddings"] = false
+        try tiny.write()
+        #expect(try Self.logits(Self.load(tiny)) == tied.map { $0 * 2 })
+        tiny.tensors.removeLast()
+        try tiny.write()
+        let error = #expect(throws: InputError.self) { try Self.load(tiny) }
+        #expect(error?.field == "lm_head.weight")
+    }
+
+    /// The decoder alone, as it is saved without its head: names lack "model.".
+    @Test func namesWithoutAPrefix() throws {
+        let tiny = try TinyModel(Scratch())
+        let model = try Self.load(tiny)
+        let identity = try model.identity()
+        for index in tiny.tensors.indices { tiny.tensors[index].name.trimPrefix("model.") }
+        try tiny.write()
+        let bare = try Self.load(tiny)
+        #expect(try Self.logits(bare) == Self.logits(model) && bare.unreadTensors.isEmpty)
+        #expect(try bare.identity() == identity)
+        tiny.tensors.append(.init(name: "layers.0.self_attn.q_proj.bias", shape: [1], values: [1]))
+        try tiny.write()
+        #expect(throws: InputError.self) { try Self.load(tiny) }
+    }
+
+    /// The same weights in another order, or with others beside them, are the same model; another value or type is another one.
+    @Test func identityIsThatOfTheTensors() throws {
+        let tiny = try TinyModel(Scratch())
+        let identity = try Self.load(tiny).identity()
+        tiny.tensors.reverse()
+        tiny.tensors.append(.init(name: "model.rotary_emb.inv_freq", shape: [2], values: [1, 2]))
+        try tiny.write()
+        #expect(try Self.load(tiny).identity() == identity)
+        tiny.tensors[0].values[0] = tiny.tensors[0].values[0].nextUp
+        try tiny.write()
+        #expect(try Self.load(tiny).identity().weightsSHA256 != identity.weightsSHA256)
+    }
+
+    @Test(arguments: ["scales", "qweight", "weight_scale"]) func quantizedWeightsAreNamed(part: String) throws {
+        let tiny = try TinyModel(Scratch())
+        tiny.tensors.append(.init(name: "model.layers.0.mlp.up_proj.\(part)", shape: [1], values: [1]))
+        try tiny.write()
+        let error = #expect(throws: InputError.self) { try Self.load(tiny) }
+        #expect(error?.code == .unsupported && error?.rule == "quantised weights are not supported")
+    }
+
+    /// End tokens: `generation_config.json` before `config.json`, one or several.
+    @Test func endTokensComeFromTheGenerationConfiguration() throws {
+        let tiny = try TinyModel(Scratch())
+        tiny.configuration["eos_token_id"] = 3
+        try tiny.write()
+        #expect(try Self.load(tiny).configuration.endOfText == [3])
+        for (text, expected) in [("{\"eos_token_id\": [4, 5, 9999]}", [4, 5] as [Int32]), ("{\"eos_token_id\": 6}", [6]), ("{}", [3])] {
+            try tiny.scratch.write(text, to: "model/generation_config.json")
+            #expect(try Self.load(tiny).configuration.endOfText == expected)
+        }
+        try tiny.scratch.write("{\"eos_token_id\": \"six\"}", to: "model/generation_config.json")
+        #expect(throws: InputError.self) { try Self.load(tiny) }
+    }
+
+    /// A padding token beyond the embedding is harmless until a prompt holds it.
+    @Test func paddingBeyondTheVocabulary() throws {
+        let tiny = try TinyModel(Scratch())
+        let path = tiny.path + "/tokenizer.json"
+        var tokenizer = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path))) as? [String: Any])
+        tokenizer["added_tokens"] =
+            (tokenizer["added_tokens"] as? [Any] ?? []) + [["id": 257, "content": "<pad>", "special": true, "normalized": false]]
+        try tiny.scratch.write(JSONSerialization.data(withJSONObject: tokenizer), to: "model/tokenizer.json")
+        let model = try Self.load(tiny)
+        #expect(try model.promptTokens(for: "pad").count == 4)
+        #expect(throws: InputError.self) { try model.promptTokens(for: "a <pad>") }
+    }
+}
