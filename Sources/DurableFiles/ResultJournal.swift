@@ -39,27 +39,36 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
         var isSettled = false
     }
 
+    /// Whether a journal may be begun at a path: work that measured nothing leaves nothing that is worth keeping.
+    ///
+    /// - Throws: `InputError` (`cannotCreate`) when a journal with records, or another file, is there.
+    public static func requireRoom(at path: String) throws(InputError) {
+        guard let existing = FileManager.default.contents(atPath: path), !existing.isEmpty else { return }
+        let lines = existing.split(separator: UInt8(ascii: "\n"))
+        guard lines.count == 1, (try? JSONDecoder().decode(Header.self, from: Data(lines[0]))) != nil else {
+            throw InputError(.cannotCreate, file: path, rule: "a journal is there already: continue it with --resume, or remove it")
+        }
+    }
+
     /// Begins a journal, or with `resume` continues one: half a line at the end, which a crash leaves, is cut off.
     ///
     /// - Parameters:
     ///   - accept: how many of the file's records to keep, from the first; those after them are cut off too. Throws for records
     ///     that cannot be.
-    /// - Throws: `InputError`: an existing journal without `resume` (nothing is overwritten), a journal of other work, a broken
+    /// - Throws: `InputError`: an existing journal with records without `resume` (nothing measured is overwritten), a journal of other work, a broken
     ///   line before the last, or a file that cannot be written.
     public init(
         path: String, header: Header, resume: Bool, accept: ([Record]) throws(InputError) -> Int = { $0.count }
     ) throws(InputError) {
         self.path = path
+        if !resume { try Self.requireRoom(at: path) }
         let existing = FileManager.default.contents(atPath: path)
-        if let existing, !existing.isEmpty {
-            guard resume else {
-                throw InputError(.cannotCreate, file: path, rule: "a journal is there already: continue it with --resume, or remove it")
-            }
+        if resume, let existing, !existing.isEmpty {
             let (begun, records, bytes) = try Self.read(existing, header: header, path: path, accept: accept)
             self.header = begun
             recorded = records
             file = Mutex(File(handle: try Self.open(path, keeping: bytes)))
-            if bytes == 0 { try write(Self.line(header)) }
+            if bytes == 0 { try write(line(header)) }
         } else {
             self.header = header
             recorded = []
@@ -67,14 +76,16 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
                 throw InputError(.cannotCreate, file: path, rule: "the journal must be writable")
             }
             file = Mutex(File(handle: try Self.open(path, keeping: 0)))
-            try write(Self.line(header))
+            try write(line(header))
         }
     }
 
     /// Appends records and waits until they are on the disk.
     /// - Throws: `InputError` (`inputOutput`) when the disk is full or fails.
     public func append(_ records: [Record]) throws(InputError) {
-        try write(records.reduce(into: Data()) { $0 += Self.line($1) })
+        var lines = Data()
+        for record in records { lines += try line(record) }
+        try write(lines)
     }
 
     /// Waits for a write under way and lets no other begin, so that the process may end without cutting a line.
@@ -98,11 +109,19 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
         }
     }
 
-    private static func line(_ value: some Encodable) -> Data {
+    /// - Throws: `InputError` (`invalidData`) naming the field that holds no finite number: JSON has no such numbers.
+    private func line(_ value: some Encodable) throws(InputError) -> Data {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        // Records hold finite numbers only, so encoding cannot fail.
-        return try! encoder.encode(value) + Data("\n".utf8)
+        do {
+            return try encoder.encode(value) + Data("\n".utf8)
+        } catch {
+            guard case EncodingError.invalidValue(let value, let context) = error else {
+                throw InputError(.internalFailure, file: path, rule: "a record could not be written: \(error)")
+            }
+            throw InputError(
+                .invalidData, file: path, field: context.codingPath.fieldName, value: "\(value)", rule: "must be a finite number")
+        }
     }
 
     /// Opens for appending after the last line that is kept.
@@ -123,9 +142,7 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
         let data = existing.lastIndex(of: UInt8(ascii: "\n")).map { existing[...$0] } ?? Data()
         let lines = data.split(separator: UInt8(ascii: "\n"))
         guard let first = lines.first else { return (header, [], 0) }
-        guard let found = try? JSONDecoder().decode(Header.self, from: Data(first)) else {
-            throw InputError(.invalidData, file: path, field: "line 1", rule: "must be the header of such a journal")
-        }
+        let found = try decoded(Header.self, first, path: path, line: 1, rule: "must be the header of such a journal")
         if let difference = header.difference(from: found) {
             throw InputError(
                 .configuration, file: path, field: "line 1, \(difference.field)", value: difference.others,
@@ -133,12 +150,23 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
         }
         var records: [Record] = []
         for (index, line) in lines.enumerated().dropFirst() {
-            guard let record = try? JSONDecoder().decode(Record.self, from: Data(line)) else {
-                throw InputError(.invalidData, file: path, field: "line \(index + 1)", rule: "must be a record of this journal")
-            }
-            records.append(record)
+            records.append(try decoded(Record.self, line, path: path, line: index + 1, rule: "must be a record of this journal"))
         }
         records = Array(records.prefix(try accept(records)))
         return (found, records, lines[records.count].endIndex + 1 - data.startIndex)
+    }
+
+    /// - Throws: `InputError` (`invalidData`) naming the line, and the field at fault where the line is JSON.
+    private static func decoded<Value: Decodable>(
+        _ type: Value.Type, _ line: Data, path: String, line number: Int, rule: String
+    ) throws(InputError) -> Value {
+        do {
+            return try JSONDecoder().decode(Value.self, from: Data(line))
+        } catch {
+            let fault = DecodingFault(error)
+            let field = fault.field.map { "line \(number), \($0)" } ?? "line \(number)"
+            throw InputError(
+                .invalidData, file: path, field: field, value: fault.value, rule: rule + (fault.rule.map { ": \($0)" } ?? ""))
+        }
     }
 }
