@@ -59,12 +59,18 @@ extension LanguageModel {
     private func prefill(
         _ prompt: [Int32], newPositions: Int, policy: AttentionPolicy, chunk: Int?, settings: CacheSettings
     ) throws -> (Prefill, KeyValueCache) {
-        let cache = makeCache(capacity: prompt.count + newPositions, format: settings.format)
+        let cache: KeyValueCache
+        do throws(InputError) {
+            cache = try makeCache(capacity: prompt.count + newPositions, format: settings.format)
+        } catch {
+            let (field, value) = newPositions > prompt.count ? ("max-tokens", "\(newPositions + 1)") : ("prompt", "\(prompt.count) tokens")
+            throw InputError(error.code, field: field, value: value, rule: "\(error.field ?? "cache"): \(error.value ?? ""): \(error.rule)")
+        }
         guard let eviction = settings.eviction, eviction.budget < prompt.count else {
             return (try prefill(prompt, cache: cache, policy: policy, chunk: chunk), cache)
         }
         var observer = AttentionMassObserver(eviction, layers: configuration.layerCount, kernel: kernel)
         let prefill = try prefill(prompt, cache: cache, policy: policy, chunk: chunk, observer: &observer)
-        return (prefill, cache.evicting(eviction, masses: eviction.rule == .streaming ? nil : observer.masses, room: newPositions))
+        return (prefill, try cache.evicting(eviction, masses: eviction.rule == .streaming ? nil : observer.masses, room: newPositions))
     }
 }

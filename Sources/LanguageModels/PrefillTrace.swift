@@ -48,12 +48,14 @@ public final class PrefillTrace {
     ) throws {
         self.tokens = tokens
         self.model = model
-        let floats = tokens.count * model.configuration.hiddenSize
-        final = AlignedBuffer(count: floats)
+        let size = model.configuration.hiddenSize
+        let floats = tokens.count * size
+        let purpose = "hidden states of \(tokens.count) tokens"
+        final = try AlignedBuffer(extents: tokens.count, size, of: purpose)
         let layers = model.configuration.layerCount
         self.firstDepth = firstDepth ?? layers
-        depths = AlignedBuffer(count: firstDepth.map { (layers - $0) * floats } ?? 0)
-        let cache = model.makeCache(capacity: tokens.count)
+        depths = try AlignedBuffer(extents: firstDepth.map { layers - $0 } ?? 0, tokens.count, size, of: "\(purpose) before each layer")
+        let cache = try model.makeCache(capacity: tokens.count)
         self.cache = firstDepth == nil ? nil : cache
         let end = final.base
         var recorder = Recorder(depths: depths.elements, firstDepth: self.firstDepth, tap: tap)
@@ -63,9 +65,11 @@ public final class PrefillTrace {
     }
 
     /// How this run's opinions differ from those of another run of the same tokens.
-    public func divergence(from reference: PrefillTrace) -> Divergence {
+    ///
+    /// - Throws: `InputError` (`invalidData`) where a score is not finite.
+    public func divergence(from reference: PrefillTrace) throws(InputError) -> Divergence {
         precondition(reference.tokens == tokens, "both runs must be of the same tokens")
-        return model.divergence(of: final.base, from: reference.final.base, tokens: tokens)
+        return try model.divergence(of: final.base, from: reference.final.base, tokens: tokens)
     }
 
     /// How the opinions would differ from the reference's if layers from `layer` on attended by another policy.
@@ -75,13 +79,13 @@ public final class PrefillTrace {
     /// Complexity: the layers from `layer` on, and scores of every position.
     public func probe(_ policy: AttentionPolicy, from layer: Int, against reference: PrefillTrace) throws -> Divergence {
         guard let cache, layer >= firstDepth else { preconditionFailure("a run is probed from the layer it was kept for") }
-        let hidden = AlignedBuffer<Float>(count: final.count)
+        let hidden = try AlignedBuffer<Float>(extents: final.count, of: "hidden states of \(tokens.count) tokens")
         hidden.base.update(from: depths.base + (layer - firstDepth) * final.count, count: final.count)
         cache.reset()
         var observer = NoObserver()
         _ = try model.decoder.forward(
-            tokens[...], cache: cache, promptLength: tokens.count, policy: policy, workspace: workspace, hidden: hidden.base,
+            tokens[...], cache: cache, promptLength: tokens.count, policy: policy.begunPrefill(), workspace: workspace, hidden: hidden.base,
             from: layer, observer: &observer)
-        return model.divergence(of: hidden.base, from: reference.final.base, tokens: tokens)
+        return try model.divergence(of: hidden.base, from: reference.final.base, tokens: tokens)
     }
 }

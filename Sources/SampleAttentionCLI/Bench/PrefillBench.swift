@@ -7,7 +7,7 @@ import Reporting
 import SampleAttention
 
 /// `bench prefill`: time to first token of a model, and where it goes.
-struct PrefillBenchCommand: ParsableCommand {
+struct PrefillBenchCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "prefill", abstract: "Time a model's prefill and its parts on a text.",
         discussion: """
@@ -60,7 +60,7 @@ struct PrefillBenchCommand: ParsableCommand {
         var results: [Row] = []
         for length in lengths {
             let tokens = try text.prompt(length: length)
-            let cache = session.model.makeCache(capacity: length)
+            let cache = try session.model.makeCache(capacity: length)
             var prefills: [LanguageModel.Prefill] = []
             // The first round only warms up; long ones have no need of it.
             for _ in 0..<rounds + (length <= Self.longestWarmUp ? 1 : 0) {
