@@ -73,22 +73,32 @@ public struct QualityFloor: Sendable, Hashable, Codable {
 
     public init() {}
 
+    /// Every floor by name.
+    var named: [(name: String, value: String)] {
+        func text(_ value: Double?) -> String { value.map { "\($0)" } ?? "any" }
+        return [
+            ("floor.lossIncrease", text(lossIncrease)), ("floor.answersKept", text(answersKept)), ("floor.agreement", text(agreement)),
+            ("floor.tailDivergence", text(tailDivergence)), ("floor.mass", text(mass)),
+        ]
+    }
+
     /// KL at the tokens of answers, in nats, that goes with losing as many answers as the floor lets go. Answers are few, and the
     /// next text's are others; their KL moves long before the first of them is lost. On the bundled model 0.006 nats went with up to
     /// 2 of 42 answers lost, 0.0005 with none (4,096 to 32,768 tokens). At least what rounding in BF16 comes to.
     var answerDivergence: Double { max(1e-4, 0.25 * (1 - answersKept)) }
 
-    /// How much of what may be lost is lost, of whatever comes nearest to its floor: above 1 a floor is missed.
+    /// How much of what may be lost is lost, of whatever comes nearest to its floor: above 1 a floor is missed; infinite where something
+    /// is lost of what must not be lost at all.
     ///
     /// Losses are averaged, answers counted together.
     public func worstShare(_ qualities: [Quality]) -> Double {
         let summary = QualitySummary(qualities)
         var shares = [
-            summary.lossIncrease / lossIncrease, Self.share(summary.lostAnswers, of: mayLose(summary)),
+            Self.share(summary.lossIncrease, of: lossIncrease), Self.share(summary.lostAnswers, of: mayLose(summary)),
             Self.share(summary.answerDivergence, of: answerDivergence),
         ]
         if let agreement { shares.append(Self.share(1 - summary.agreement, of: 1 - agreement)) }
-        if let tailDivergence { shares.append(summary.p99Divergence / tailDivergence) }
+        if let tailDivergence { shares.append(Self.share(summary.p99Divergence, of: tailDivergence)) }
         return shares.max() ?? 0
     }
 

@@ -24,11 +24,11 @@ public struct TuningSettings: Hashable, Sendable, Codable {
 
     /// Every setting that a continued study must share, by name; lengths may be added.
     var named: [(name: String, value: String)] {
-        [
-            ("floor", "\(floor)"), ("headroom", "\(headroom)"),
+        floor.named + [
+            ("headroom", "\(headroom)"),
             ("budgetMilliseconds", "\(budgetMilliseconds.map { "\($0)" } ?? "none")"), ("trials", "\(trials)"),
-            ("sampler", sampler.rawValue), ("space", "\(space)"), ("seed", "\(seed)"), ("probesPerHead", "\(probesPerHead)"),
+            ("sampler", sampler.rawValue), ("seed", "\(seed)"), ("probesPerHead", "\(probesPerHead)"),
             ("checksPerLength", "\(checksPerLength)"),
-        ]
+        ] + space.named
     }
 }
