@@ -2,17 +2,19 @@
 # make test   all tests, in the release configuration that people run (in a build folder of their own)
 # make bench  the attention kernel in both precisions, and a loop of OpenBLAS tiles
 # make docs   DocC archives of the libraries in .build/plugins
+# make licences  which product links which system library, against NOTICE
 # make format / make clean
 
 SHELL := /bin/bash
 export SAMPLE_ATTENTION_STRICT := 1
 program := .build/release/sample-attention
 out := out/demo
-# BF16 operands where the machine multiplies them, at twice the speed.
-precision := $(shell grep -qw avx512_bf16 /proc/cpuinfo && echo bf16 || echo fp32)
+# The demo's operations in matrix products (10⁹), and its seconds in everything else: only for saying how long it will take.
+demo_gflop := 60000
+demo_seconds := 40
 packages := libopenblas-dev liblapacke-dev libgsl-dev libssl-dev
 
-.PHONY: demo test test-debug bench docs format lint clean setup build
+.PHONY: demo test test-debug bench docs format lint licences clean setup build
 
 build: setup
 	swift build -c release --product sample-attention
@@ -29,18 +31,22 @@ setup:
 
 demo: build
 	@rm -rf $(out) && mkdir -p $(out)
+	@$(program) bench peak | awk '$$1 == "fp32" { fp32 = $$3 } $$1 == "bf16" { bf16 = $$3 } END { \
+	  fast = bf16 > 1.25 * fp32; peak = fast ? bf16 : fp32; \
+	  printf "This machine multiplies %s at %.0f GFLOP/s: the demo takes about %.0f minutes.\n", \
+	    fast ? "BF16" : "FP32", peak, ($(demo_gflop) / peak + $(demo_seconds)) / 60 }'
 	@echo; echo "== Profile: how concentrated is each of the 48 heads?"; echo
 	@$(program) profile --length 4096 --output $(out)/profile
 	@echo; echo "== Tune: parameters for every head at two lengths"; echo
-	@$(program) tune --precision $(precision) --length 4096 --length 16384 --trials 20 --output $(out)/tuned
+	@$(program) tune --length 4096 --length 16384 --trials 20 --output $(out)/tuned
 	@echo; echo "== Verify: measured error against the theorems' bounds"; echo
 	@$(program) verify
 	@echo; echo "== Generate: a question about a fact in 16,384 tokens, dense and tuned"; echo
 	@$(program) tasks --length 16384 --depth 0.5 --prompt-only > $(out)/needle.txt && tail -n 2 $(out)/needle.txt && echo
-	@$(program) generate --precision $(precision) --prompt-file $(out)/needle.txt --max-tokens 7 --attention dense
-	@$(program) generate --precision $(precision) --prompt-file $(out)/needle.txt --max-tokens 7 --config $(out)/tuned/config.json
+	@$(program) generate --prompt-file $(out)/needle.txt --max-tokens 7 --attention dense
+	@$(program) generate --prompt-file $(out)/needle.txt --max-tokens 7 --config $(out)/tuned/config.json
 	@echo; echo "== Compare: dense, a plain window and tuned in turn (TTFT = time to first token)"; echo
-	@$(program) compare --precision $(precision) --methods dense,streaming-llm,tuned --config $(out)/tuned/config.json --length 4096 --length 16384 --kind needle-multi-key --kind interleaved --count 1 --output $(out)/comparison
+	@$(program) compare --methods dense,streaming-llm,tuned --config $(out)/tuned/config.json --length 4096 --length 16384 --kind needle-multi-key --kind interleaved --count 1 --output $(out)/comparison
 	@echo; echo "Reports: $(out)/profile/report.html, $(out)/tuned/report.html and $(out)/comparison/report.html"
 
 test: setup
@@ -63,6 +69,9 @@ format:
 
 lint:
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+
+licences:
+	.ci/system-libraries
 
 clean:
 	rm -rf .build .build-test out

@@ -56,18 +56,25 @@ let package = Package(
 
         // Foundations.
         library("AttentionCore", []),
-        library("LinearAlgebra", ["AttentionCore", "COpenBLAS", "CLAPACKE", "CGSL"]),
+        library("SampleStatistics", []),
+        library("LinearAlgebra", ["AttentionCore", "COpenBLAS", "CLAPACKE"]),
+        // The one target that links GSL, which is under the GPL: see NOTICE before depending on it.
+        library("QuasiRandom", ["AttentionCore", "CGSL"]),
         library("AttentionKernels", ["AttentionCore", "CAttentionKernels"]),
 
         // The method.
-        library("SampleAttention", ["AttentionCore", "AttentionKernels", "LinearAlgebra"], exclude: ["tuned-config.schema.json"]),
+        library("SampleAttention", ["AttentionCore", "AttentionKernels", "SampleStatistics"], exclude: ["tuned-config.schema.json"]),
         library("AttentionBaselines", ["AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
         library("DurableFiles", ["AttentionCore"]),
-        library("HeadProfiling", ["AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
-        library("ErrorBounds", ["AttentionCore", "LinearAlgebra"]),
+        library("HeadProfiling", ["AttentionCore", "AttentionKernels", "SampleAttention", "SampleStatistics"]),
+        library("ErrorBounds", ["AttentionCore", "SampleStatistics", "LinearAlgebra"]),
         library("BoundVerification", ["AttentionCore", "AttentionKernels", "SampleAttention", "ErrorBounds"]),
         library(
-            "Autotuning", ["AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LinearAlgebra", "DurableFiles"]),
+            "Autotuning",
+            [
+                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "SampleStatistics", "LinearAlgebra", "QuasiRandom",
+                "DurableFiles",
+            ]),
 
         // Models and what is asked of them.
         library("ModelFormats", ["AttentionCore", "COpenSSL"]),
@@ -75,15 +82,15 @@ let package = Package(
         library(
             "Evaluation",
             [
-                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LanguageModels", "ModelFormats", "LinearAlgebra",
+                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LanguageModels", "ModelFormats",
+                "SampleStatistics",
                 "DurableFiles",
             ]),
         library(
             "ModelTuning",
             [
                 "AttentionCore", "AttentionKernels", "SampleAttention", "Autotuning", "HeadProfiling", "LanguageModels", "ModelFormats",
-                "Evaluation",
-                "LinearAlgebra", "DurableFiles",
+                "Evaluation", "SampleStatistics", "DurableFiles",
             ]),
         library("HaystackModel", ["AttentionCore"], resources: [.copy("haystack-13m"), .copy("text"), .copy("tuned")]),
 
@@ -94,8 +101,7 @@ let package = Package(
             dependencies: [
                 "AttentionCore", "AttentionKernels", "SampleAttention", "AttentionBaselines", "HeadProfiling", "ErrorBounds",
                 "BoundVerification", "Autotuning", "ModelTuning", "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel",
-                "Reporting", "LinearAlgebra",
-                "DurableFiles", argumentParser,
+                "Reporting", "SampleStatistics", "LinearAlgebra", "DurableFiles", argumentParser,
             ],
             path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings, plugins: ["RecordCommit"]),
         .plugin(name: "RecordCommit", capability: .buildTool(), path: "Sources/RecordCommit"),
@@ -105,7 +111,9 @@ let package = Package(
             name: "AttentionTestSupport", dependencies: ["AttentionCore"], path: "Tests/AttentionTestSupport",
             swiftSettings: swiftSettings),
         tests("AttentionCore", ["AttentionCore"]),
+        tests("SampleStatistics", ["SampleStatistics", "AttentionCore", "CGSL"]),
         tests("LinearAlgebra", ["LinearAlgebra", "AttentionCore"]),
+        tests("QuasiRandom", ["QuasiRandom"]),
         tests("AttentionKernels", ["AttentionCore", "AttentionKernels", "CAttentionKernels"]),
         tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore", "ErrorBounds"]),
         tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "AttentionKernels", "SampleAttention"]),
@@ -120,7 +128,10 @@ let package = Package(
             ]),
         tests(
             "Autotuning",
-            ["Autotuning", "HeadProfiling", "DurableFiles", "AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
+            [
+                "Autotuning", "HeadProfiling", "DurableFiles", "AttentionCore", "AttentionKernels", "SampleAttention", "SampleStatistics",
+                "LinearAlgebra",
+            ]),
         tests(
             "ModelTuning",
             [

@@ -40,6 +40,18 @@ public struct InputError: Error, Hashable, Sendable, CustomStringConvertible {
         self.rule = rule
     }
 
+    /// The same fault, told of something larger that it lies in: the place stands before the field, as in `layer 3, head 5`.
+    package func within(_ place: String) -> InputError {
+        InputError(code, file: file, field: field.map { "\(place), \($0)" } ?? place, value: value, rule: rule)
+    }
+
+    /// What `body` returns; what it refuses is told of `place`, see `within(_:)`.
+    package static func within<Result>(
+        _ place: @autoclosure () -> String, _ body: () throws(InputError) -> Result
+    ) throws(InputError) -> Result {
+        do { return try body() } catch { throw error.within(place()) }
+    }
+
     public var description: String {
         [file, field, value, rule].compactMap(\.self).map(Self.oneLine).joined(separator: ": ")
     }

@@ -11,8 +11,9 @@ public struct MachinePeak: Sendable {
     /// The best of several bursts of about 30 ms on all threads: a roof is not lower because a neighbour was busy. Takes about
     /// two seconds and 256 MiB.
     public init(kernel: AttentionKernel) {
-        fp32Gigaflops = Self.productRate(kernel.functions.fp32, pool: kernel.pool)
-        bf16Gigaflops = Self.productRate(kernel.functions.bf16, pool: kernel.pool)
+        let rates = Self.productRates(
+            [kernel.functions.fp32, kernel.functions.bf16], pool: kernel.pool, bursts: Self.bursts, burstSeconds: 0.03)
+        (fp32Gigaflops, bf16Gigaflops) = (rates[0], rates[1])
         readGigabytes = Self.readRate(kernel.functions, pool: kernel.pool)
     }
 
@@ -21,12 +22,22 @@ public struct MachinePeak: Sendable {
 
     private static let bursts = 15
 
-    private static func productRate(_ tiles: SATileKernelTable, pool: WorkerPool) -> Double {
-        let trial = 1000
-        let trialSeconds = max(seconds { _ = tiles.peak(trial) }, 1e-7)
-        let iterations = max(trial, Int(0.03 / trialSeconds * Double(trial)))
-        let operations = Double(pool.threads) * tiles.peak(1) * Double(iterations)
-        return operations / 1e9 / least { seconds { pool.run(pool.threads) { _, _ in _ = tiles.peak(iterations) } } }
+    /// The best rate of each of some tile kernels, in 10⁹ operations a second, over bursts in turn.
+    static func productRates(_ kernels: [SATileKernelTable], pool: WorkerPool, bursts: Int, burstSeconds: Double) -> [Double] {
+        let iterations = kernels.map { tiles in
+            let trial = 1000
+            // The first call may find the core asleep.
+            let trialSeconds = max(min(seconds { _ = tiles.peak(trial) }, seconds { _ = tiles.peak(trial) }), 1e-7)
+            return max(trial, Int(burstSeconds / trialSeconds * Double(trial)))
+        }
+        var least = [Double](repeating: .infinity, count: kernels.count)
+        for _ in 0..<bursts {
+            for (index, tiles) in kernels.enumerated() {
+                let count = iterations[index]
+                least[index] = min(least[index], seconds { pool.run(pool.threads) { _, _ in _ = tiles.peak(count) } })
+            }
+        }
+        return kernels.indices.map { Double(pool.threads) * kernels[$0].peak(1) * Double(iterations[$0]) / 1e9 / least[$0] }
     }
 
     private static func readRate(_ functions: SAKernelTable, pool: WorkerPool) -> Double {

@@ -97,7 +97,8 @@ extension SampledBlock {
         }
     }
 
-    /// r of each row [lane]: the share of its mass on the keys that a pattern keeps, r_i = Σ_{j kept} P_ij.
+    /// r of each row [lane]: the share of its mass on the keys that a pattern keeps, r_i = Σ_{j kept} P_ij. Not a number where a score of
+    /// the row is none or infinite; in dense rows, which are not looked at, 1.
     ///
     /// Complexity: O(rows · keys) at worst; tiles that the pattern keeps or drops whole cost nothing.
     /// Source: CRA, SampleAttention (arXiv 2406.15486), is the least of them.
@@ -120,7 +121,7 @@ extension SampledBlock {
                 kept[lane] += keepsBlock ? whole : Double(partial[lane])
             }
         }
-        return positions.indices.map { positions[$0] >= firstDense ? 1 : min(1, kept[$0] / total[$0]) }
+        return positions.indices.map { positions[$0] >= firstDense ? 1 : (kept[$0] / total[$0]).clampedShare }
     }
 
     /// Window and token columns of one tile.

@@ -48,11 +48,16 @@ public final class HeadMeter {
 
     /// Runs full attention once more, for the sums of all keys.
     ///
-    /// - Parameter dense: the layer's output under full attention; must outlive the meter.
+    /// - Parameters:
+    ///   - layer: named in refusals.
+    ///   - dense: the layer's output under full attention; must outlive the meter.
+    /// - Throws: `InputError` (`invalidData`), naming layer and head, when a number of Q, K or V is not finite, or a score might not be:
+    ///   no trial of such a head has a mass or an error.
     /// Memory: one output and two rows of sums a head.
     public init(
-        _ inputs: SampleAttentionOperator.Inputs, dense: HeadTensor, kernel: AttentionKernel, workspace: AttentionWorkspace
+        _ inputs: SampleAttentionOperator.Inputs, layer: Int, dense: HeadTensor, kernel: AttentionKernel, workspace: AttentionWorkspace
     ) throws(InputError) {
+        try InputError.within("layer \(layer)") { () throws(InputError) in try inputs.requireFinite(pool: kernel.pool) }
         self.inputs = inputs
         self.dense = dense
         self.workspace = workspace

@@ -51,7 +51,7 @@ public struct ParameterImportance: Sendable, Hashable {
         let total = y.reduce(0) { $0 + $1 * $1 }
         guard total > 0 else { return 0 }
         let means = groupMeans(y, by: values)
-        return min(1, values.reduce(0) { $0 + means[$1]! * means[$1]! } / total)
+        return (values.reduce(0) { $0 + means[$1]! * means[$1]! } / total).clampedShare
     }
 
     private static func groupMeans<Key: Hashable>(_ y: [Double], by keys: [Key]) -> [Key: Double] {

@@ -20,15 +20,6 @@ public struct SearchSpace: Hashable, Sendable, Codable {
 
     public init() {}
 
-    /// Every extent by name.
-    package var named: [(name: String, value: String)] {
-        [
-            ("space.patterns", patterns.map(\.rawValue).joined(separator: ", ")), ("space.windows", "\(windows)"),
-            ("space.alpha", "\(alpha.lowerBound) to \(alpha.upperBound)"), ("space.sampleRatios", "\(sampleRatios)"),
-            ("space.sinks", "\(sinks)"), ("space.denseLastRows", "\(denseLastRows)"),
-        ]
-    }
-
     /// The parameters at a point of the unit cube, for prompts of `length` tokens.
     ///
     /// 1 − α is spread evenly in its logarithm: halving it matters alike everywhere.

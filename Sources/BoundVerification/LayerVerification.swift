@@ -44,7 +44,7 @@ public struct LayerVerification: Sendable {
     /// Verifies every head. `label` begins the labels of violations; layer, head and pattern follow.
     ///
     /// Memory: each worker holds one head in double precision and 64 rows of its scores.
-    /// - Throws: `InputError` (`invalidData`) when a number of the layer is not finite.
+    /// - Throws: `InputError` (`invalidData`) when a number of the layer is not finite, naming layer, head and number.
     public func run(_ attention: Attention, label: String, workspace: AttentionWorkspace) throws(InputError) -> Outcome {
         let selected = selectedPatterns(attention.inputs, workspace: workspace)
         let results = Mutex([Result<HeadVerification.Outcome, InputError>?](repeating: nil, count: selected.count))
@@ -53,7 +53,8 @@ public struct LayerVerification: Sendable {
         kernel.pool.run(selected.count) { _, head in
             let result = Result { () throws(InputError) in
                 try HeadVerification(kernel: kernel, bounds: bounds).run(
-                    KernelHead(queryHead: head, of: inputs),
+                    InputError.within("layer \(layer), head \(head)") { () throws(InputError) in try KernelHead(queryHead: head, of: inputs)
+                    },
                     patterns: [selected[head]] + VerifiedPattern.fixed(keyCount: inputs.shape.keyCount),
                     dense: KernelOutput(head: head, of: output, precision: kernel.precision),
                     label: "\(label), layer \(layer), head \(head)")

@@ -1,4 +1,5 @@
 import AttentionCore
+import Foundation
 import Glibc
 
 /// Files that are written whole or not at all.
@@ -35,7 +36,7 @@ public enum AtomicFile {
     private static func replace(
         _ target: String, with bytes: ContiguousArray<UInt8>, permissions: mode_t?, reportedAs path: String
     ) throws(InputError) {
-        let directory = target.lastIndex(of: "/").map { String(target[...$0]) } ?? "./"
+        let directory = directory(of: target)
         // Not made from the target's name, which may already be as long as a name can be.
         let temporary = directory + ".unfinished-\(getpid())-\(String(UInt64.random(in: .min ... .max), radix: 36))"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
@@ -49,7 +50,7 @@ public enum AtomicFile {
             unlink(temporary)
             throw failure(.inputOutput, path, error)
         }
-        syncDirectory(directory)
+        syncDirectory(of: target)
     }
 
     private static func writeDirectly(_ bytes: ContiguousArray<UInt8>, to path: String) throws(InputError) {
@@ -61,7 +62,7 @@ public enum AtomicFile {
     }
 
     /// Writes until nothing is left; returns 0 or the error number.
-    private static func writeAll(_ bytes: ContiguousArray<UInt8>, to descriptor: Int32) -> Int32 {
+    static func writeAll(_ bytes: some ContiguousBytes, to descriptor: Int32) -> Int32 {
         bytes.withUnsafeBytes { buffer in
             var rest = buffer[...]
             while !rest.isEmpty {
@@ -81,9 +82,11 @@ public enum AtomicFile {
         return String(cString: real)
     }
 
+    private static func directory(of path: String) -> String { path.lastIndex(of: "/").map { String(path[...$0]) } ?? "./" }
+
     /// Makes the new name itself last. The content is whole without it, so a file system that cannot is no error.
-    private static func syncDirectory(_ directory: String) {
-        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    static func syncDirectory(of path: String) {
+        let descriptor = open(directory(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { return }
         fsync(descriptor)
         close(descriptor)

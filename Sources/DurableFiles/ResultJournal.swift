@@ -8,22 +8,6 @@ public protocol JournalHeader: Codable, Sendable {
     func difference(from other: Self) -> JournalDifference?
 }
 
-/// A field of a header on which a file and the work at hand disagree.
-public struct JournalDifference: Hashable, Sendable {
-    public let field, own, others: String
-
-    public init(field: String, own: String, others: String) {
-        self.field = field
-        self.own = own
-        self.others = others
-    }
-
-    /// The first of some fields whose two values differ.
-    public static func first(of fields: [(field: String, own: String, others: String)]) -> JournalDifference? {
-        fields.first { $0.own != $0.others }.map { JournalDifference(field: $0.field, own: $0.own, others: $0.others) }
-    }
-}
-
 /// Results on disk, one JSON object a line, appended and synced as they come, so that a crash loses at most what is being
 /// measured. The first line is a header.
 public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendable>: Sendable {
@@ -32,85 +16,85 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
     public let header: Header
     /// Records found in the file when it was opened.
     public let recorded: [Record]
-    private let file: Mutex<File>
+    private let state: Mutex<State>
 
-    private struct File: ~Copyable {
-        let handle: FileHandle
+    private struct State: ~Copyable {
+        var file: JournalFile
         var isSettled = false
     }
 
-    /// Whether a journal may be begun at a path: work that measured nothing leaves nothing that is worth keeping.
+    /// Whether a journal may be begun at a path: one that holds nothing but a header is begun anew, for nothing is lost with it.
     ///
     /// - Throws: `InputError` (`cannotCreate`) when a journal with records, or another file, is there.
     public static func requireRoom(at path: String) throws(InputError) {
-        guard let existing = FileManager.default.contents(atPath: path), !existing.isEmpty else { return }
-        let lines = existing.split(separator: UInt8(ascii: "\n"))
-        guard lines.count == 1, (try? JSONDecoder().decode(Header.self, from: Data(lines[0]))) != nil else {
+        guard let existing = FileManager.default.contents(atPath: path) else { return }
+        try requireRoom(existing, path: path)
+    }
+
+    private static func requireRoom(_ existing: Data, path: String) throws(InputError) {
+        guard existing.isEmpty || holdsOnlyAHeader(existing) else {
             throw InputError(.cannotCreate, file: path, rule: "a journal is there already: continue it with --resume, or remove it")
         }
     }
 
-    /// Begins a journal, or with `resume` continues one: half a line at the end, which a crash leaves, is cut off.
+    /// Begins a journal, or with `resume` continues one: half a line at the end, which a crash leaves, is cut off. Without it, see
+    /// `requireRoom`.
     ///
     /// - Parameters:
     ///   - accept: how many of the file's records to keep, from the first; those after them are cut off too. Throws for records
     ///     that cannot be.
-    /// - Throws: `InputError`: an existing journal with records without `resume` (nothing measured is overwritten), a journal of other work, a broken
-    ///   line before the last, or a file that cannot be written.
+    /// - Throws: `InputError`: an existing journal with records without `resume` (nothing measured is overwritten), a journal that another
+    ///   process is writing, one of other work, a broken line before the last, or a file that cannot be written.
     public init(
         path: String, header: Header, resume: Bool, accept: ([Record]) throws(InputError) -> Int = { $0.count }
     ) throws(InputError) {
         self.path = path
-        if !resume { try Self.requireRoom(at: path) }
-        let existing = FileManager.default.contents(atPath: path)
-        if resume, let existing, !existing.isEmpty {
+        var file = try JournalFile(path)
+        let existing = try file.contents()
+        if existing.isEmpty || !resume {
+            try Self.requireRoom(existing, path: path)
+            self.header = header
+            recorded = []
+            if !existing.isEmpty { try file.truncate(to: 0) }
+            try file.append(Self.line(header, path: path))
+        } else {
             let (begun, records, bytes) = try Self.read(existing, header: header, path: path, accept: accept)
             self.header = begun
             recorded = records
-            file = Mutex(File(handle: try Self.open(path, keeping: bytes)))
-            if bytes == 0 { try write(line(header)) }
-        } else {
-            self.header = header
-            recorded = []
-            guard FileManager.default.createFile(atPath: path, contents: nil) else {
-                throw InputError(.cannotCreate, file: path, rule: "the journal must be writable")
-            }
-            file = Mutex(File(handle: try Self.open(path, keeping: 0)))
-            try write(line(header))
+            if bytes < existing.count { try file.truncate(to: bytes) }
+            if bytes == 0 { try file.append(Self.line(header, path: path)) }
         }
+        state = Mutex(State(file: file))
     }
 
-    /// Appends records and waits until they are on the disk.
-    /// - Throws: `InputError` (`inputOutput`) when the disk is full or fails.
+    /// Appends records and waits until they are on the disk; of several either all are there or none.
+    ///
+    /// - Throws: `InputError`: `inputOutput` when the disk is full or fails; `invalidData` for a number that is not finite, which JSON cannot hold.
     public func append(_ records: [Record]) throws(InputError) {
         var lines = Data()
-        for record in records { lines += try line(record) }
-        try write(lines)
+        for record in records { lines += try Self.line(record, path: path) }
+        try state.withLock { state throws(InputError) in
+            if !state.isSettled { try state.file.append(lines) }
+        }
     }
 
     /// Waits for a write under way and lets no other begin, so that the process may end without cutting a line.
-    public func settle() { file.withLock { $0.isSettled = true } }
+    public func settle() { state.withLock { $0.isSettled = true } }
 
     /// Deletes the file: the work is done and its result is elsewhere. Nothing is written afterwards.
     public func discard() {
-        settle()
-        try? FileManager.default.removeItem(atPath: path)
-    }
-
-    private func write(_ lines: Data) throws(InputError) {
-        do {
-            try file.withLock { file in
-                guard !file.isSettled else { return }
-                try file.handle.write(contentsOf: lines)
-                try file.handle.synchronize()
-            }
-        } catch {
-            throw InputError(.inputOutput, file: path, rule: "the journal could not be written: \(error.localizedDescription)")
+        state.withLock { state in
+            state.isSettled = true
+            state.file.remove()
         }
     }
 
-    /// - Throws: `InputError` (`invalidData`) naming the field that holds no finite number: JSON has no such numbers.
-    private func line(_ value: some Encodable) throws(InputError) -> Data {
+    private static func holdsOnlyAHeader(_ data: Data) -> Bool {
+        let lines = data.split(separator: UInt8(ascii: "\n"))
+        return lines.count == 1 && (try? JSONDecoder().decode(Header.self, from: Data(lines[0]))) != nil
+    }
+
+    private static func line(_ value: some Encodable, path: String) throws(InputError) -> Data {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
@@ -121,17 +105,6 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
             }
             throw InputError(
                 .invalidData, file: path, field: context.codingPath.fieldName, value: "\(value)", rule: "must be a finite number")
-        }
-    }
-
-    /// Opens for appending after the last line that is kept.
-    private static func open(_ path: String, keeping bytes: Int) throws(InputError) -> FileHandle {
-        do {
-            guard let handle = FileHandle(forUpdatingAtPath: path) else { throw CocoaError(.fileWriteNoPermission) }
-            try handle.truncate(atOffset: UInt64(bytes))
-            return handle
-        } catch {
-            throw InputError(.cannotCreate, file: path, rule: "the journal must be writable")
         }
     }
 

@@ -53,9 +53,9 @@ public struct HeadBounds: Hashable, Sendable, Encodable {
         bound = RenormalisedDiameterBound().bound(droppedMass: measurement.largestDroppedMass, values: values)
         vacuity = measurement.largestDroppedMass > 0 && renormalisedError > 0 ? bound / renormalisedError : nil
         let kernel = measurement.kernelRows
-        kernelDeviation = kernel.map(\.deviation).max()
-        kernelAllowance = kernel.map(\.allowance).max()
-        kernelAllowanceUsed = kernel.filter { $0.allowance > 0 }.map { $0.deviation / $0.allowance }.max()
+        kernelDeviation = kernel.map(\.deviation).largest()
+        kernelAllowance = kernel.map(\.allowance).largest()
+        kernelAllowanceUsed = kernel.filter { $0.allowance > 0 }.map { $0.deviation / $0.allowance }.largest()
         let norm = measurement.meanOutputNorm
         meanOutputNorm = norm
         alphas = Self.shares.compactMap { share in

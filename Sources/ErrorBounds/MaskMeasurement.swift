@@ -1,4 +1,5 @@
-import LinearAlgebra
+import AttentionCore
+import SampleStatistics
 
 /// What a mask did to a whole head, row by row: the evidence that bounds are checked against.
 public struct MaskMeasurement: Sendable {
@@ -39,9 +40,9 @@ public struct MaskMeasurement: Sendable {
     }
 
     /// CRA, the smallest retained mass of any row.
-    public var cumulativeResidualAttention: Double { rows.map(\.retainedMass).min()! }
+    public var cumulativeResidualAttention: Double { rows.map(\.retainedMass).least()! }
     /// 1 − CRA, with the relative precision of the dropped mass.
-    public var largestDroppedMass: Double { rows.map(\.droppedMass).max()! }
+    public var largestDroppedMass: Double { rows.map(\.droppedMass).largest()! }
     /// The mean of the rows' retained mass; it hides rare rows that lose much, so read it beside the CRA.
     public var meanRetainedMass: Double { rows.reduce(0) { $0 + $1.retainedMass } / Double(rows.count) }
     /// The mean over rows of ‖o‖₁, the size that errors may be compared with.
@@ -53,7 +54,7 @@ public struct MaskMeasurement: Sendable {
 
     /// The `fraction` quantile of the rows' retained mass, such as 0.01 and 0.05. O(rows log rows).
     public func retainedMassQuantile(_ fraction: Double) -> Double {
-        Quantiles.ofSorted(rows.map(\.retainedMass).sorted(), fraction)
+        Quantiles(rows.map(\.retainedMass)).at(fraction)
     }
 
     /// The row with the largest error of the given output. NaN counts as the largest.

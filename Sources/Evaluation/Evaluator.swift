@@ -1,7 +1,7 @@
 import AttentionCore
 import LanguageModels
-import LinearAlgebra
 import ModelFormats
+import SampleStatistics
 
 /// Runs tasks and texts through a model with one attention policy.
 public struct Evaluator: Sendable {
@@ -42,8 +42,7 @@ public struct Evaluator: Sendable {
             case .reading(let text, let answers): return try readAlong(text, answers: answers)
             }
         } catch let error as InputError {
-            let field = error.field.map { "task \(task.id), \($0)" } ?? "task \(task.id)"
-            throw InputError(error.code, file: error.file, field: field, value: error.value, rule: error.rule)
+            throw error.within("task \(task.id)")
         }
     }
 

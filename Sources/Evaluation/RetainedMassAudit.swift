@@ -24,10 +24,12 @@ public struct RetainedMassAudit: ForwardObserver {
     /// Mean over all rows, heads and layers.
     public var mean: Double { heads.reduce(0) { $0 + $1.mean } / Double(max(1, heads.count)) }
     /// The least retained mass of any row of any head.
-    public var minimum: Double { heads.map(\.minimum).min() ?? 1 }
+    public var minimum: Double { heads.map(\.minimum).least() ?? 1 }
 
+    /// - Throws: `InputError` (`invalidData`), naming layer and head, when a number of Q, K or V is not finite, or a score might not be.
     public mutating func attended(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) throws {
         let shape = inputs.shape
+        try InputError.within("layer \(layer)") { () throws(InputError) in try inputs.requireFinite(pool: kernel.pool) }
         let parameters = policy.parameters(layer: layer, queryHeads: shape.queryHeads, promptLength: shape.keyCount)
         if let parameters, parameters.allSatisfy({ $0.pattern == .dense }) {
             heads += parameters.map { _ in RetainedMass(rows: Array(repeating: 1, count: shape.queryCount)) }

@@ -61,7 +61,7 @@ public struct AttentionPicture: Sendable, Hashable, Codable {
         cumulative = columnCounts.map { count in
             sum += sorted[done..<count].reduce(0, +)
             done = count
-            return Float(min(1, sum / Double(shape.queryCount)))
+            return Float((sum / Double(shape.queryCount)).clampedShare)
         }
     }
 

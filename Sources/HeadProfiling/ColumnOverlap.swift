@@ -1,3 +1,5 @@
+import AttentionCore
+
 /// The columns of one head's pattern beside the mass of all columns.
 public struct SelectedColumns: Sendable, Hashable {
     /// Key positions, ascending.
@@ -8,7 +10,7 @@ public struct SelectedColumns: Sendable, Hashable {
     let outsideMass: [Double]
 
     /// The mean retained mass with other columns in place of these.
-    func meanMass(with other: [Int32]) -> Double { min(1, other.reduce(windowMass) { $0 + outsideMass[Int($1)] }) }
+    func meanMass(with other: [Int32]) -> Double { other.reduce(windowMass) { $0 + outsideMass[Int($1)] }.clampedShare }
 }
 
 /// What one head would lose by using the columns that another selected: is sharing a selection worth it?

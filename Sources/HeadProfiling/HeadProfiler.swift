@@ -18,12 +18,15 @@ public struct HeadProfiler: Sendable {
     ///   - patterns: one a query head, whose retained mass is measured.
     ///   - sampledMasses: one a query head, what the selection of that pattern saw itself keep.
     ///   - advance: called after each head.
+    /// - Throws: `InputError` (`invalidData`), naming layer and head, when a number of Q, K or V is not finite, or a score might not be:
+    ///   shares of such a head are none.
     public func profile(
         layer: Int, inputs: SampleAttentionOperator.Inputs, patterns: [SparsePattern], sampledMasses: [Double?], scale: ProfileScale,
         workspace: AttentionWorkspace, advance: () -> Void = {}
-    ) -> [HeadMeasurement] {
+    ) throws(InputError) -> [HeadMeasurement] {
         let shape = inputs.shape
         precondition(patterns.count == shape.queryHeads && sampledMasses.count == shape.queryHeads, "one pattern a query head")
+        try InputError.within("layer \(layer)") { () throws(InputError) in try inputs.requireFinite(pool: walk.pool) }
         let windows = scale.windows(below: shape.keyCount)
         let lags = windows + patterns.map { $0.parts.isDense ? 0 : $0.parts.window }
         let first = MassPass(walk: walk, shape: shape, windows: lags, alphas: scale.alphas)
@@ -45,11 +48,14 @@ public struct HeadProfiler: Sendable {
     }
 
     /// The retained mass of any number of patterns of each head, over every query row: `results[head][pattern]`.
+    ///
+    /// - Throws: `InputError` (`invalidData`) as `profile`.
     public func retainedMasses(
-        inputs: SampleAttentionOperator.Inputs, patterns: [[SparsePattern]], workspace: AttentionWorkspace
-    ) -> [[RetainedMass]] {
+        layer: Int, inputs: SampleAttentionOperator.Inputs, patterns: [[SparsePattern]], workspace: AttentionWorkspace
+    ) throws(InputError) -> [[RetainedMass]] {
         let rows = inputs.shape.queryCount
         precondition(patterns.count == inputs.shape.queryHeads, "one list of patterns a query head")
+        try InputError.within("layer \(layer)") { () throws(InputError) in try inputs.requireFinite(pool: walk.pool) }
         return patterns.enumerated().map { head, patterns in
             let parts = patterns.map(\.parts)
             let masses = AlignedBuffer<Double>(count: patterns.count * rows)

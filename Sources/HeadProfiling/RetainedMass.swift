@@ -1,6 +1,6 @@
 import AttentionCore
 import Foundation
-import LinearAlgebra
+import SampleStatistics
 
 /// The distribution over query rows of the mass a pattern keeps, r_i = Σ_{j kept} P_ij.
 ///
@@ -8,7 +8,7 @@ import LinearAlgebra
 /// the mean and low percentiles stand beside it.
 public struct RetainedMass: Hashable, Sendable, Codable {
     public let mean, minimum, p1, p5, median: Double
-    /// The query index (from the first query row) with the minimum; the first one on ties.
+    /// The query index (from the first query row) with the minimum; the first one on ties, or the first whose mass is not a number.
     public let worstQuery: Int
 
     private enum CodingKeys: String, CodingKey {
@@ -16,23 +16,20 @@ public struct RetainedMass: Hashable, Sendable, Codable {
         case minimum = "min"
     }
 
-    /// - Parameter rows: r_i of each query row; must not be empty.
+    /// - Parameter rows: r_i of each query row; must not be empty. Where one is not a number, nothing that is said of all of them is.
     public init(rows: [Double]) {
         precondition(!rows.isEmpty, "a distribution needs at least one row")
-        let sorted = rows.sorted()
+        let quantiles = Quantiles(rows)
         mean = rows.reduce(0, +) / Double(rows.count)
-        minimum = sorted[0]
-        p1 = Quantiles.ofSorted(sorted, 0.01)
-        p5 = Quantiles.ofSorted(sorted, 0.05)
-        median = Quantiles.ofSorted(sorted, 0.5)
-        worstQuery = rows.firstIndex(of: minimum) ?? 0
+        (minimum, p1, p5, median) = (quantiles.at(0), quantiles.at(0.01), quantiles.at(0.05), quantiles.median)
+        worstQuery = rows.firstIndex { [minimum] in $0 == minimum || $0.isNaN } ?? 0
     }
 
-    /// From two kernel runs, without stored probabilities: r_i = exp(LSE_kept(i) − LSE_all(i)).
+    /// From two kernel runs, without stored probabilities: r_i = exp(LSE_kept(i) − LSE_all(i)); not a number where either is not.
     ///
     /// Shapes: `kept` and `all` [queryHeads][queryCount], natural logarithms.
     public init(head: Int, of shape: AttentionShape, kept: UnsafePointer<Float>, all: UnsafePointer<Float>) {
         let first = head * shape.queryCount
-        self.init(rows: (first..<first + shape.queryCount).map { min(1, exp(Double(kept[$0]) - Double(all[$0]))) })
+        self.init(rows: (first..<first + shape.queryCount).map { exp(Double(kept[$0]) - Double(all[$0])).clampedShare })
     }
 }

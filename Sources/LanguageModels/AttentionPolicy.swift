@@ -60,16 +60,18 @@ public struct AttentionPolicy: Sendable {
 
     /// Attends in one layer.
     ///
-    /// Shapes and errors: as `AttentionMethod.attend`.
+    /// Shapes and errors: as `AttentionMethod.attend` and `SampleAttentionOperator.attend`; its errors name the layer.
     public func attend(
         _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>? = nil, workspace: AttentionWorkspace
     ) throws(InputError) -> SampleAttentionOperator.Report {
         switch choice {
         case .method(let method): return try method.attend(call, output: output, logSumExp: logSumExp, workspace: workspace)
         case .parameters(let choose):
-            return try SampleAttentionOperator(kernel: call.kernel).attend(
-                call.inputs, parameters: choose(call.layer, call.shape.queryHeads, call.promptLength), promptLength: call.promptLength,
-                output: output, logSumExp: logSumExp, certification: certification?.seeded(layer: call.layer), workspace: workspace)
+            return try InputError.within("layer \(call.layer)") { () throws(InputError) in
+                try SampleAttentionOperator(kernel: call.kernel).attend(
+                    call.inputs, parameters: choose(call.layer, call.shape.queryHeads, call.promptLength), promptLength: call.promptLength,
+                    output: output, logSumExp: logSumExp, certification: certification?.seeded(layer: call.layer), workspace: workspace)
+            }
         }
     }
 

@@ -3,7 +3,7 @@ import AttentionKernels
 import SampleAttention
 
 /// Which keys and values are still there when decoding begins: every key-value head of every layer keeps as many.
-public struct CacheEviction: Sendable, Hashable {
+public struct CacheEviction: Sendable, Hashable, Encodable {
     /// What is kept beside the most recent positions.
     public enum Rule: String, Sendable, CaseIterable, Codable {
         /// The first four, attention sinks. Source: StreamingLLM (arXiv 2309.17453).

@@ -38,26 +38,31 @@ public struct Divergence: Sendable {
 extension LanguageModel {
     /// Compares final hidden states, [tokens][hidden] each.
     ///
+    /// - Parameter referenceLogits: [tokens][vocabulary] of `reference`, when they are at hand; finite.
     /// - Throws: `InputError` (`invalidData`) where a score is not finite.
-    /// Complexity: twice the scores of every position; memory of two tiles of logits.
+    /// Complexity: the scores of every position, twice without `referenceLogits`; memory of two tiles of logits.
     func divergence(
-        of hidden: UnsafePointer<Float>, from reference: UnsafePointer<Float>, tokens: [Int32]
+        of hidden: UnsafePointer<Float>, from reference: UnsafePointer<Float>, tokens: [Int32], referenceLogits: UnsafePointer<Float>? = nil
     ) throws(InputError) -> Divergence {
         let tile = 2 * PackedMatrix.tileRows
         let vocabulary = configuration.vocabularySize
         let logits = try AlignedBuffer<Float>(extents: 2 * tile, vocabulary, of: "scores of \(2 * tile) positions")
-        let differences = AlignedBuffer<Float>(count: kernel.pool.threads * vocabulary)
+        let rooms = AlignedBuffer<Float>(count: kernel.pool.threads * vocabulary)
         let rows = AlignedBuffer<RowDivergence>(count: tokens.count)
         let (q, p) = (SharedPointer(logits.base), SharedPointer(logits.base + tile * vocabulary))
-        let (difference, opinions) = (SharedPointer(differences.base), SharedPointer(rows.base))
+        let (room, opinions) = (SharedPointer(rooms.base), SharedPointer(rows.base))
         for start in stride(from: 0, to: tokens.count, by: tile) {
             let count = min(tile, tokens.count - start)
             try scores(hidden: hidden + start * configuration.hiddenSize, rows: count, firstPosition: start, into: q.base)
-            try scores(hidden: reference + start * configuration.hiddenSize, rows: count, firstPosition: start, into: p.base)
+            if let referenceLogits {
+                p.base.update(from: referenceLogits + start * vocabulary, count: count * vocabulary)
+            } else {
+                try scores(hidden: reference + start * configuration.hiddenSize, rows: count, firstPosition: start, into: p.base)
+            }
             kernel.pool.run(count) { worker, row in
                 let position = start + row
                 opinions.base[position] = RowDivergence(
-                    q.base + row * vocabulary, from: p.base + row * vocabulary, difference: difference.base + worker * vocabulary,
+                    q.base + row * vocabulary, from: p.base + row * vocabulary, difference: room.base + worker * vocabulary,
                     count: vocabulary, target: position + 1 < tokens.count ? Int(tokens[position + 1]) : 0, kernels: kernel.rowKernels)
             }
         }

@@ -21,8 +21,6 @@ public final class KeyValueCache: @unchecked Sendable {
     public internal(set) var count = 0
     /// The position of the next token.
     public internal(set) var position = 0
-    /// The rotation of each position up to the capacity.
-    let rotary: RotaryEmbedding
     private let layers: Int
     private let keyValueHeads: Int
     private let headDimension: Int
@@ -36,12 +34,12 @@ public final class KeyValueCache: @unchecked Sendable {
     convenience init(configuration: ModelConfiguration, capacity: Int, format: Format = .fp32) throws(InputError) {
         try self.init(
             extents: (configuration.layerCount, configuration.keyValueHeads, configuration.headDimension), capacity: capacity,
-            format: format, rotary: RotaryEmbedding(configuration: configuration, positions: capacity))
+            format: format)
     }
 
     /// Memory is taken as positions come: a capacity costs addresses only.
     private init(
-        extents: (layers: Int, heads: Int, dimension: Int), capacity: Int, format: Format, rotary: @autoclosure () -> RotaryEmbedding
+        extents: (layers: Int, heads: Int, dimension: Int), capacity: Int, format: Format
     ) throws(InputError) {
         self.capacity = capacity
         self.format = format
@@ -51,7 +49,6 @@ public final class KeyValueCache: @unchecked Sendable {
         storage = try AlignedBuffer(extents: floatLayers, 2 * capacity, keyValueHeads, headDimension, of: purpose, reserving: true)
         quantized = try AlignedBuffer(extents: byteLayers, 2 * capacity, keyValueHeads, headDimension, of: purpose, reserving: true)
         scales = try AlignedBuffer(extents: byteLayers, 2 * capacity, keyValueHeads, of: purpose, reserving: true)
-        self.rotary = rotary()
     }
 
     /// Forgets every position; the memory stays.
@@ -89,7 +86,7 @@ public final class KeyValueCache: @unchecked Sendable {
         let remaining = kept[0][0].count
         precondition(kept.allSatisfy { $0.allSatisfy { $0.count == remaining } }, "every head keeps as many rows")
         let smaller = try KeyValueCache(
-            extents: (layers, keyValueHeads, headDimension), capacity: remaining + room, format: format, rotary: rotary)
+            extents: (layers, keyValueHeads, headDimension), capacity: remaining + room, format: format)
         for (layer, heads) in kept.enumerated() {
             for (head, rows) in heads.enumerated() {
                 for part in [Part.keys, .values] {

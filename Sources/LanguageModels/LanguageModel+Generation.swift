@@ -13,7 +13,7 @@ extension LanguageModel {
     }
 
     /// What happens to keys and values between the prefill and decoding.
-    public struct CacheSettings: Sendable, Hashable {
+    public struct CacheSettings: Sendable, Hashable, Encodable {
         public var format = KeyValueCache.Format.fp32
         /// Nil keeps everything.
         public var eviction: CacheEviction?
@@ -55,22 +55,31 @@ extension LanguageModel {
             cacheBytes: cache.bytes)
     }
 
-    /// A prefill, and a cache of what the settings keep of it.
-    private func prefill(
-        _ prompt: [Int32], newPositions: Int, policy: AttentionPolicy, chunk: Int?, settings: CacheSettings
-    ) throws -> (Prefill, KeyValueCache) {
-        let cache: KeyValueCache
-        do throws(InputError) {
-            cache = try makeCache(capacity: prompt.count + newPositions, format: settings.format)
-        } catch {
-            let (field, value) = newPositions > prompt.count ? ("max-tokens", "\(newPositions + 1)") : ("prompt", "\(prompt.count) tokens")
-            throw InputError(error.code, field: field, value: value, rule: "\(error.field ?? "cache"): \(error.value ?? ""): \(error.rule)")
-        }
+    /// A prefill into a cache that is made for it, and the cache as the settings leave it; the report's seconds are of both.
+    ///
+    /// - Parameter newPositions: room for tokens after the prompt.
+    /// - Throws: `InputError` as `prefill(_:cache:policy:chunk:)`; `systemFailure` when the system does not give the cache's memory.
+    public func prefill(
+        _ prompt: [Int32], newPositions: Int, policy: AttentionPolicy, chunk: Int? = nil, settings: CacheSettings = CacheSettings()
+    ) throws -> (prefill: Prefill, cache: KeyValueCache) {
+        let start = ContinuousClock.now
+        let cache = try makeCache(prompt: prompt.count, newPositions: newPositions, format: settings.format)
         guard let eviction = settings.eviction, eviction.budget < prompt.count else {
-            return (try prefill(prompt, cache: cache, policy: policy, chunk: chunk), cache)
+            var observer = NoObserver()
+            return (try prefill(prompt, cache: cache, policy: policy, chunk: chunk, since: start, observer: &observer), cache)
         }
         var observer = AttentionMassObserver(eviction, layers: configuration.layerCount, kernel: kernel)
-        let prefill = try prefill(prompt, cache: cache, policy: policy, chunk: chunk, observer: &observer)
+        let prefill = try prefill(prompt, cache: cache, policy: policy, chunk: chunk, since: start, observer: &observer)
         return (prefill, try cache.evicting(eviction, masses: eviction.rule == .streaming ? nil : observer.masses, room: newPositions))
+    }
+
+    /// A cache whose memory, where it is not to be had, is blamed on what asks for most of it.
+    private func makeCache(prompt: Int, newPositions: Int, format: KeyValueCache.Format) throws(InputError) -> KeyValueCache {
+        do throws(InputError) {
+            return try makeCache(capacity: prompt + newPositions, format: format)
+        } catch {
+            let (field, value) = newPositions > prompt ? ("max-tokens", "\(newPositions + 1)") : ("prompt", "\(prompt) tokens")
+            throw InputError(error.code, field: field, value: value, rule: "\(error.field ?? "cache"): \(error.value ?? ""): \(error.rule)")
+        }
     }
 }

@@ -25,19 +25,20 @@ extension LanguageModel {
     public func score(
         _ tokens: [Int32], policy: AttentionPolicy, chunk: Int? = nil, format: KeyValueCache.Format = .fp32
     ) throws -> TokenScores {
+        let start = ContinuousClock.now
         let cache = try makeCache(capacity: tokens.count, format: format)
         let next = AlignedBuffer<Float>(count: tokens.count)
         let choices = AlignedBuffer<Int32>(count: tokens.count)
         var observer = NoObserver()
         var first = 0
         var scoring = Duration.zero
-        var report = try run(tokens, cache: cache, policy: policy, chunk: chunk, observer: &observer) { hidden, rows, _ in
-            let start = ContinuousClock.now
+        var report = try run(tokens, cache: cache, policy: policy, chunk: chunk, since: start, observer: &observer) { hidden, rows, _ in
+            let began = ContinuousClock.now
             let targets = (0..<rows).map { first + $0 + 1 < tokens.count ? tokens[first + $0 + 1] : 0 }
             try scoreRows(
                 hidden, firstPosition: first, targets: targets, logProbabilities: next.base + first, choices: choices.base + first)
             first += rows
-            scoring += ContinuousClock.now - start
+            scoring += ContinuousClock.now - began
         }
         report.seconds -= scoring.seconds
         let known = Array(next.elements.dropLast())

@@ -100,6 +100,7 @@ public final class LanguageModel: Sendable {
     /// What a prefill cost and kept.
     public struct PrefillReport: Sendable {
         public let tokens: Int
+        /// What the caller waited for: buffers, rotary tables, all layers and the first scores; the cache too where the model made it.
         public internal(set) var seconds: Double
         /// Selection, certificates and kernel, all layers.
         public let attentionSeconds: Double
@@ -138,8 +139,17 @@ public final class LanguageModel: Sendable {
     public func prefill(
         _ tokens: [Int32], cache: KeyValueCache, policy: AttentionPolicy, chunk: Int? = nil, observer: inout some ForwardObserver
     ) throws -> Prefill {
+        try prefill(tokens, cache: cache, policy: policy, chunk: chunk, since: .now, observer: &observer)
+    }
+
+    /// The same, counting the seconds from when the caller began.
+    func prefill(
+        _ tokens: [Int32], cache: KeyValueCache, policy: AttentionPolicy, chunk: Int?, since start: ContinuousClock.Instant,
+        observer: inout some ForwardObserver
+    ) throws -> Prefill {
         var logits = [Float](repeating: 0, count: configuration.vocabularySize)
-        let report = try run(tokens, cache: cache, policy: policy, chunk: chunk, observer: &observer) { hidden, rows, isLast in
+        let report = try run(tokens, cache: cache, policy: policy, chunk: chunk, since: start, observer: &observer) {
+            hidden, rows, isLast in
             guard isLast else { return }
             try logits.withUnsafeMutableBufferPointer {
                 try scores(
@@ -152,11 +162,11 @@ public final class LanguageModel: Sendable {
 
     /// Chunk after chunk; `body` gets each chunk's final hidden states [rows][hidden].
     func run(
-        _ tokens: [Int32], cache: KeyValueCache, policy: AttentionPolicy, chunk: Int?, observer: inout some ForwardObserver,
+        _ tokens: [Int32], cache: KeyValueCache, policy: AttentionPolicy, chunk: Int?, since start: ContinuousClock.Instant = .now,
+        observer: inout some ForwardObserver,
         _ body: (_ hidden: UnsafePointer<Float>, _ rows: Int, _ isLast: Bool) throws -> Void
     ) throws -> PrefillReport {
         try checkRoom(tokens, cache: cache)
-        let start = ContinuousClock.now
         let step = min(chunk ?? tokens.count, tokens.count)
         precondition(step > 0, "a chunk holds at least one token")
         let promptLength = cache.position + tokens.count

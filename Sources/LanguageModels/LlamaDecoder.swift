@@ -14,6 +14,7 @@ struct LlamaDecoder: Sendable {
     let weights: LlamaWeights
     let kernel: AttentionKernel
     private let rows: RowKernels
+    private let rotary: RotaryTable
 
     private var pool: WorkerPool { kernel.pool }
     private static let tileRows = PackedMatrix.tileRows
@@ -23,6 +24,7 @@ struct LlamaDecoder: Sendable {
         self.weights = weights
         self.kernel = kernel
         rows = kernel.rowKernels
+        rotary = RotaryTable(configuration: configuration)
     }
 
     /// Buffers of one forward pass, sized for its tokens.
@@ -69,11 +71,12 @@ struct LlamaDecoder: Sendable {
         let c = configuration
         let count = tokens.count
         let activations = try Activations(c, tokens: count, kernel: kernel)
+        let rotary = rotary.embedding(positions: cache.position + count, pool: pool)
         if firstLayer == 0 { embed(tokens, into: hidden) }
         var pass = Pass()
         for layer in firstLayer..<c.layerCount {
             try observer.reached(depth: layer, hidden: UnsafeBufferPointer(start: hidden, count: count * c.hiddenSize))
-            project(layer, count: count, hidden: hidden, activations: activations, cache: cache)
+            project(layer, count: count, hidden: hidden, activations: activations, cache: cache, rotary: rotary)
             let inputs = SampleAttentionOperator.Inputs(
                 query: HeadTensor(projection: activations.queries.base, heads: c.queryHeads, tokens: count, dimension: c.headDimension),
                 key: cache.keys(layer: layer, rows: cache.count + count, pool: pool),
@@ -210,7 +213,8 @@ struct LlamaDecoder: Sendable {
 
     /// Norm, then Q into the activations and K, V into the cache, rotated.
     private func project(
-        _ layer: Int, count: Int, hidden: UnsafeMutablePointer<Float>, activations: borrowing Activations, cache: KeyValueCache
+        _ layer: Int, count: Int, hidden: UnsafeMutablePointer<Float>, activations: borrowing Activations, cache: KeyValueCache,
+        rotary: RotaryEmbedding
     ) {
         let c = configuration
         let own = weights.layers[layer]
@@ -227,18 +231,17 @@ struct LlamaDecoder: Sendable {
             norm(own.inputNorm, source.base + row * c.hiddenSize, rows: rows, into: normed)
             tile.apply([(own.query, query), (own.key, key), (own.value, value)], to: normed, rows: rows)
             for index in 0..<rows {
-                rotate(query + index * own.query.outputs, heads: c.queryHeads, position: position + row + index, cache.rotary)
-                rotate(key + index * own.key.outputs, heads: c.keyValueHeads, position: position + row + index, cache.rotary)
+                rotate(query + index * own.query.outputs, heads: c.queryHeads, position: position + row + index, rotary)
+                rotate(key + index * own.key.outputs, heads: c.keyValueHeads, position: position + row + index, rotary)
             }
             cache.store(layer: layer, first: first + row, rows: rows, keys: key, values: value)
         }
     }
 
     private func rotate(_ vector: UnsafeMutablePointer<Float>, heads: Int, position: Int, _ rotary: RotaryEmbedding) {
+        let (cosine, sine) = (rotary.cosine(position), rotary.sine(position))
         for head in 0..<heads {
-            rows.rotateHalves(
-                vector + head * configuration.headDimension, cosine: rotary.cosine(position), sine: rotary.sine(position), half: rotary.half
-            )
+            rows.rotateHalves(vector + head * configuration.headDimension, cosine: cosine, sine: sine, half: rotary.half)
         }
     }
 

@@ -7,7 +7,7 @@ import SampleAttention
 /// a change in some layer's attention can be followed from that layer on without running the layers before it again.
 ///
 /// Holds the final hidden states, and to be probed the cache and the residual stream before each layer that may change: at most
-/// (layers + 1) · tokens · hidden floats. Not for use by two tasks at once.
+/// (layers + 1) · tokens · hidden floats, and the scores of every position where they take no more than 256 MiB. Not for use by two tasks at once.
 public final class PrefillTrace {
     public let tokens: [Int32]
     public let report: LanguageModel.PrefillReport
@@ -18,6 +18,11 @@ public final class PrefillTrace {
     private let depths: AlignedBuffer<Float>
     private let firstDepth: Int
     private let cache: KeyValueCache?
+    /// [tokens][vocabulary], from the second comparison with this run on, where they are not too large: a study compares with the same
+    /// dense run hundreds of times.
+    private var logits = AlignedBuffer<Float>(count: 0)
+    private var comparisons = 0
+    private static let mostLogitBytes = 256 << 20
     private let workspace = AttentionWorkspace()
 
     /// Copies what passes by, and lets the tap see it too.
@@ -69,7 +74,21 @@ public final class PrefillTrace {
     /// - Throws: `InputError` (`invalidData`) where a score is not finite.
     public func divergence(from reference: PrefillTrace) throws(InputError) -> Divergence {
         precondition(reference.tokens == tokens, "both runs must be of the same tokens")
-        return try model.divergence(of: final.base, from: reference.final.base, tokens: tokens)
+        return try reference.divergence(to: final.base)
+    }
+
+    /// How opinions from final hidden states differ from this run's.
+    private func divergence(to hidden: UnsafePointer<Float>) throws(InputError) -> Divergence {
+        comparisons += 1
+        let count = tokens.count * model.configuration.vocabularySize
+        if comparisons == 2, count * MemoryLayout<Float>.stride <= Self.mostLogitBytes {
+            // Kept only when all of them are finite.
+            let known = AlignedBuffer<Float>(count: count)
+            try model.scores(hidden: final.base, rows: tokens.count, firstPosition: 0, into: known.base)
+            logits = known
+        }
+        return try model.divergence(
+            of: hidden, from: final.base, tokens: tokens, referenceLogits: logits.count > 0 ? UnsafePointer(logits.base) : nil)
     }
 
     /// How the opinions would differ from the reference's if layers from `layer` on attended by another policy.
@@ -86,6 +105,6 @@ public final class PrefillTrace {
         _ = try model.decoder.forward(
             tokens[...], cache: cache, promptLength: tokens.count, policy: policy.begunPrefill(), workspace: workspace, hidden: hidden.base,
             from: layer, observer: &observer)
-        return try model.divergence(of: hidden.base, from: reference.final.base, tokens: tokens)
+        return try reference.divergence(to: hidden.base)
     }
 }

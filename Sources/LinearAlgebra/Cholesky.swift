@@ -42,7 +42,8 @@ public struct Cholesky: Sendable {
     }
 
     private static func factorise(_ matrix: inout [Double], _ order: Int) -> Bool {
-        LAPACKE_dpotrf(LAPACK_COL_MAJOR, lapackUpper, CInt(order), &matrix, CInt(order)) == 0
+        _ = OpenBLASThreads.areOff
+        return LAPACKE_dpotrf(LAPACK_COL_MAJOR, lapackUpper, CInt(order), &matrix, CInt(order)) == 0
             && (0..<order).allSatisfy { matrix[$0 * (order + 1)].isFinite }
     }
 
@@ -102,6 +103,7 @@ extension Cholesky {
         precondition(b.count == order, "a right side as long as the matrix")
         var x = b
         guard order > 0 else { return x }
+        _ = OpenBLASThreads.areOff
         let status = LAPACKE_dpotrs(
             LAPACK_COL_MAJOR, lapackUpper, CInt(order), 1, factor, CInt(stride), &x, CInt(order))
         precondition(status == 0, "LAPACK refuses only wrong arguments")
@@ -115,6 +117,7 @@ extension Cholesky {
     public func solveLower(_ right: inout [Double], rows: Int) {
         precondition(right.count == rows * order, "right sides as long as the matrix")
         guard order > 0, rows > 0 else { return }
+        _ = OpenBLASThreads.areOff
         if rows == 1 {
             cblas_dtrsv(
                 CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, blasint(order), factor, blasint(stride), &right, 1)

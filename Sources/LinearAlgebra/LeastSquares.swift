@@ -79,6 +79,7 @@ public enum LeastSquares {
         var pivots = [Int32](repeating: 0, count: columns)
         var rank: Int32 = 0
         let tolerance = Double(max(rows, columns)) * Double.ulpOfOne
+        _ = OpenBLASThreads.areOff
         let status = LAPACKE_dgelsy(
             LAPACK_COL_MAJOR, Int32(rows), Int32(columns), 1, &matrix, Int32(rows), &solution, Int32(solution.count),
             &pivots, tolerance, &rank)

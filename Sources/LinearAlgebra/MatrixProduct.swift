@@ -1,12 +1,9 @@
 import AttentionCore
 import COpenBLAS
 
-/// Single-threaded OpenBLAS matrix products. Parallelism belongs to the caller's worker pool, so call
-/// `configureForWorkerPools()` once at start-up.
+/// OpenBLAS matrix products on the calling thread: parallelism belongs to the caller's worker pool. The first of them turns OpenBLAS's own
+/// threads off, for the process.
 public enum MatrixProduct {
-    /// Makes OpenBLAS run each product on the calling thread only. Idempotent; OpenBLAS keeps this setting per process.
-    public static func configureForWorkerPools() { openblas_set_num_threads(1) }
-
     /// The build OpenBLAS reports, for outputs that name the machine.
     public static var libraryDescription: String { String(cString: openblas_get_config()) }
 
@@ -18,6 +15,7 @@ public enum MatrixProduct {
         rows: Int, columns: Int, inner: Int, a: UnsafePointer<Float>, aStride: Int, b: UnsafePointer<Float>, bStride: Int,
         transposedB: Bool, into c: UnsafeMutablePointer<Float>, cStride: Int, scaleC: Float = 0
     ) {
+        _ = OpenBLASThreads.areOff
         cblas_sgemm(
             CblasRowMajor, CblasNoTrans, transposedB ? CblasTrans : CblasNoTrans, blasint(rows), blasint(columns),
             blasint(inner), 1, a, blasint(aStride), b, blasint(bStride), scaleC, c, blasint(cStride))
@@ -29,6 +27,7 @@ public enum MatrixProduct {
         b: UnsafePointer<Double>, bStride: Int, transposedB: Bool, into c: UnsafeMutablePointer<Double>, cStride: Int,
         scaleC: Double = 0
     ) {
+        _ = OpenBLASThreads.areOff
         cblas_dgemm(
             CblasRowMajor, CblasNoTrans, transposedB ? CblasTrans : CblasNoTrans, blasint(rows), blasint(columns),
             blasint(inner), scale, a, blasint(aStride), b, blasint(bStride), scaleC, c, blasint(cStride))

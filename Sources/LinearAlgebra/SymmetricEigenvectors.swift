@@ -16,6 +16,7 @@ public struct SymmetricEigenvectors: Sendable {
         precondition(order >= 0 && matrix.count == order * order, "a square matrix of the stated order")
         var vectors = matrix
         var values = [Double](repeating: 0, count: order)
+        _ = OpenBLASThreads.areOff
         // LAPACK counts by columns: the row-major lower triangle is its upper one.
         let status =
             order == 0

@@ -1,4 +1,5 @@
 import COpenSSL
+import Foundation
 
 /// The SHA-256 (FIPS 180-4) of files read one after the other, as 64 lower-case hexadecimal digits.
 ///
@@ -9,6 +10,17 @@ func sha256(of files: [MappedFile]) -> String { sha256(files.map(\.bytes)) }
 public func sha256(ofText text: String) -> String {
     var text = text
     return text.withUTF8 { sha256([UnsafeRawBufferPointer($0)]) }
+}
+
+/// The SHA-256 of a value as canonical JSON (UTF-8, sorted keys, no spaces), in hexadecimal: equal for values that encode alike,
+/// whatever their types are called and however their fields are ordered.
+///
+/// - Precondition: every number of the value is finite.
+public func sha256(ofJSON value: some Encodable) -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let data = try! encoder.encode(value)
+    return data.withUnsafeBytes { sha256([$0]) }
 }
 
 private func sha256(_ parts: [UnsafeRawBufferPointer]) -> String {

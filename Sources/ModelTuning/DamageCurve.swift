@@ -94,7 +94,7 @@ struct HeadSensitivities {
         let count = Double(qualities.count)
         let added = qualities.reduce(0) { $0 + $1.loss - $1.denseLoss } / count
         let divergence = qualities.reduce(0) { $0 + $1.meanDivergence } / count
-        return Damage(loss: max(added, divergence), answers: qualities.map(\.answerDivergence).max() ?? 0)
+        return Damage(loss: .larger(added, divergence), answers: qualities.map(\.answerDivergence).largest() ?? 0)
     }
 
     /// Shares of what the floor lets go; nil when the head was never probed.

@@ -38,7 +38,8 @@ struct HeadSearch {
             tap: AttentionTap { layer, inputs, output in
                 let rounds = LayerRounds(search: self, layer: layer, length: prompt.tokens.count, survivors: survivors)
                 try rounds.run(
-                    meter: { try HeadMeter(inputs, dense: output, kernel: model.kernel, workspace: workspace) }, shape: inputs.shape,
+                    meter: { try HeadMeter(inputs, layer: layer, dense: output, kernel: model.kernel, workspace: workspace) },
+                    shape: inputs.shape,
                     isOver: isOver
                 ) { advance(layer) }
             })
@@ -95,8 +96,8 @@ private struct LayerRounds {
             heads.compactMap { head in
                 guard let candidate = candidates[head], known[head] == nil else { return nil }
                 let one = measured[head]
-                // Weights that overflow make outputs that are no numbers; the prefill that goes by says so at its end.
-                guard one.outputError.isFinite, one.mass.mean.isFinite, one.mass.minimum.isFinite else { return nil }
+                // Inputs are finite, or there would be no meter; the squares of their errors need not be.
+                guard one.outputError.isFinite else { return nil }
                 let work = HeadWork(candidate.parameters, pattern: one.pattern, shape: shape)
                 return StudyRecord(
                     trial: FrozenTrial(

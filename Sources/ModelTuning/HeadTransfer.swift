@@ -36,7 +36,7 @@ extension HeldOutCheck {
         _ = try PrefillTrace(
             prompt.tokens, model: model, policy: .dense,
             tap: AttentionTap { [model] layer, inputs, output in
-                let meter = try HeadMeter(inputs, dense: output, kernel: model.kernel, workspace: workspace)
+                let meter = try HeadMeter(inputs, layer: layer, dense: output, kernel: model.kernel, workspace: workspace)
                 let heads = bucket.layers[layer]
                 for (head, one) in try meter.measure(heads.map(\.parameters)).enumerated() {
                     let heldOut = TunedConfig.Measurement(

@@ -1,6 +1,6 @@
 import AttentionCore
 import LanguageModels
-import LinearAlgebra
+import SampleStatistics
 
 /// What a sparse prefill loses against a dense one on one prompt, at every position.
 public struct Quality: Sendable, Hashable, Codable {
@@ -25,7 +25,7 @@ public struct Quality: Sendable, Hashable, Codable {
 
     /// Loss above dense over the dense loss: 0.01 is one per cent worse. At least KL(dense ‖ sparse) over the dense loss: a text may
     /// happen to like what a config changes, the next one will not.
-    public var lossIncrease: Double { denseLoss > 0 ? max(loss - denseLoss, meanDivergence) / denseLoss : 0 }
+    public var lossIncrease: Double { denseLoss <= 0 ? 0 : .larger(loss - denseLoss, meanDivergence) / denseLoss }
     /// Right answers over those that dense attention has right; 1 when it has none. Above 1 sparse attention has more.
     public var answersKept: Double { denseAnswers == 0 ? 1 : Double(answers) / Double(denseAnswers) }
 
@@ -35,7 +35,7 @@ public struct Quality: Sendable, Hashable, Codable {
         func isRight(_ choices: [Int32]) -> (Range<Int>) -> Bool { { $0.allSatisfy { choices[$0 - 1] == tokens[$0] } } }
         func mean(_ spans: [Range<Int>], most: Double = .infinity) -> Double {
             let positions = spans.flatMap { $0.map { $0 - 1 } }
-            return positions.reduce(0) { $0 + min(most, Double(divergence.divergences[$1])) } / Double(max(1, positions.count))
+            return positions.reduce(0) { $0 + .smaller(most, Double(divergence.divergences[$1])) } / Double(max(1, positions.count))
         }
         var isPlain = [Bool](repeating: true, count: max(0, tokens.count - 1))
         for position in (prompt.answers + prompt.repetitions).flatMap({ $0.map { $0 - 1 } }) { isPlain[position] = false }
@@ -46,7 +46,7 @@ public struct Quality: Sendable, Hashable, Codable {
         denseLoss = loss(divergence.referenceLogProbabilities)
         self.loss = loss(divergence.logProbabilities)
         meanDivergence = divergence.meanDivergence
-        p99Divergence = Quantiles.ofSorted(divergence.divergences.map(Double.init).sorted(), 0.99)
+        p99Divergence = Quantiles(divergence.divergences.map(Double.init)).at(0.99)
         agreement = divergence.agreement
         let known = prompt.answers.filter(isRight(divergence.referenceChoices))
         denseAnswers = known.count
@@ -73,15 +73,6 @@ public struct QualityFloor: Sendable, Hashable, Codable {
 
     public init() {}
 
-    /// Every floor by name.
-    var named: [(name: String, value: String)] {
-        func text(_ value: Double?) -> String { value.map { "\($0)" } ?? "any" }
-        return [
-            ("floor.lossIncrease", text(lossIncrease)), ("floor.answersKept", text(answersKept)), ("floor.agreement", text(agreement)),
-            ("floor.tailDivergence", text(tailDivergence)), ("floor.mass", text(mass)),
-        ]
-    }
-
     /// KL at the tokens of answers, in nats, that goes with losing as many answers as the floor lets go. Answers are few, and the
     /// next text's are others; their KL moves long before the first of them is lost. On the bundled model 0.006 nats went with up to
     /// 2 of 42 answers lost, 0.0005 with none (4,096 to 32,768 tokens). At least what rounding in BF16 comes to.
@@ -99,7 +90,7 @@ public struct QualityFloor: Sendable, Hashable, Codable {
         ]
         if let agreement { shares.append(Self.share(1 - summary.agreement, of: 1 - agreement)) }
         if let tailDivergence { shares.append(Self.share(summary.p99Divergence, of: tailDivergence)) }
-        return shares.max() ?? 0
+        return shares.largest() ?? 0
     }
 
     /// Answers that may be lost: of a few, one, by chance, unless none may.
@@ -107,21 +98,21 @@ public struct QualityFloor: Sendable, Hashable, Codable {
         answersKept < 1 ? max(1, (1 - answersKept) * Double(summary.denseAnswers)) : 0
     }
 
-    /// The floors that prompts together miss, in words.
+    /// The floors that prompts together miss, in words. What is not a number misses its floor.
     public static func misses(_ qualities: [Quality], floor: QualityFloor) -> [String] {
         let summary = QualitySummary(qualities)
         func percent(_ share: Double) -> String { "\((share * 10_000).rounded() / 100) %" }
         var misses: [String] = []
-        if summary.lossIncrease > floor.lossIncrease {
+        if !(summary.lossIncrease <= floor.lossIncrease) {
             misses.append("loss \(percent(summary.lossIncrease)) above dense, floor \(percent(floor.lossIncrease))")
         }
         if summary.lostAnswers > floor.mayLose(summary) {
             misses.append("\(percent(summary.answersKept)) of the answers kept, floor \(percent(floor.answersKept))")
         }
-        if let least = floor.agreement, summary.agreement < least {
+        if let least = floor.agreement, !(summary.agreement >= least) {
             misses.append("the same first choice at \(percent(summary.agreement)) of the positions, floor \(percent(least))")
         }
-        if let most = floor.tailDivergence, summary.p99Divergence > most {
+        if let most = floor.tailDivergence, !(summary.p99Divergence <= most) {
             misses.append("99th percentile of KL \((summary.p99Divergence * 10_000).rounded() / 10_000) nats, floor \(most)")
         }
         return misses

@@ -57,7 +57,7 @@ public struct StudyHeader: Hashable, JournalHeader {
             ("instructionSet", instructionSet, other.instructionSet), ("precision", precision.rawValue, other.precision.rawValue),
             ("warmStartSHA256", warmStartSHA256 ?? "none", other.warmStartSHA256 ?? "none"),
         ]
-        return .first(of: fields + zip(settings.named, other.settings.named).map { ($0.name, $0.value, $1.value) })
+        return .first(of: fields) ?? settings.difference(from: other.settings)
     }
 }
 
@@ -104,7 +104,7 @@ final class StudyMemory {
     /// The trials of a length in an order that does not depend on when they were made.
     func trials(length: Int) -> [HeadIndex: [FrozenTrial]] {
         let sorted = trials.values.filter { $0.length == length }.sorted {
-            ($0.number, $0.cost, $0.error, "\($0.parameters)") < ($1.number, $1.cost, $1.error, "\($1.parameters)")
+            ($0.number, $0.cost, $0.error, $0.parameters) < ($1.number, $1.cost, $1.error, $1.parameters)
         }
         return Dictionary(grouping: sorted) { HeadIndex(layer: $0.layer, head: $0.head) }
     }

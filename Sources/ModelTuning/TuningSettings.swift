@@ -1,5 +1,6 @@
 import AttentionCore
 import Autotuning
+import DurableFiles
 
 /// What a study does, apart from the model, the texts and the machine: the same settings give the same config.
 public struct TuningSettings: Hashable, Sendable, Codable {
@@ -22,13 +23,8 @@ public struct TuningSettings: Hashable, Sendable, Codable {
 
     public init(lengths: [Int]) { self.lengths = lengths }
 
-    /// Every setting that a continued study must share, by name; lengths may be added.
-    var named: [(name: String, value: String)] {
-        floor.named + [
-            ("headroom", "\(headroom)"),
-            ("budgetMilliseconds", "\(budgetMilliseconds.map { "\($0)" } ?? "none")"), ("trials", "\(trials)"),
-            ("sampler", sampler.rawValue), ("seed", "\(seed)"), ("probesPerHead", "\(probesPerHead)"),
-            ("checksPerLength", "\(checksPerLength)"),
-        ] + space.named
+    /// The first setting that a continued study must share and does not; lengths may be added.
+    func difference(from other: TuningSettings) -> JournalDifference? {
+        .first(ofMembers: self, other, named: "settings.", except: ["lengths"])
     }
 }

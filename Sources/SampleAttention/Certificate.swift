@@ -1,4 +1,5 @@
-import LinearAlgebra
+import AttentionCore
+import SampleStatistics
 
 /// What can be said of one head's retained mass without having scored all of its rows.
 ///
@@ -85,7 +86,7 @@ extension Certificate.UnseenRows {
         self.count = count
         drawn = draws.count
         meanMass = draws.reduce(0, +) / Double(draws.count)
-        leastMass = draws.min() ?? 1
+        leastMass = draws.least() ?? 1
         let reached = draws.count { $0 >= alpha }
         share = Double(reached) / Double(draws.count)
         if isCensus {

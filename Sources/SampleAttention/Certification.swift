@@ -1,5 +1,5 @@
 import AttentionCore
-import LinearAlgebra
+import SampleStatistics
 
 /// How the retained mass of heads is certified while they run, and what is done about heads that retain too little.
 ///

@@ -19,7 +19,7 @@ public struct ColumnSlashSelection: Sendable, Hashable {
     public let slashShare: Double
 
     /// What columns and slashes hold together is at least this share: a pair in both counts once, so the two do not add up.
-    public var sampledMass: Double { max(columnShare, slashShare) }
+    public var sampledMass: Double { .larger(columnShare, slashShare) }
 
     /// The fewest column blocks and, independently, the fewest slashes, by descending mass (ties to the lower index), that
     /// reach their shares: `Σ_{j ∈ columns} c_j / Σ_j c_j ≥ α_c` and `Σ_{s ∈ slashes} d_s / Σ_s d_s ≥ α_s`.
@@ -41,10 +41,11 @@ public struct ColumnSlashSelection: Sendable, Hashable {
             columns: columns.blocks, slashes: slashes.blocks, columnShare: columns.share, slashShare: slashes.share)
     }
 
-    /// The fewest blocks that reach a share of their own total, and the share they hold; all of nothing is 1.
+    /// The fewest blocks that reach a share of their own total, and the share they hold: all of nothing is 1, and of masses that are not
+    /// finite no number.
     private static func fewest(_ masses: [Float], keepingFirst first: Int, share: Fraction) -> (blocks: [Int32], share: Double) {
         let fewest = FewestToReach(masses, keepingFirst: first)
         let (blocks, mass) = fewest.positions(reaching: share == .one ? .infinity : share.value * fewest.total)
-        return (blocks, fewest.total > 0 ? min(1, mass / fewest.total) : 1)
+        return (blocks, fewest.total == 0 ? 1 : (mass / fewest.total).clampedShare)
     }
 }

@@ -7,7 +7,7 @@
 /// Complexity: O(masses), three passes to find the threshold and two to collect positions, whatever the masses are.
 /// Source: most-significant-digit radix sorting (Knuth, TAOCP 3, 5.2.5), entering only the bucket that holds the threshold.
 package struct FewestToReach {
-    /// The sum of all masses.
+    /// The sum of all masses; not a number when one of them is not finite: then nothing that is chosen has a meaning.
     package let total: Double
     private let masses: [Float]
     /// Positions below this are kept whatever the target is, and count towards it.
@@ -18,14 +18,21 @@ package struct FewestToReach {
     /// Counts the masses. O(masses).
     ///
     /// - Parameters:
-    ///   - masses: finite and not negative.
+    ///   - masses: not negative.
     ///   - firstKept: how many positions at the start are kept in any case.
     package init(_ masses: [Float], keepingFirst firstKept: Int = 0) {
         self.masses = masses
         self.firstKept = min(max(0, firstKept), masses.count)
         coarse = MassHistogram(digit: .exponent, prefix: 0, of: masses[self.firstKept...])
         firstMass = masses[..<self.firstKept].reduce(0) { $0 + Double($1) }
-        total = firstMass + coarse.total
+        total = Self.areFinite(masses) ? firstMass + coarse.total : .nan
+    }
+
+    /// The exponent of what is not finite is all ones; without a branch, so that masses are read in vectors.
+    private static func areFinite(_ masses: [Float]) -> Bool {
+        masses.withUnsafeBufferPointer { masses in
+            masses.reduce(UInt32(0)) { $0 | (($1.bitPattern & 0x7FFF_FFFF) &+ 0x0080_0000) } < 1 << 31
+        }
     }
 
     /// The `count` heaviest positions in ascending order, and their sum: those kept first among them, whatever they weigh.

@@ -17,8 +17,12 @@ struct HeadCertifier {
     /// rows of its own and has half of the failure probability, so whichever look is the last, its bound is wrong with at most
     /// the probability stated. A head that misses both is dense, and so is one that could not pass if every draw were 1.
     ///
-    /// Complexity: 2 · draws · keys · d operations a head and look, and O(keys · d) a key-value head.
-    func certify(_ selections: inout [HeadSelection]) -> [Certificate] {
+    /// Rows that are not drawn are vouched for too, and outputs along with masses, so all of Q, K and V is looked at first.
+    ///
+    /// - Throws: `InputError` (`invalidData`) when they are not finite, or the scores may not be; see `requireFinite`.
+    /// Complexity: 2 · draws · keys · d operations a head and look, and O(keys · d) a head.
+    func certify(_ selections: inout [HeadSelection]) throws(InputError) -> [Certificate] {
+        try inputs.requireFinite(pool: kernel.pool)
         let diameters = ValueDiameter.upperBounds(inputs.value, pool: kernel.pool)
             .flatMap { repeatElement($0, count: inputs.shape.groupSize) }
         var certificates = parameters.indices.map { denseCertificate($0, escalation: .none, valueDiameter: diameters[$0]) }

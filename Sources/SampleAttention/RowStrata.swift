@@ -23,7 +23,7 @@ package struct RowStrata: Sendable {
         self.scored = Array(scored.prefix { $0 < firstDense })
         // Scored rows that are dense take part of the sum with them, at most 1 each.
         let taken = scored.count - self.scored.count
-        scoredMass = min(Double(self.scored.count), max(0, Double(scored.count) * sampledMass - Double(taken)))
+        scoredMass = (Double(scored.count) * sampledMass - Double(taken)).clamped(to: 0...Double(self.scored.count))
     }
 
     /// |U|.
@@ -51,14 +51,14 @@ package struct RowStrata: Sendable {
 
     /// The mean over all rows, from the mean of U.
     func mean(ofUnseen unseen: Double) -> Double {
-        min(1, (Double(denseRows) + scoredMass + Double(unseenRows) * unseen) / Double(queryCount))
+        ((Double(denseRows) + scoredMass + Double(unseenRows) * unseen) / Double(queryCount)).clampedShare
     }
 
     /// A share of all rows with r ≥ α that follows from the share of U: D counts whole, and of S as much as its mass enforces.
     /// If a share s of S has r ≥ α, its mean is at most s + (1 − s) · α.
     func share(ofUnseen unseen: Double, alpha: Double) -> Double {
         let count = Double(scored.count)
-        let enforced = alpha < 1 ? max(0, (scoredMass - count * alpha) / (1 - alpha)) : 0
-        return min(1, (Double(denseRows) + enforced + Double(unseenRows) * unseen) / Double(queryCount))
+        let enforced = alpha < 1 ? ((scoredMass - count * alpha) / (1 - alpha)).clamped(to: 0...count) : 0
+        return ((Double(denseRows) + enforced + Double(unseenRows) * unseen) / Double(queryCount)).clampedShare
     }
 }

@@ -56,7 +56,8 @@ public struct SampleAttentionOperator: Sendable {
     ///     prefill so keeps the same windows; columns are chosen chunk by chunk, from the chunk's own queries.
     ///   - logSumExp: [queryHeads][queryCount] over the kept keys, optional.
     ///   - certification: asks for a certificate of each head, and maybe for a least retained mass; nil costs nothing.
-    /// - Throws: `InputError` (`usage`) when `parameters` does not have one entry a query head.
+    /// - Throws: `InputError`: `usage` when `parameters` does not have one entry a query head; `invalidData` when certificates are asked
+    ///   for and a number of Q, K or V is not finite, or a score might not be.
     public func attend(
         _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, output: MutableHeadTensor,
         logSumExp: UnsafeMutablePointer<Float>? = nil, certification: Certification? = nil, workspace: AttentionWorkspace
@@ -84,10 +85,11 @@ public struct SampleAttentionOperator: Sendable {
         let sampled = stageOne()
         var selections = select(sampled, parameters: parameters)
         let selected = ContinuousClock.now
-        let certificates = certification.map {
-            HeadCertifier(
-                certification: $0, inputs: inputs, parameters: parameters, sampled: sampled, promptLength: promptLength, kernel: kernel,
-                workspace: workspace
+        var certificates: [Certificate]?
+        if let certification {
+            certificates = try HeadCertifier(
+                certification: certification, inputs: inputs, parameters: parameters, sampled: sampled, promptLength: promptLength,
+                kernel: kernel, workspace: workspace
             ).certify(&selections)
         }
         let certified = ContinuousClock.now

@@ -4,7 +4,8 @@ import AttentionCore
 public struct StripeSelection: Sendable, Hashable {
     /// Key positions, ascending.
     public let columns: [Int32]
-    /// The share of the sampled rows' mass that window and columns hold: an average over sampled rows, not a minimum.
+    /// The share of the sampled rows' mass that window and columns hold: an average over sampled rows, not a minimum. Not a number
+    /// where the masses are not finite: then the choice has no meaning.
     public let sampledMass: Double
 
     /// The fewest columns, by descending mass (ties to the lower position), so that the kept share reaches α.
@@ -22,9 +23,10 @@ public struct StripeSelection: Sendable, Hashable {
     public static func fewest(columnMass: [Float], rows: Int, parameters: SampleAttentionParameters) -> StripeSelection {
         let total = Double(rows)
         let masses = FewestToReach(columnMass, keepingFirst: parameters.sinks)
-        let windowMass = parameters.columnScoring == .windowAware ? max(0, total - masses.total) : 0
+        let windowMass = parameters.columnScoring == .windowAware ? (total - masses.total).clamped(to: 0...total) : 0
         let target = parameters.alpha == .one ? Double.infinity : parameters.alpha.value * total - windowMass
         let (columns, kept) = parameters.columnCount.map(masses.positions(heaviest:)) ?? masses.positions(reaching: target)
-        return StripeSelection(columns: columns, sampledMass: rows == 0 ? 1 : min(1, (windowMass + kept) / total))
+        let share = masses.total.isFinite ? ((windowMass + kept) / total).clampedShare : .nan
+        return StripeSelection(columns: columns, sampledMass: rows == 0 ? 1 : share)
     }
 }

@@ -9,7 +9,7 @@ import AttentionKernels
 package enum ValueDiameter {
     private typealias Lanes = SIMD8<Float>
 
-    /// R and the bound of D, neither below the true one, and R above it by rounding alone.
+    /// R and the bound of D, neither below the true one, and R above it by rounding alone; neither finite where a value is not.
     package struct Bounds: Sendable {
         package let radius, diameter: Double
     }
@@ -43,7 +43,13 @@ package enum ValueDiameter {
         let sides = zip(low, high).reduce(Float(0)) { $0 + ($1.1 - $1.0).sum() }
         // Sums of d floats are below the true ones by at most that share.
         let rounding = 1 + Double(value.dimension) * Double(Float.ulpOfOne)
-        return Bounds(radius: Double(distances[0]) * rounding, diameter: Double(min(2 * distances.min()!, sides)) * rounding)
+        return Bounds(radius: Double(distances[0]) * rounding, diameter: Double(.smaller(2 * distances.least()!, sides)) * rounding)
+    }
+
+    /// The largest L1 norm of a row of one head, in FP32; not finite where a number of the head is not, or the norm is beyond FP32.
+    package static func largestNorm(_ head: HeadTensor) -> Float {
+        let vectors = (head.dimension + Lanes.scalarCount - 1) / Lanes.scalarCount
+        return largestDistance(head, from: Array(repeating: .zero, count: vectors), vectors: vectors)
     }
 
     private static func largestDistance(_ value: HeadTensor, from centre: [Lanes], vectors: Int) -> Float {
@@ -54,7 +60,7 @@ package enum ValueDiameter {
                 for vector in 0..<vectors {
                     distance += magnitude(lanes(vector, of: value, token: token) - centre[vector])
                 }
-                largest = max(largest, distance.sum())
+                largest = .larger(largest, distance.sum())
             }
             return largest
         }

@@ -2,6 +2,7 @@ import ArgumentParser
 import AttentionBaselines
 import AttentionCore
 import LanguageModels
+import ModelFormats
 import SampleAttention
 
 /// How a prefill attends.
@@ -39,7 +40,7 @@ struct AttentionOptions: ParsableArguments {
     }
 
     /// See `AttentionChoice.settings`.
-    func settings(_ policy: AttentionPolicy, session: Session) throws(InputError) -> String {
+    func settings(_ policy: AttentionPolicy, session: Session) throws(InputError) -> AttentionSettings {
         try choice(session).settings(of: [policy])
     }
 
@@ -57,6 +58,15 @@ struct AttentionOptions: ParsableArguments {
     private func choice(_ session: Session) throws(InputError) -> AttentionChoice {
         try AttentionChoice(config: config, density: density, parameters: parameters, session: session)
     }
+}
+
+/// All that decides how attentions attend, beside their names: work must not be continued with other settings.
+struct AttentionSettings: Encodable {
+    /// Of `sample`.
+    let parameters: SampleAttentionParameters
+    let density: Fraction?
+    /// Of the config file, when one of the attentions reads it.
+    let configSHA256: String?
 }
 
 /// Attentions by name.
@@ -99,11 +109,11 @@ struct AttentionChoice {
         }
     }
 
-    /// All that decides how attentions attend, beside their names: for work that must not be continued with other settings.
-    func settings(of policies: [AttentionPolicy]) throws(InputError) -> String {
-        var config: String?
-        if let path = self.config, policies.contains(where: { $0.name == "tuned" }) { config = try PromptText.read(path) }
-        return "\(own) \(String(describing: density)) \(config ?? "")"
+    func settings(of policies: [AttentionPolicy]) throws(InputError) -> AttentionSettings {
+        let readsConfig = policies.contains { $0.name == "tuned" }
+        return AttentionSettings(
+            parameters: own, density: density,
+            configSHA256: try config.flatMap { path throws(InputError) in readsConfig ? sha256(ofText: try PromptText.read(path)) : nil })
     }
 
     private func policy(_ parameters: SampleAttentionParameters, name: String) throws(InputError) -> AttentionPolicy {

@@ -52,7 +52,7 @@ struct CertificateResult: Encodable {
         minMass = certification.minimumMass?.value
         meanMass =
             certificates.reduce(0) { $0 + $1.meanMass * Double($1.rows) } / Double(certificates.reduce(0) { $0 + $1.rows })
-        leastMeanLowerBound = certificates.map(\.meanLowerBound).min() ?? 1
+        leastMeanLowerBound = certificates.map(\.meanLowerBound).least() ?? 1
         escalatedHeads = certificates.count { $0.escalation != .none }
         denseHeads = certificates.count { $0.isDense }
         seconds = report.certificateSeconds

@@ -4,10 +4,10 @@ import DurableFiles
 import Evaluation
 import Foundation
 import LanguageModels
-import LinearAlgebra
 import ModelFormats
 import Reporting
 import SampleAttention
+import SampleStatistics
 
 /// `evaluate`: task accuracy and perplexity with one attention.
 struct EvaluateCommand: ModelCommand {
@@ -85,8 +85,9 @@ struct EvaluateCommand: ModelCommand {
         try directory?.reserve("evaluation.json")
         let journal = try directory.map { directory throws(InputError) in
             try ComparisonJournal(
-                path: directory.file("journal.jsonl"),
-                header: comparison.header(settings: try attention.settings(policy, session: session), session: session), resume: resume)
+                comparison: directory.file("journal.jsonl"),
+                header: comparison.header(settings: try attention.settings(policy, session: session), session: session),
+                turns: comparison.turns, resume: resume)
         }
         let interruption = Interruption(journal, work: "an evaluation")
         let scores = EvaluationResult.scores(try comparison.measure(journal: journal, label: "tasks"))

@@ -1,5 +1,6 @@
 import ArgumentParser
 import AttentionCore
+import AttentionKernels
 import Foundation
 import LanguageModels
 import ModelFormats
@@ -54,11 +55,12 @@ struct GenerateCommand: ModelCommand {
         if session.json {
             JSONOutput.print(
                 GenerationResult(
-                    generation: generation, policy: policy, text: session.model.tokenizer.decode(generation.tokens),
+                    loadSeconds: session.loadSeconds, generation: generation, policy: policy,
+                    text: session.model.tokenizer.decode(generation.tokens),
                     model: try session.identity(), provenance: session.provenance()))
         } else {
             print(stream.finish())
-            Message.write(Self.summary(generation, policy: policy))
+            Message.write(Self.summary(generation, policy: policy, session: session))
             if let certificate = CertificateResult(generation.prefill, policy: policy) { Message.write(certificate.summary) }
         }
     }
@@ -85,10 +87,11 @@ struct GenerateCommand: ModelCommand {
         }
     }
 
-    private static func summary(_ generation: LanguageModel.Generation, policy: AttentionPolicy) -> String {
+    private static func summary(_ generation: LanguageModel.Generation, policy: AttentionPolicy, session: Session) -> String {
         let report = generation.prefill
         func seconds(_ value: Double) -> String { String(format: "%.3f s", value) }
-        return "\(policy.name) attention: \(report.tokens) tokens prefilled in \(seconds(report.seconds)) "
+        return "\(policy.name) attention in \(session.kernel.precision.rawValue.uppercased()): model loaded in "
+            + "\(seconds(session.loadSeconds)); \(report.tokens) tokens prefilled in \(seconds(report.seconds)) "
             + "(attention \(seconds(report.attentionSeconds)), of it selection \(seconds(report.selectionSeconds))), "
             + "density \(String(format: "%.3f", report.density)); \(generation.tokens.count) tokens in \(seconds(generation.decodeSeconds))"
     }
@@ -103,17 +106,22 @@ private struct GenerationResult: Encodable {
     let promptTokens: Int
     /// Held when decoding begins: positions, and the memory of keys and values.
     let cachedPositions, cacheBytes: Int
-    let prefillSeconds, attentionSeconds, selectionSeconds, certificateSeconds, decodeSeconds, density: Double
+    /// Before the prompt: reading, checking and packing the model.
+    let loadSeconds: Double
+    /// From the prompt's tokens to the first token's scores, the cache and the tables that it takes included.
+    let prefillSeconds: Double
+    let attentionSeconds, selectionSeconds, certificateSeconds, decodeSeconds, density: Double
     /// Mean over layers and heads of the sampled rows' mass that the pattern keeps: what the selection saw, not a bound.
     let sampledMass: Double?
     let certificate: CertificateResult?
 
     init(
-        generation: LanguageModel.Generation, policy: AttentionPolicy, text: String, model: TunedConfig.ModelIdentity,
+        loadSeconds: Double, generation: LanguageModel.Generation, policy: AttentionPolicy, text: String, model: TunedConfig.ModelIdentity,
         provenance: TunedConfig.Provenance
     ) {
         self.model = model
         self.provenance = provenance
+        self.loadSeconds = loadSeconds
         attention = policy.name
         self.text = text
         tokens = generation.tokens

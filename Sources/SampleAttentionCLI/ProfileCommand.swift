@@ -100,7 +100,7 @@ private struct ProfileRun {
         }
         return ProfileHeader(
             model: identity, textSHA256: texts.map(\.sha256),
-            attention: "\(policy.name), parameters \(sha256(ofText: "\(parameters)").prefix(12))", scale: scale,
+            attention: "\(policy.name), parameters \(sha256(ofJSON: parameters).prefix(12))", scale: scale,
             instructionSet: session.kernel.instructionSet.rawValue, precision: session.kernel.precision.rawValue)
     }
 

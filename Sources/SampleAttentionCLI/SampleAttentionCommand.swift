@@ -1,7 +1,6 @@
 import ArgumentParser
 import AttentionCore
 import Foundation
-import LinearAlgebra
 
 /// The program: parses, runs one command, and turns every failure into one line and an exit code.
 @main
@@ -22,7 +21,6 @@ struct SampleAttentionCommand: ParsableCommand {
 
     static func main() {
         StandardStreams.reserveClosed()
-        MatrixProduct.configureForWorkerPools()
         let arguments = CommandLineArguments(CommandLine.arguments.dropFirst())
         var printsJSON = arguments.askForJSON
         do {

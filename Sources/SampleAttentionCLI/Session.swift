@@ -1,6 +1,7 @@
 import ArgumentParser
 import AttentionCore
 import AttentionKernels
+import Autotuning
 import Foundation
 import HaystackModel
 import LanguageModels
@@ -16,8 +17,12 @@ struct MachineOptions: ParsableArguments {
     @Option(help: "Instruction set: scalar, avx2, avx512 or avx512bf16 (default: the best this machine has).")
     var isa: String?
 
-    @Option(help: "Operands of matrix products: fp32 or bf16 (sums are FP32 in both; bf16 is twice as fast on avx512bf16).")
-    var precision: String = Precision.fp32.rawValue
+    @Option(
+        help: """
+            Operands of matrix products: fp32, bf16 (sums are FP32 in both), or auto: bf16 where this machine was measured to multiply it \
+            faster, as on Zen 4 (twice) and not on Intel's vdpbf16ps (half).
+            """)
+    var precision = automaticPrecision
 
     @Option(help: "Seed of everything random.")
     var seed: UInt64 = 1
@@ -25,18 +30,29 @@ struct MachineOptions: ParsableArguments {
     @Flag(help: "Print the result as one JSON object on standard output.")
     var json = false
 
+    static let automaticPrecision = "auto"
+
     func makeKernel() throws(InputError) -> AttentionKernel {
         let count = threads ?? ProcessInfo.processInfo.activeProcessorCount
         guard (1...1024).contains(count) else {
             throw InputError(.usage, field: "threads", value: "\(count)", rule: "must be from 1 to 1024")
         }
-        return try AttentionKernel(
-            instructionSet: instructionSet(), precision: Self.precision(named: precision), pool: WorkerPool(threads: count))
+        let (set, pool) = (try instructionSet(), WorkerPool(threads: count))
+        return try AttentionKernel(instructionSet: set, precision: precision(instructionSet: set, pool: pool), pool: pool)
+    }
+
+    private func precision(instructionSet: InstructionSet, pool: WorkerPool) throws(InputError) -> Precision {
+        guard precision == Self.automaticPrecision else { return try Self.precision(named: precision) }
+        let fp32 = try AttentionKernel(instructionSet: instructionSet, pool: pool)
+        let rates = try MachineCache.standard().precisionRates(for: Session.provenance(kernel: fp32, seed: seed)) { () throws(InputError) in
+            try PrecisionRates(instructionSet: instructionSet, pool: pool)
+        }
+        return rates.fastest
     }
 
     static func precision(named name: String) throws(InputError) -> Precision {
         guard let precision = Precision(rawValue: name) else {
-            let known = Precision.allCases.map(\.rawValue).joined(separator: ", ")
+            let known = (Precision.allCases.map(\.rawValue) + [automaticPrecision]).joined(separator: ", ")
             throw InputError(.usage, field: "precision", value: name, rule: "must be one of \(known)")
         }
         return precision
@@ -67,6 +83,8 @@ struct Session {
     let model: LanguageModel
     let seed: UInt64
     let json: Bool
+    /// Reading, checking and packing the model.
+    let loadSeconds: Double
     /// Of the bundled model; nil for others, which have none before they are tuned.
     let bundledConfig: String?
 
@@ -74,7 +92,9 @@ struct Session {
 
     init(options: ModelOptions) throws(InputError) {
         let kernel = try options.machine.makeKernel()
+        let start = ContinuousClock.now
         model = try LanguageModel.load(directory: options.model ?? HaystackModel.modelDirectory.path, kernel: kernel)
+        loadSeconds = (ContinuousClock.now - start).seconds
         seed = options.machine.seed
         json = options.machine.json
         bundledConfig = options.model == nil ? HaystackModel.tunedConfig.path : nil

@@ -1,7 +1,7 @@
 import ErrorBounds
-import LinearAlgebra
 import Reporting
 import SampleAttention
+import SampleStatistics
 
 /// What `verify` prints.
 struct VerificationResult: Encodable {

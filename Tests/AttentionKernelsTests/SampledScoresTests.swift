@@ -110,6 +110,57 @@ import Testing
         }
     }
 
+    /// Maxima of vectors pass over what is not a number, and an infinite score shifts all others to nothing: every sum of every row that
+    /// meets one must still be none, by whatever instruction set, and the rows before it must not notice.
+    @Test(arguments: kernels, [Float.nan, -.nan, .infinity, -.infinity]) func brokenKeysReachTheMasses(
+        on kernel: (InstructionSet, Precision), number: Float
+    ) throws {
+        let scores = SampledScores(kernel: try AttentionKernel(instructionSet: kernel.0, precision: kernel.1, pool: WorkerPool(threads: 2)))
+        let shape = AttentionShape(queryHeads: 2, keyValueHeads: 1, queryCount: 200, keyCount: 300, headDimension: 12)
+        let window = SparsePattern.windowColumns(WindowColumns(window: 5, columns: [1]))
+        let whole = NaiveAttention(shape: shape, seed: 6)
+        // In a whole tile, under the mask of the block that holds it, as the first key of all, and as the last.
+        for broken in [0, 110, 150, 299] {
+            let oracle = whole.with(brokenKey: broken, as: number)
+            // One lane block of one row, and several with most lanes taken.
+            for rows in [[199], Array(0..<200)] {
+                let found = masses(oracle, scores, rows: rows, pattern: window)
+                let expected = masses(whole, scores, rows: rows, pattern: window)
+                for head in 0..<2 {
+                    for (index, row) in rows.enumerated() {
+                        // A score of −∞ is a weight of 0.
+                        let isBroken = broken <= 100 + row && !(oracle.query[(row * 2 + head) * 12] * number < 0)
+                        let (mass, label) = (found.retained[head][index], "key \(broken), head \(head), row \(row)")
+                        if isBroken { #expect(mass.isNaN, "\(label): \(mass)") }
+                        if broken > 100 + row {
+                            #expect(abs(mass - expected.retained[head][index]) < Self.limit(kernel.1), "\(label): \(mass)")
+                        }
+                        if !isBroken { #expect(mass.isFinite, "\(label): \(mass)") }
+                    }
+                    if number.isNaN {
+                        #expect(found.columns[head][broken].isNaN && found.blocks[head].columns[broken / 128].isNaN)
+                        #expect(found.blocks[head].slashes.contains { $0.isNaN })
+                    }
+                }
+            }
+        }
+    }
+
+    private func masses(
+        _ oracle: NaiveAttention, _ scores: SampledScores, rows: [Int], pattern: SparsePattern
+    ) -> (columns: [[Float]], blocks: [SampledScores.BlockMasses], retained: [[Double]]) {
+        oracle.withTensors { query, key, _ in
+            let (shape, workspace) = (oracle.shape, AttentionWorkspace())
+            return (
+                scores.columnMasses(
+                    query: query, key: key, shape: shape, requests: [0, 1].map { ($0, rows, .all) }, workspace: workspace),
+                scores.blockMasses(query: query, key: key, shape: shape, requests: [0, 1].map { ($0, rows) }, workspace: workspace),
+                scores.retainedMasses(
+                    query: query, key: key, shape: shape, requests: [0, 1].map { ($0, rows, pattern) }, workspace: workspace)
+            )
+        }
+    }
+
     /// A kernel may fill the room of a whole tile of floats, also at the strip's last tile and in BF16.
     @Test(arguments: Precision.allCases, [1, 100, 128, 129, 1000]) func stripsHoldWholeTiles(precision: Precision, keys: Int) {
         let layout = SampledStrip.Layout(keys: keys, precision: precision)

@@ -4,7 +4,7 @@ import AttentionCore
 public func worse(_ a: Double, _ b: Double) -> Double { a.isNaN || b.isNaN ? .infinity : max(a, b) }
 
 /// The oracle: attention by definition, in double precision, one row at a time, with any mask.
-public struct NaiveAttention {
+public struct NaiveAttention: Sendable {
     public let shape: AttentionShape
     public private(set) var query, key, value: [Float]
 
@@ -18,11 +18,30 @@ public struct NaiveAttention {
         value = fill(shape.keyCount * shape.keyValueHeads * shape.headDimension)
     }
 
-    /// The same with one key that is not a number.
-    public func with(brokenKey token: Int) -> NaiveAttention {
+    /// The same with one number of a key replaced by what is not finite: the first of key-value head 0.
+    public func with(brokenKey token: Int, as number: Float = .nan) -> NaiveAttention {
         var copy = self
-        copy.key[token * shape.keyValueHeads * shape.headDimension] = .nan
+        copy.key[token * shape.keyValueHeads * shape.headDimension] = number
         return copy
+    }
+
+    /// The same with one number of a query replaced: the first of a head.
+    public func with(brokenQuery token: Int, head: Int, as number: Float = .nan) -> NaiveAttention {
+        var copy = self
+        copy.query[(token * shape.queryHeads + head) * shape.headDimension] = number
+        return copy
+    }
+
+    /// The same with one number of a value replaced: the last of the last key-value head.
+    public func with(brokenValue token: Int, as number: Float = .nan) -> NaiveAttention {
+        var copy = self
+        copy.value[(token + 1) * shape.keyValueHeads * shape.headDimension - 1] = number
+        return copy
+    }
+
+    /// The same with queries and keys multiplied: scores that leave FP32.
+    public func with(queriesAndKeysTimes factor: Float) -> NaiveAttention {
+        with(keys: key.map { $0 * factor }).with(queries: query.map { $0 * factor })
     }
 
     /// The same with the keys from `token` on multiplied: scores that rise suddenly.

@@ -15,15 +15,32 @@ import Testing
 
     init() throws { kernel = try AttentionKernel(pool: WorkerPool(threads: 2)) }
 
-    /// A meter on the oracle's layer, with the oracle's dense output.
-    private func withMeter<Result>(_ body: (HeadMeter) throws -> Result) throws -> Result {
-        try oracle.withTensors { query, key, value in
+    /// A meter on a layer (the oracle's), with its dense output.
+    private func withMeter<Result>(on layer: NaiveAttention? = nil, _ body: (HeadMeter) throws -> Result) throws -> Result {
+        try (layer ?? oracle).withTensors { query, key, value in
             let inputs = SampleAttentionOperator.Inputs(query: query, key: key, value: value)
             let buffer = AlignedBuffer<Float>(count: 2 * 512 * 16)
             let output = MutableHeadTensor(projection: buffer.base, heads: 2, tokens: 512, dimension: 16)
             _ = try SampleAttentionOperator(kernel: kernel).attend(
                 inputs, parameters: [.dense, .dense], promptLength: 512, output: output, workspace: AttentionWorkspace())
-            return try body(HeadMeter(inputs, dense: output.readOnly, kernel: kernel, workspace: AttentionWorkspace()))
+            return try body(HeadMeter(inputs, layer: 5, dense: output.readOnly, kernel: kernel, workspace: AttentionWorkspace()))
+        }
+    }
+
+    /// No candidate of a broken head is tried, whichever row of it is broken.
+    @Test func brokenHeadsAreNotMeasured() throws {
+        let faults: [(NaiveAttention, String)] = [
+            (oracle.with(brokenKey: 511), "layer 5, key-value head 0, key 511: nan: "),
+            (oracle.with(brokenKey: 7, as: .infinity), "layer 5, key-value head 0, key 7: inf: "),
+            (oracle.with(brokenQuery: 300, head: 1), "layer 5, head 1, query 300: nan: "),
+            (oracle.with(brokenValue: 2, as: -.infinity), "layer 5, key-value head 0, value 2: -inf: "),
+            (oracle.with(queriesAndKeysTimes: 1e19), "layer 5, head 0: queries of L1 norm "),
+        ]
+        for (fault, place) in faults {
+            let error = try #require(throws: InputError.self) {
+                try withMeter(on: fault) { _ = try $0.measure([.window(tokens: 70, sinks: 5), .dense]) }
+            }
+            #expect(error.code == .invalidData && error.description.hasPrefix(place), "\(error)")
         }
     }
 

@@ -65,10 +65,10 @@ import Testing
     }
 }
 
-@Suite struct LatencyCacheTests {
+@Suite struct MachineCacheTests {
     /// How often a cache measures, and what it warns of.
     private func use(
-        _ cache: LatencyCache, _ asked: TunedConfig.Provenance = LatencyFixture.provenance(), headDimension: Int = 64, refresh: Bool = false
+        _ cache: MachineCache, _ asked: TunedConfig.Provenance = LatencyFixture.provenance(), headDimension: Int = 64, refresh: Bool = false
     ) throws -> (measured: Int, warnings: [String]) {
         var (measured, warnings) = (0, [String]())
         let result = try cache.file(
@@ -85,7 +85,7 @@ import Testing
 
     @Test func measuresOnce() throws {
         let scratch = try Scratch()
-        let cache = LatencyCache(directory: scratch.file("deep/folder"))
+        let cache = MachineCache(directory: scratch.file("deep/folder"))
         #expect(try use(cache).measured == 1)
         #expect(try use(cache) == (0, []))
         #expect(try use(cache, refresh: true) == (1, []))
@@ -94,7 +94,7 @@ import Testing
 
     @Test func anotherMachineOrToolMeasuresAgain() throws {
         let scratch = try Scratch()
-        let cache = LatencyCache(directory: scratch.path)
+        let cache = MachineCache(directory: scratch.path)
         _ = try use(cache)
         let others = [
             LatencyFixture.provenance(cpu: "Other"), LatencyFixture.provenance(isa: "scalar"), LatencyFixture.provenance(threads: 2),
@@ -110,7 +110,7 @@ import Testing
     @Test(arguments: ["", "{", "{\"schemaVersion\": 1}", "{\"schemaVersion\": 99}"]) func brokenFilesAreMeasuredAgain(_ text: String) throws
     {
         let scratch = try Scratch()
-        let cache = LatencyCache(directory: scratch.path)
+        let cache = MachineCache(directory: scratch.path)
         let path = cache.path(machine: LatencyFixture.provenance().machine, headDimension: 64)
         try Data(text.utf8).write(to: URL(fileURLWithPath: path))
         let (measured, warnings) = try use(cache)
@@ -121,28 +121,67 @@ import Testing
     /// A file of another machine under this one's name.
     @Test func namesAreNotTrusted() throws {
         let scratch = try Scratch()
-        let cache = LatencyCache(directory: scratch.path)
+        let cache = MachineCache(directory: scratch.path)
         let path = cache.path(machine: LatencyFixture.provenance().machine, headDimension: 64)
         try AtomicFile.write(try LatencyFixture.file(LatencyFixture.provenance(cpu: "Other")).encoded(), to: path)
         #expect(try use(cache) == (1, []))
     }
 
     @Test func unwritableFoldersCostAWarning() throws {
-        let (measured, warnings) = try use(LatencyCache(directory: "/dev/null/cache"))
+        let (measured, warnings) = try use(MachineCache(directory: "/dev/null/cache"))
         #expect(measured == 1 && warnings.count == 1 && warnings[0].contains("/dev/null/cache"), "\(warnings)")
         let scratch = try Scratch()
-        let cache = LatencyCache(directory: scratch.path)
+        let cache = MachineCache(directory: scratch.path)
         // A folder where the file should be can be neither read nor replaced.
         try FileManager.default.createDirectory(
             atPath: cache.path(machine: LatencyFixture.provenance().machine, headDimension: 64), withIntermediateDirectories: false)
         #expect(try use(cache).measured == 1)
     }
 
+    /// Which precision is faster is measured once for a machine and a tool, whatever the precision that was asked with.
+    @Test func precisionRatesAreMeasuredOnce() throws {
+        let scratch = try Scratch()
+        let cache = MachineCache(directory: scratch.file("deep/folder"))
+        var measured = 0
+        func rates(_ asked: TunedConfig.Provenance) throws -> PrecisionRates {
+            try cache.precisionRates(for: asked) { () throws(InputError) in
+                measured += 1
+                return PrecisionRates(fp32Gigaflops: 100, bf16Gigaflops: Double(100 + measured))
+            }
+        }
+        let first = try rates(LatencyFixture.provenance())
+        #expect(try rates(LatencyFixture.provenance(precision: .fp32)) == first && measured == 1)
+        for other in [
+            LatencyFixture.provenance(cpu: "Other"), LatencyFixture.provenance(isa: "scalar"), LatencyFixture.provenance(threads: 2),
+            LatencyFixture.provenance(version: "1.2.4"),
+        ] {
+            let before = measured
+            #expect(try rates(other) != first && measured == before + 1, "\(other)")
+        }
+        // Broken files, and folders that cannot be written, cost a measurement and nothing else.
+        for name in try FileManager.default.contentsOfDirectory(atPath: cache.directory) {
+            try Data("{".utf8).write(to: URL(fileURLWithPath: cache.directory + "/" + name))
+        }
+        let before = measured
+        #expect(try rates(LatencyFixture.provenance()).bf16Gigaflops == Double(100 + before + 1))
+        let unwritable = try MachineCache(directory: "/dev/null/cache").precisionRates(for: LatencyFixture.provenance()) { first }
+        #expect(unwritable == first)
+    }
+
+    @Test func bf16MustBeFasterByAQuarter() throws {
+        for (bf16, fastest) in [(156.0, Precision.fp32), (337, .fp32), (400, .fp32), (430, .bf16), (700, .bf16)] {
+            #expect(PrecisionRates(fp32Gigaflops: 337, bf16Gigaflops: bf16).fastest == fastest)
+        }
+        let measured = try PrecisionRates(instructionSet: .best, pool: WorkerPool(threads: 1))
+        #expect(measured.fp32Gigaflops > 0 && measured.fp32Gigaflops.isFinite)
+        #expect(measured.bf16Gigaflops > 0 && measured.bf16Gigaflops.isFinite)
+    }
+
     @Test func followsTheBaseDirectorySpecification() {
-        #expect(LatencyCache.standard(environment: ["XDG_CACHE_HOME": "/x", "HOME": "/h"]).directory == "/x/sample-attention")
-        #expect(LatencyCache.standard(environment: ["XDG_CACHE_HOME": "x", "HOME": "/h"]).directory == "/h/.cache/sample-attention")
-        #expect(LatencyCache.standard(environment: ["HOME": "/h"]).directory == "/h/.cache/sample-attention")
-        let path = LatencyCache(directory: "/c").path(machine: LatencyFixture.provenance(cpu: "../../É x").machine, headDimension: 64)
+        #expect(MachineCache.standard(environment: ["XDG_CACHE_HOME": "/x", "HOME": "/h"]).directory == "/x/sample-attention")
+        #expect(MachineCache.standard(environment: ["XDG_CACHE_HOME": "x", "HOME": "/h"]).directory == "/h/.cache/sample-attention")
+        #expect(MachineCache.standard(environment: ["HOME": "/h"]).directory == "/h/.cache/sample-attention")
+        let path = MachineCache(directory: "/c").path(machine: LatencyFixture.provenance(cpu: "../../É x").machine, headDimension: 64)
         #expect(path == "/c/latency-" + String(repeating: "-", count: 8) + "x-avx2-8-threads-bf16-d64.json")
     }
 }

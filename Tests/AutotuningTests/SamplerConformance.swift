@@ -1,6 +1,5 @@
 import AttentionCore
 import Autotuning
-import LinearAlgebra
 import Testing
 
 /// A sampler and the space it is made for.

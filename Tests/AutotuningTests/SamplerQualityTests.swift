@@ -1,6 +1,6 @@
 import AttentionCore
 import Autotuning
-import LinearAlgebra
+import SampleStatistics
 import Testing
 
 /// Functions that samplers are judged by the world over, on the unit cube.

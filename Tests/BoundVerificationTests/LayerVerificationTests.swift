@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import AttentionTestSupport
 import BoundVerification
 import ErrorBounds
 import Foundation
@@ -65,6 +66,46 @@ import Testing
             }
             #expect(head.alphas[0].renormalised > head.alphas[2].renormalised)
         }
+    }
+
+    private func verify(_ layer: NaiveAttention, kernel: AttentionKernel) throws -> LayerVerification.Outcome {
+        let shape = layer.shape
+        let output = AlignedBuffer<Float>(count: shape.queryHeads * shape.queryCount * shape.headDimension)
+        return try layer.withTensors { query, key, value in
+            let inputs = SampleAttentionOperator.Inputs(query: query, key: key, value: value)
+            let target = MutableHeadTensor(
+                projection: output.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
+            _ = try SampleAttentionOperator(kernel: kernel).attend(
+                inputs, parameters: Array(repeating: .dense, count: shape.queryHeads), promptLength: shape.keyCount, output: target,
+                workspace: AttentionWorkspace())
+            return try LayerVerification(kernel: kernel, parameters: .standard).run(
+                .init(layer: 4, inputs: inputs, output: target.readOnly), label: "made", workspace: AttentionWorkspace())
+        }
+    }
+
+    @Test("a number that is not finite is refused, and layer, head and number are named")
+    func brokenHeads() throws {
+        let shape = AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: 80, keyCount: 80, headDimension: 8)
+        let layer = NaiveAttention(shape: shape, seed: 5)
+        let faults: [(NaiveAttention, String)] = [
+            (layer.with(brokenKey: 79), "layer 4, head 0, keys[79][0]: nan: "),
+            (layer.with(brokenQuery: 3, head: 2, as: .infinity), "layer 4, head 2, queries[3][0]: inf: "),
+            (layer.with(brokenValue: 40, as: -.infinity), "layer 4, head 2, values[40][7]: -inf: "),
+        ]
+        for (fault, place) in faults {
+            let error = try #require(throws: InputError.self) { try verify(fault, kernel: KernelRoundingTests.kernels[0]) }
+            #expect(error.code == .invalidData && error.description.hasPrefix(place), "\(error)")
+        }
+    }
+
+    @Test("scores that overflow FP32 break the kernel's bounds, by every instruction set", arguments: KernelRoundingTests.all)
+    func overflowingScores(index: KernelRoundingTests.Index) throws {
+        let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: 80, keyCount: 80, headDimension: 8)
+        let layer = NaiveAttention(shape: shape, seed: 5)
+        #expect(try verify(layer, kernel: index.kernel).verifier.holds)
+        let verifier = try verify(layer.with(queriesAndKeysTimes: 1e20), kernel: index.kernel).verifier
+        #expect(!verifier.holds)
+        #expect(verifier.brokenChecks.map(\.name).contains("kernel-rounding"), "\(verifier.brokenChecks.map(\.name))")
     }
 
     @Test("a wrong bound is caught on real heads, and layer, head and pattern are named")

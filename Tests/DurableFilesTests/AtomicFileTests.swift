@@ -3,20 +3,9 @@ import DurableFiles
 import Foundation
 import Testing
 
-/// An empty directory that is removed with its content.
-private final class Directory {
-    let path = NSTemporaryDirectory() + "/atomic-file-\(UUID().uuidString)"
-
-    init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false) }
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    var names: [String] { (try? FileManager.default.contentsOfDirectory(atPath: path).sorted()) ?? [] }
-    func text(_ name: String) -> String? { try? String(contentsOfFile: path + "/" + name, encoding: .utf8) }
-}
-
 @Suite struct AtomicFileTests {
     @Test func writesAndReplaces() throws {
-        let directory = try Directory()
+        let directory = try TemporaryDirectory()
         let path = directory.path + "/report.html"
         try AtomicFile.write("old, longer text", to: path)
         try AtomicFile.write("new ü", to: path)
@@ -29,14 +18,14 @@ private final class Directory {
     }
 
     @Test func longestNameIsFine() throws {
-        let directory = try Directory()
+        let directory = try TemporaryDirectory()
         let name = String(repeating: "n", count: 255)
         try AtomicFile.write("x", to: directory.path + "/" + name)
         #expect(directory.names == [name])
     }
 
     @Test func keepsPermissionsAndLinks() throws {
-        let directory = try Directory()
+        let directory = try TemporaryDirectory()
         try AtomicFile.write("1", to: directory.path + "/target")
         #expect(chmod(directory.path + "/target", 0o640) == 0)
         #expect(symlink("target", directory.path + "/link") == 0)
@@ -49,7 +38,7 @@ private final class Directory {
     }
 
     @Test func missingDirectory() throws {
-        let directory = try Directory()
+        let directory = try TemporaryDirectory()
         let path = directory.path + "/no/such/file"
         let error = #expect(throws: InputError.self) { try AtomicFile.write("x", to: path) }
         #expect(error == InputError(.cannotCreate, file: path, rule: "the directory must exist"))
@@ -57,7 +46,7 @@ private final class Directory {
     }
 
     @Test func aFileIsNoDirectory() throws {
-        let directory = try Directory()
+        let directory = try TemporaryDirectory()
         try AtomicFile.write("x", to: directory.path + "/file")
         let below = #expect(throws: InputError.self) { try AtomicFile.write("y", to: directory.path + "/file/below") }
         #expect(below?.code == .cannotCreate)
@@ -87,7 +76,7 @@ private final class Directory {
     /// A limit on the file size, half way through the write, in a process of its own.
     @Test func failureHalfWayLeavesTheOldFile() async {
         await #expect(processExitsWith: .success) {
-            let directory = try Directory()
+            let directory = try TemporaryDirectory()
             let path = directory.path + "/config.json"
             try AtomicFile.write("old", to: path)
             signal(SIGXFSZ, SIG_IGN)

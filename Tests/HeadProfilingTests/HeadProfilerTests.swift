@@ -11,8 +11,8 @@ import Testing
     func measure(_ oracle: NaiveAttention, _ patterns: [SparsePattern], threads: Int = 2) throws -> [HeadMeasurement] {
         let profiler = HeadProfiler(kernel: try AttentionKernel(pool: WorkerPool(threads: threads)))
         let scale = ProfileScale(alphas: try Self.alphas.map { try Fraction($0) })
-        return oracle.withTensors { query, key, value in
-            profiler.profile(
+        return try oracle.withTensors { query, key, value in
+            try profiler.profile(
                 layer: 3, inputs: .init(query: query, key: key, value: value), patterns: patterns,
                 sampledMasses: patterns.map { _ in 0.5 }, scale: scale, workspace: AttentionWorkspace())
         }
@@ -96,6 +96,55 @@ import Testing
         let patterns = Array(repeating: SparsePattern.windowColumns(WindowColumns(window: 20, columns: [0])), count: 2)
         let (one, three) = (try profile(oracle, patterns, threads: 1), try profile(oracle, patterns, threads: 3))
         #expect(one == three)
+    }
+
+    /// Each of Q, K and V, in a row that the others do not see; and scores beyond FP32.
+    @Test func brokenHeadsHaveNoProfile() throws {
+        let shape = AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: 150, keyCount: 200, headDimension: 12)
+        let oracle = NaiveAttention(shape: shape, seed: 9)
+        let faults: [(NaiveAttention, String)] = [
+            (oracle.with(brokenKey: 199), "layer 3, key-value head 0, key 199: nan: "),
+            (oracle.with(brokenKey: 3, as: -.infinity), "layer 3, key-value head 0, key 3: -inf: "),
+            (oracle.with(brokenQuery: 149, head: 2, as: .infinity), "layer 3, head 2, query 149: inf: "),
+            (oracle.with(brokenValue: 60), "layer 3, key-value head 1, value 60: nan: "),
+            (oracle.with(queriesAndKeysTimes: 1e19), "layer 3, head 0: queries of L1 norm "),
+        ]
+        let patterns = [SparsePattern](repeating: .windowColumns(WindowColumns(window: 20, columns: [])), count: 4)
+        let profiler = HeadProfiler(kernel: try AttentionKernel(pool: WorkerPool(threads: 2)))
+        for (fault, place) in faults {
+            let refusals = [
+                try #require(throws: InputError.self) { try profile(fault, patterns) },
+                try #require(throws: InputError.self) {
+                    try fault.withTensors { query, key, value in
+                        _ = try profiler.retainedMasses(
+                            layer: 3, inputs: .init(query: query, key: key, value: value), patterns: patterns.map { [$0] },
+                            workspace: AttentionWorkspace())
+                    }
+                },
+            ]
+            for error in refusals { #expect(error.code == .invalidData && error.description.hasPrefix(place), "\(error)") }
+        }
+    }
+
+    /// Neither the mean nor a percentile hides a row that is not a number, and the row is named.
+    @Test func massesOfBrokenRowsAreNoNumbers() {
+        for place in [0, 1, 50, 99] {
+            var rows = (0..<100).map { Double($0) / 100 }
+            rows[place] = .nan
+            let mass = RetainedMass(rows: rows)
+            #expect([mass.mean, mass.minimum, mass.p1, mass.p5, mass.median].allSatisfy { $0.isNaN }, "\(mass)")
+            #expect(mass.worstQuery == place)
+        }
+        // log-sum-exps of kept and of all keys: both NaN, all of them −∞ or +∞, more kept than there is by rounding, and by half.
+        let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: 1, keyCount: 1, headDimension: 1)
+        let cases: [(kept: Float, all: Float, mass: Double)] = [
+            (.nan, .nan, .nan), (.nan, 1, .nan), (1, .nan, .nan), (-.infinity, -.infinity, .nan), (.infinity, .infinity, .nan),
+            (1, -.infinity, .nan), (-.infinity, 1, 0), (1.0000001, 1, 1), (1, 1, 1),
+        ]
+        for (kept, all, expected) in cases {
+            let mass = RetainedMass(head: 0, of: shape, kept: [kept], all: [all]).mean
+            #expect(expected.isNaN ? mass.isNaN : mass == expected, "\(kept), \(all): \(mass)")
+        }
     }
 
     @Test func percentilesInterpolate() {

@@ -18,8 +18,8 @@ import Testing
         let profiler = HeadProfiler(kernel: try AttentionKernel(pool: WorkerPool(threads: 2)))
         let scale = ProfileScale(alphas: try alphas.map { try Fraction($0) })
         let pattern = SparsePattern.windowColumns(WindowColumns(window: 20, columns: [0, 5, 33]))
-        return oracle.withTensors { query, key, value in
-            profiler.profile(
+        return try oracle.withTensors { query, key, value in
+            try profiler.profile(
                 layer: 0, inputs: .init(query: query, key: key, value: value), patterns: [pattern, .dense], sampledMasses: [1, 1],
                 scale: scale, workspace: AttentionWorkspace())
         }
@@ -90,8 +90,8 @@ import Testing
         let oracle = NaiveAttention(shape: shape, seed: 3, spread: 0.2)
         let profiler = HeadProfiler(kernel: try AttentionKernel(pool: WorkerPool(threads: 2)))
         let alphas = [0.3, 0.6, 0.8]
-        let measured = oracle.withTensors { query, key, value in
-            profiler.profile(
+        let measured = try oracle.withTensors { query, key, value in
+            try profiler.profile(
                 layer: 0, inputs: .init(query: query, key: key, value: value), patterns: [.dense], sampledMasses: [1],
                 scale: ProfileScale(alphas: alphas.map { try! Fraction($0) }), workspace: AttentionWorkspace())
         }[0].profile
@@ -179,9 +179,10 @@ import Testing
         let oracle = Self.oracle((200, 260, 3))
         let patterns = (1...9).map { SparsePattern.windowColumns(WindowColumns(window: 7 * $0, columns: [Int32($0), 100, 150])) }
         let profiler = HeadProfiler(kernel: try AttentionKernel(pool: WorkerPool(threads: 2)))
-        let masses = oracle.withTensors { query, key, value in
-            profiler.retainedMasses(
-                inputs: .init(query: query, key: key, value: value), patterns: [patterns, [patterns[4]]], workspace: AttentionWorkspace())
+        let masses = try oracle.withTensors { query, key, value in
+            try profiler.retainedMasses(
+                layer: 3, inputs: .init(query: query, key: key, value: value), patterns: [patterns, [patterns[4]]],
+                workspace: AttentionWorkspace())
         }
         #expect(masses.map(\.count) == [9, 1])
         let rows = Self.rows(oracle, head: 0)

@@ -23,28 +23,6 @@ import Testing
     /// gslcblas also defines cblas_sgemm and is some 20 times slower: the products must be OpenBLAS's.
     @Test func productsAreOpenBLAS() throws {
         #expect(MatrixProduct.libraryDescription.contains("OpenBLAS"))
-        MatrixProduct.configureForWorkerPools()
         #expect(try MatrixProduct.libraryThatMultiplies().contains("openblas"))
-    }
-
-    @Test(arguments: QuasiRandomSequence.Family.allCases) func quasiRandomPointsAreSeededAndEven(_ family: QuasiRandomSequence.Family) {
-        let first = QuasiRandomSequence(family, dimensions: 3, seed: 1)
-        let again = QuasiRandomSequence(family, dimensions: 3, seed: 1)
-        let other = QuasiRandomSequence(family, dimensions: 3, seed: 2)
-        let points = (0..<256).map { _ in first.next() }
-        #expect(points == (0..<256).map { _ in again.next() })
-        #expect(points != (0..<256).map { _ in other.next() })
-        for axis in 0..<3 {
-            // Of 256 points every eighth of an axis holds 32, give or take the wrap of the shift.
-            var counts = [Int](repeating: 0, count: 8)
-            for point in points { counts[Int(point[axis] * 8)] += 1 }
-            #expect(counts.allSatisfy { abs($0 - 32) <= 2 }, "\(counts)")
-        }
-    }
-
-    @Test func quantilesInterpolate() {
-        #expect(Quantiles.ofSorted([1, 2, 3, 4], 0.5) == 2.5)
-        #expect(Quantiles.median([3, 1, 2]) == 2)
-        #expect(Quantiles.ofSorted([], 0.5).isNaN)
     }
 }

@@ -24,10 +24,10 @@ import Testing
         let parts = parts(tokens)
         #expect(parts.joined().unicodeScalars.elementsEqual(tokenizer.decode(tokens).unicodeScalars), "seed \(seed)")
         // Nothing is held back but the beginning of a character.
-        var pending: [Int32] = []
-        for (token, part) in zip(tokens, parts) {
-            pending.append(token)
-            if part.isEmpty { #expect(tokenizer.decode(pending).unicodeScalars.count <= 1) } else { pending = [] }
+        var shown = 0
+        for index in tokens.indices {
+            shown += parts[index].unicodeScalars.count
+            #expect(tokenizer.decode(tokens[...index]).unicodeScalars.count - shown <= 1, "seed \(seed), token \(index)")
         }
     }
 

@@ -48,6 +48,24 @@ import Testing
         #expect(abs(plain.lossIncrease - 0.2) < 1e-6)
     }
 
+    /// No comparison with what is not a number holds, and none may pass for a floor that is kept.
+    @Test func whatIsNotANumberMissesEveryFloor() {
+        var floor = QualityFloor()
+        floor.tailDivergence = 0.004
+        let good = Quality(Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0]), prompt: Self.prompt)
+        #expect(QualityFloor.misses([good], floor: floor).isEmpty)
+        for place in [0, 3, 6, 7] {
+            var divergences = [Float](repeating: 0, count: 8)
+            divergences[place] = .nan
+            let broken = Quality(Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], divergences: divergences), prompt: Self.prompt)
+            #expect(broken.lossIncrease.isNaN && broken.p99Divergence.isNaN && floor.worstShare([broken]).isNaN)
+            #expect(broken.answerDivergence.isNaN == (place == 3))
+            #expect(QualityFloor.misses([good, broken], floor: floor).count == 2)
+        }
+        let lossless = Quality(Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], added: .nan), prompt: Self.prompt)
+        #expect(lossless.lossIncrease.isNaN && QualityFloor.misses([lossless], floor: floor).count == 1)
+    }
+
     @Test func floorsTellWhatIsMissed() {
         var floor = QualityFloor()
         let good = Quality(Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], added: 0.005), prompt: Self.prompt)

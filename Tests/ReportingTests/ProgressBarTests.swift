@@ -10,11 +10,13 @@ private final class Stage: Sendable {
     var output: [String] { written.withLock { $0 } }
     func pass(_ span: Duration) { time.withLock { $0 += span } }
 
-    func bar(_ label: String = "Tuning", total: Int, alreadyDone: Int = 0, isTerminal: Bool = true, columns: Int = 80) -> ProgressBar {
+    func bar(_ label: String = "Tuning", total: Int, alreadyDone: Int = 0, style: ProgressTerminal.Style = .redrawn, columns: Int = 80)
+        -> ProgressBar
+    {
         ProgressBar(
             label, total: total, alreadyDone: alreadyDone,
             terminal: ProgressTerminal(
-                isTerminal: isTerminal, columns: { columns }, write: { text in self.written.withLock { $0.append(text) } }),
+                style: style, columns: { columns }, write: { text in self.written.withLock { $0.append(text) } }),
             now: { self.time.withLock { $0 } })
     }
 }
@@ -38,13 +40,28 @@ private final class Stage: Sendable {
         #expect(stage.output.isEmpty)
     }
 
-    @Test func isSilentWithoutATerminal() {
+    @Test func canBeSilenced() {
         let stage = Stage()
-        let bar = stage.bar(total: 10, isTerminal: false)
-        stage.pass(.seconds(5))
+        let bar = stage.bar(total: 10, style: .silent)
+        stage.pass(.seconds(500))
         bar.update(done: 5)
         bar.finish()
         #expect(stage.output.isEmpty)
+    }
+
+    /// Without a terminal: whole lines, one every ten seconds, and nothing to clear.
+    @Test func appendsALineNowAndThen() {
+        let stage = Stage()
+        let bar = stage.bar(total: 100, style: .appended)
+        for done in 1...50 {
+            stage.pass(.milliseconds(500))
+            bar.update(done: done)
+        }
+        bar.finish()
+        #expect(
+            stage.output == [
+                "Tuning  ████░░░░░░░░░░░░░░░░░░░░  20/100  20 %  ETA 40 s\n", "Tuning  █████████░░░░░░░░░░░░░░░  40/100  40 %  ETA 30 s\n",
+            ])
     }
 
     @Test func redrawsAtMostTenTimesASecond() {

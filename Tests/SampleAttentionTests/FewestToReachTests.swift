@@ -107,6 +107,18 @@ import Testing
         #expect(FewestToReach([0, 0, 0], keepingFirst: 1).positions(reaching: 1).positions == [0])
     }
 
+    /// NaN has two signs (the one that x86 makes is negative), and the bits of neither may pass for a mass.
+    @Test func brokenMassesHaveNoTotal() {
+        for broken in [Float.nan, -.nan, .infinity, -.infinity] {
+            for place in [0, 1, 20, 39] {
+                var masses = [Float](repeating: 0.5, count: 40)
+                masses[place] = broken
+                for first in [0, 1, 30] { #expect(FewestToReach(masses, keepingFirst: first).total.isNaN, "\(broken) at \(place)") }
+            }
+        }
+        #expect(FewestToReach([.greatestFiniteMagnitude, .leastNonzeroMagnitude, 0]).total.isFinite)
+    }
+
     /// A model that went wrong must give a wrong answer, not a crash.
     @Test func brokenMassesDoNotTrap() {
         let masses: [Float] = [.nan, 1, -.nan, -2, .infinity, -0.0, .greatestFiniteMagnitude, .leastNonzeroMagnitude]

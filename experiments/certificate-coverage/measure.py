@@ -17,7 +17,7 @@ BOUNDS = {
 
 
 def certify(options, prompt, seed, rows):
-    command = [options.program, "generate", "--prompt-file", prompt, "--max-tokens", "1", "--threads", "1", "--json",
+    command = [options.program, "generate", "--precision", "fp32", "--prompt-file", prompt, "--max-tokens", "1", "--threads", "1", "--json",
                "--attention", "sample", "--alpha", str(options.alpha), "--window-tokens", str(options.window),
                "--confidence", str(options.confidence), "--certificate-rows", str(rows), "--seed", str(seed),
                "--dense-last-rows", "0"]

@@ -102,7 +102,7 @@ def main():
     if options.source:
         result = json.loads(pathlib.Path(options.source).read_text())
     else:
-        command = [options.program, "profile", "--json"]
+        command = [options.program, "profile", "--precision", "fp32", "--json"]
         for text in TEXTS:
             command += ["--text", str(text)]
         for length in (4096, 16384, 32768):

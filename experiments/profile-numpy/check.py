@@ -61,7 +61,7 @@ def captured_heads():
     with tempfile.TemporaryDirectory() as folder:
         file = folder + "/heads.safetensors"
         subprocess.run(
-            [program, "capture", "--model", model, "--text", text, "--length", str(length), "--output", file], check=True, capture_output=True)
+            [program, "capture", "--precision", "fp32", "--model", model, "--text", text, "--length", str(length), "--output", file], check=True, capture_output=True)
         tensors = tensors_of(file)
     for layer in range(config["num_hidden_layers"]):
         q, k = (tensors[f"layers.{layer}.{name}"].astype(np.float64) for name in ("query", "key"))
@@ -209,7 +209,7 @@ def masses(p):
 
 
 def main():
-    command = [program, "profile", "--model", model, "--text", text, "--length", str(length), "--json"]
+    command = [program, "profile", "--precision", "fp32", "--model", model, "--text", text, "--length", str(length), "--json"]
     profile = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     measured = {(h["layer"], h["head"]): h for h in profile["profiles"][0]["heads"]}
     assert profile["sparsityAlphas"] == list(ALPHAS) and profile["scale"]["windows"] == WINDOWS

@@ -45,7 +45,7 @@ def picture(runs):
 
 
 def measure(program, window):
-    command = [program, "audit", "--json", "--window-ratio", str(window), "--length", "4096", "--length", "16384", "--length", "32768"]
+    command = [program, "audit", "--precision", "fp32", "--json", "--window-ratio", str(window), "--length", "4096", "--length", "16384", "--length", "32768"]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 

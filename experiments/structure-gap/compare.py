@@ -22,7 +22,7 @@ def capture(program, text, length):
     """Layer -> (q [heads][query][d], k [heads][key][d])."""
     with tempfile.TemporaryDirectory() as folder:
         file = folder + "/heads.safetensors"
-        subprocess.run([program, "capture", "--text", text, "--length", str(length), "--output", file], check=True, capture_output=True)
+        subprocess.run([program, "capture", "--precision", "fp32", "--text", text, "--length", str(length), "--output", file], check=True, capture_output=True)
         raw = open(file, "rb").read()
     size = struct.unpack("<Q", raw[:8])[0]
     header = json.loads(raw[8 : 8 + size])

@@ -1,6 +1,5 @@
 import AttentionCore
 import AttentionKernels
-import LinearAlgebra
 import SampleAttention
 
 /// Measures a machine: layers of many lengths and patterns, timed with the real selection and kernel.

@@ -1,5 +1,5 @@
 import AttentionCore
-import LinearAlgebra
+import QuasiRandom
 import SampleAttention
 
 /// One layer to be timed: all heads with the same parameters.

@@ -1,7 +1,7 @@
 import AttentionCore
 import AttentionKernels
-import LinearAlgebra
 import SampleAttention
+import SampleStatistics
 
 /// From which length on a sparse setting is no slower than dense attention: measured, not predicted.
 public struct DenseCrossover: Hashable, Sendable, Codable {

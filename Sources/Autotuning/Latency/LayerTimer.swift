@@ -1,7 +1,7 @@
 import AttentionCore
 import AttentionKernels
-import LinearAlgebra
 import SampleAttention
+import SampleStatistics
 
 /// Runs made-up layers and looks at the clock.
 struct LayerTimer {

@@ -1,10 +1,10 @@
-import LinearAlgebra
+import QuasiRandom
 
 /// Points spread evenly over the cube, whatever is told: the baseline, and the other samplers' first trials.
 ///
 /// Trial number t gets the t-th point of the sequence, or the first after it that has not been tried.
 ///
-/// Complexity: O(d) a trial, amortised. Source: ``LinearAlgebra/QuasiRandomSequence``.
+/// Complexity: O(d) a trial, amortised. Source: ``QuasiRandom/QuasiRandomSequence``.
 public struct QuasiRandomSampler: Sampler {
     private var history: TrialHistory
     private var design: QuasiRandomPoints

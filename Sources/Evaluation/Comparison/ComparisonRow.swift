@@ -1,4 +1,4 @@
-import LinearAlgebra
+import SampleStatistics
 
 /// One attention on all tasks of a kind and length, beside dense attention on the same.
 public struct ComparisonRow: Sendable, Hashable, Codable {

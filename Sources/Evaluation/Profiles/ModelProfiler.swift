@@ -87,7 +87,7 @@ public struct ModelProfiler {
         let patterns = zip(parameters, selections).map {
             SampleAttentionOperator.pattern($0, selection: $1, shape: shape, promptLength: shape.keyCount)
         }
-        let heads = profiler.profile(
+        let heads = try profiler.profile(
             layer: layer, inputs: inputs, patterns: patterns, sampledMasses: selections.map(\.sampledMass), scale: scale,
             workspace: workspace, advance: advance)
         let errors = try OutputErrors(inputs: inputs, dense: dense, kernel: model.kernel)
@@ -135,7 +135,7 @@ private struct OutputErrors {
             let values = extents[shape.keyValueHead(of: head)]
             return HeadError(
                 radius: values.radius, diameter: values.diameter, bound: (1 - retained[head].minimum) * values.diameter,
-                largest: distances.max() ?? 0, mean: distances.reduce(0, +) / Double(max(1, distances.count)))
+                largest: distances.largest() ?? 0, mean: distances.reduce(0, +) / Double(max(1, distances.count)))
         }
         if let head = errors.firstIndex(where: { ![$0.radius, $0.diameter, $0.bound, $0.largest, $0.mean].allSatisfy(\.isFinite) }) {
             throw InputError(

@@ -2,8 +2,8 @@ import AttentionCore
 import AttentionKernels
 import HeadProfiling
 import LanguageModels
-import LinearAlgebra
 import SampleAttention
+import SampleStatistics
 
 /// How far the mass a selection saw in its sampled rows is from the mass it keeps in all of them.
 ///
@@ -45,6 +45,7 @@ public struct SamplingAudit {
     /// Every case on every head of one prompt, in one dense prefill: `outcomes[case]` has one entry a head.
     ///
     /// - Parameter advance: called after each layer.
+    /// - Throws: `InputError` (`invalidData`), naming layer and head, for a head that is not finite, and what the prefill throws.
     public func run(_ tokens: [Int32], advance: @escaping () -> Void = {}) throws -> [[Outcome]] {
         let sampleAttention = SampleAttentionOperator(kernel: model.kernel)
         let profiler = HeadProfiler(kernel: model.kernel)
@@ -64,7 +65,7 @@ public struct SamplingAudit {
                         parameters[index][head], selection: selections[index][head], shape: shape, promptLength: shape.keyCount)
                 }
             }
-            let retained = profiler.retainedMasses(inputs: inputs, patterns: patterns, workspace: workspace)
+            let retained = try profiler.retainedMasses(layer: layer, inputs: inputs, patterns: patterns, workspace: workspace)
             for index in cases.indices {
                 outcomes[index] += (0..<shape.queryHeads).map { head in
                     Outcome(
@@ -110,13 +111,13 @@ extension SamplingAudit {
         public init(_ made: Case, _ outcomes: [Outcome], alpha: Double) {
             precondition(!outcomes.isEmpty, "an audit has heads")
             func mean(_ value: (Outcome) -> Double) -> Double { outcomes.reduce(0) { $0 + value($1) } / Double(outcomes.count) }
-            let excess = outcomes.map { $0.retained.mean - alpha }.sorted()
+            let excess = outcomes.map { $0.retained.mean - alpha }
+            let quantiles = Quantiles(excess)
             sampling = made.sampling
             ratio = made.ratio
             heads = outcomes.count
             self.mean = mean { $0.retained.mean - alpha }
-            p1 = Quantiles.ofSorted(excess, 0.01)
-            least = excess[0]
+            (p1, least) = (quantiles.at(0.01), quantiles.at(0))
             missed = Double(excess.count { $0 < 0 }) / Double(excess.count)
             optimism = mean { $0.sampledMass - $0.retained.mean }
             queryP1 = mean(\.retained.p1)

@@ -187,7 +187,7 @@ struct HeadMasses {
     }
 
     /// Mean over rows of the mass on keys fewer than `lag` positions back.
-    func windowMass(_ lag: Int) -> Double { lag == 0 ? 0 : max(0, 1 - columns(outside: lag).reduce(0, +) / rows) }
+    func windowMass(_ lag: Int) -> Double { lag == 0 ? 0 : (1 - columns(outside: lag).reduce(0, +) / rows).clampedShare }
 
     /// A pattern's columns with the mass they were chosen from.
     func selected(_ parts: PatternParts) -> SelectedColumns {
@@ -200,7 +200,7 @@ struct HeadMasses {
     func sinkMass(_ count: Int) -> Double { columns(outside: 0).prefix(count).reduce(0, +) / rows }
 
     /// Mean over rows of the mass on the heaviest of some lines.
-    func heaviest(_ count: Int, of lines: [Double]) -> Double { min(1, lines.sorted(by: >).prefix(count).reduce(0, +) / rows) }
+    func heaviest(_ count: Int, of lines: [Double]) -> Double { (lines.sorted(by: >).prefix(count).reduce(0, +) / rows).clampedShare }
 
     /// [key block], and [query block − key block].
     var blockColumns: [Double] { blockLines { $1 } }

@@ -35,7 +35,7 @@ final class StructurePass: @unchecked Sendable {
             stripes.lower(own, step: step, totals: totals, steps: stripeSteps)
             lines.lower(own + stripes.count * stripeSteps, step: step, totals: totals)
         }
-        let minima = (0..<width).map { index in (0..<ProbabilityWalk.slots).map { least[$0 * width + index] }.min()! }
+        let minima = (0..<width).map { index in (0..<ProbabilityWalk.slots).map { least[$0 * width + index] }.least()! }
         return (
             stripes.indices.map { stripes[$0].curve(least: Array(minima[$0 * stripeSteps..<($0 + 1) * stripeSteps])) },
             lines.curve(least: Array(minima[(stripes.count * stripeSteps)...]))
@@ -63,7 +63,7 @@ extension ProbabilityWalk.Step {
             var kept = 0.0
             for step in 0..<steps {
                 kept += mass[step * lanes + lane]
-                least[step] = min(least[step], kept / totals[lane])
+                least[step] = .smaller(least[step], kept / totals[lane])
             }
         }
     }
@@ -98,7 +98,7 @@ private struct StripeFamily: Sendable {
             kept.append((pairs, mass))
         }
         densities = kept.map { Double($0.pairs) / Double(shape.causalPairs) }
-        meanMasses = kept.map { min(1, $0.mass / Double(shape.queryCount)) }
+        meanMasses = kept.map { ($0.mass / Double(shape.queryCount)).clampedShare }
     }
 
     func curve(least: [Double]) -> PatternCurve {
@@ -180,7 +180,7 @@ private struct LineFamily: Sendable {
             kept[step].mass += kept[step - 1].mass
         }
         densities = kept.map { Double($0.pairs) / Double(shape.causalPairs) }
-        meanMasses = kept.map { min(1, $0.mass / Double(shape.queryCount)) }
+        meanMasses = kept.map { ($0.mass / Double(shape.queryCount)).clampedShare }
     }
 
     /// Causal pairs of each pair of blocks [query block][key block].

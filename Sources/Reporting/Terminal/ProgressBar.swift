@@ -4,13 +4,16 @@ import Synchronization
 ///
 ///     Tuning  ███████░░░░░░░░░  12/50  24 %  ETA 1 m 20 s  best 12.3 ms
 ///
-/// It appears after half a second, is redrawn at most ten times a second, and prints nothing when the sink is no terminal.
+/// It appears after half a second and is redrawn at most ten times a second. Where the sink is no terminal, the same facts are a line
+/// of their own every ten seconds.
 /// Every method may be called from several threads; `done` never goes back, whatever order the threads arrive in.
 public final class ProgressBar: Sendable {
     /// A job quicker than this shows no bar.
     public static let delay = Duration.milliseconds(500)
     /// The shortest time between two drawings.
     public static let interval = Duration.milliseconds(100)
+    /// The time between two lines where there is no terminal, and before the first.
+    public static let lineInterval = Duration.seconds(10)
 
     private struct State {
         var done: Int
@@ -62,7 +65,7 @@ public final class ProgressBar: Sendable {
     /// Clears the line for good; later calls do nothing.
     public func finish() {
         state.withLock { state in
-            if state.lastDrawn != nil, !state.isFinished { terminal.write("\r\u{1B}[K") }
+            if terminal.style == .redrawn, state.lastDrawn != nil, !state.isFinished { terminal.write("\r\u{1B}[K") }
             state.isFinished = true
         }
     }
@@ -83,16 +86,17 @@ public final class ProgressBar: Sendable {
     }()
 
     private func change(status: String?, _ body: (inout Int) -> Void) {
-        guard terminal.isTerminal else { return }
+        guard terminal.style != .silent else { return }
         state.withLock { state in
             guard !state.isFinished else { return }
             body(&state.done)
             if let status { state.status = DisplayWidth.singleLine(status) }
-            let time = now()
-            guard time - started >= Self.delay else { return }
-            if let lastDrawn = state.lastDrawn, time - lastDrawn < Self.interval { return }
+            let (time, isRedrawn) = (now(), terminal.style == .redrawn)
+            guard time - started >= (isRedrawn ? Self.delay : Self.lineInterval) else { return }
+            if let lastDrawn = state.lastDrawn, time - lastDrawn < (isRedrawn ? Self.interval : Self.lineInterval) { return }
             state.lastDrawn = time
-            terminal.write("\r" + line(state, elapsed: time - started) + "\u{1B}[K")
+            let line = line(state, elapsed: time - started)
+            terminal.write(isRedrawn ? "\r" + line + "\u{1B}[K" : line + "\n")
         }
     }
 

@@ -2,24 +2,33 @@ import Glibc
 
 /// Where a `ProgressBar` draws: what it knows of the terminal, and how it writes to it.
 public struct ProgressTerminal: Sendable {
-    /// Whether anything is drawn at all.
-    public let isTerminal: Bool
+    /// What a progress bar writes.
+    public enum Style: Sendable {
+        /// One line that is drawn again and again: for terminals.
+        case redrawn
+        /// A line now and then: for files and pipes that someone reads later, or follows.
+        case appended
+        case silent
+    }
+
+    public let style: Style
     /// The terminal's width at this moment, in columns.
     public let columns: @Sendable () -> Int
     /// Writes text as it is.
     public let write: @Sendable (String) -> Void
 
     public init(
-        isTerminal: Bool, columns: @escaping @Sendable () -> Int = { 80 }, write: @escaping @Sendable (String) -> Void
+        style: Style, columns: @escaping @Sendable () -> Int = { 80 }, write: @escaping @Sendable (String) -> Void
     ) {
-        self.isTerminal = isTerminal
+        self.style = style
         self.columns = columns
         self.write = write
     }
 
-    /// The process's standard error, if that is a terminal.
+    /// The process's standard error: redrawn if that is a terminal, else appended. `SAMPLE_ATTENTION_PROGRESS=off` silences both.
     public static let standardError = ProgressTerminal(
-        isTerminal: isatty(STDERR_FILENO) == 1,
+        style: getenv("SAMPLE_ATTENTION_PROGRESS").map { String(cString: $0) } == "off"
+            ? .silent : isatty(STDERR_FILENO) == 1 ? .redrawn : .appended,
         columns: {
             var size = winsize()
             let known = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0

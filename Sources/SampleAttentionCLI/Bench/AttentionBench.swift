@@ -1,7 +1,6 @@
 import ArgumentParser
 import AttentionCore
 import AttentionKernels
-import LinearAlgebra
 import Reporting
 import SampleAttention
 
@@ -62,7 +61,7 @@ struct AttentionBenchCommand: MachineCommand {
                 throw InputError(.usage, field: "pattern", value: name, rule: "must be one of \(known)")
             }
             if kind == .blasTiles && precision != .fp32 {
-                throw InputError(.usage, field: "pattern", value: name, rule: "is FP32 only")
+                throw InputError(.usage, field: "pattern", value: name, rule: "is FP32 only: give --precision fp32")
             }
             subjects += kind.isSparse ? densities.map { .init(kind: kind, density: $0) } : [.init(kind: kind, density: .one)]
         }

@@ -1,9 +1,9 @@
 import ArgumentParser
 import AttentionCore
 import AttentionKernels
-import LinearAlgebra
 import Reporting
 import SampleAttention
+import SampleStatistics
 
 /// `bench`: time the parts.
 struct BenchCommand: ParsableCommand {
@@ -41,13 +41,16 @@ struct Timing {
 /// What every `bench` prints: where it ran, and a row a measurement.
 struct BenchResult<Row: BenchRow>: Encodable {
     let provenance: TunedConfig.Provenance
+    /// Of the model, where one was loaded.
+    var loadSeconds: Double?
     let results: [Row]
 
     func show(json: Bool) {
         if json { return JSONOutput.print(self) }
         var table = TextTable(columns: [.left(Row.titles[0])] + Row.titles.dropFirst().map { .right($0) })
         for row in results { table.append(row.cells) }
-        print("\(provenance.machine.summary)\n\n\(table.text())", terminator: "")
+        let loading = loadSeconds.map { "model loaded in \(NumberFormat.fixed($0, decimals: 3)) s\n" } ?? ""
+        print("\(provenance.machine.summary)\n\(loading)\n\(table.text())", terminator: "")
     }
 }
 

@@ -3,9 +3,9 @@ import AttentionCore
 import AttentionKernels
 import Autotuning
 import Foundation
-import LinearAlgebra
 import Reporting
 import SampleAttention
+import SampleStatistics
 
 /// `bench sampler`: what the search itself costs beside the trials it proposes.
 struct SamplerBenchCommand: MachineCommand {

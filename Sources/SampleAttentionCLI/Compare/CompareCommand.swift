@@ -76,7 +76,8 @@ struct CompareCommand: ModelCommand {
         try directory?.reserve("comparison.json", "comparison.csv", "report.html")
         let journal = try directory.map { directory throws(InputError) in
             try ComparisonJournal(
-                path: directory.file("journal.jsonl"), header: comparison.header(settings: choice.settings(of: policies), session: session),
+                comparison: directory.file("journal.jsonl"),
+                header: comparison.header(settings: choice.settings(of: policies), session: session), turns: comparison.turns,
                 resume: resume)
         }
         let interruption = Interruption(journal, work: "a comparison")
@@ -86,7 +87,7 @@ struct CompareCommand: ModelCommand {
             model: try session.identity(),
             provenance: Session.provenance(
                 kernel: session.kernel, seed: session.seed, texts: try sources(), lengths: Set(own.map(\.length)).sorted()),
-            seconds: (ContinuousClock.now - start).seconds, records: records)
+            loadSeconds: session.loadSeconds, seconds: (ContinuousClock.now - start).seconds, records: records)
         try directory.map { directory throws(InputError) in try result.write(to: directory) }
         // Until here the journal holds everything; from here on nothing is left to continue.
         interruption.end()
@@ -117,14 +118,17 @@ struct CompareCommand: ModelCommand {
 
 extension Comparison {
     /// What a journal of this comparison says of it.
-    ///
-    /// - Parameter settings: of the attentions, beside their names.
-    func header(settings: String, session: Session) throws(InputError) -> ComparisonHeader {
+    func header(settings: AttentionSettings, session: Session) throws(InputError) -> ComparisonHeader {
+        struct Run: Encodable {
+            let attention: AttentionSettings
+            let seed: UInt64
+            let cache: LanguageModel.CacheSettings
+            let chunk: Int?
+        }
+        let run = Run(attention: settings, seed: session.seed, cache: cache, chunk: chunk)
         let lines = tasks.reduce(into: Data()) { $0 += TaskFile.line($1) }
-        let all = "\(settings) \(session.seed) \(cache) \(String(describing: chunk))"
         return ComparisonHeader(
-            model: try session.identity(),
-            methods: policies.map(\.name).joined(separator: ",") + " " + sha256(ofText: all).prefix(12),
+            model: try session.identity(), methods: policies.map(\.name).joined(separator: ",") + " " + sha256(ofJSON: run).prefix(12),
             tasks: "\(tasks.count) tasks " + sha256(ofText: String(decoding: lines, as: UTF8.self)).prefix(12),
             instructionSet: session.kernel.instructionSet.rawValue, precision: session.kernel.precision.rawValue,
             threads: session.kernel.pool.threads)
@@ -132,7 +136,8 @@ extension Comparison {
 
     /// Every turn that the journal does not hold yet, with a progress bar.
     func measure(journal: ComparisonJournal?, label: String) throws -> [ComparisonRecord] {
-        var records = Array((journal?.recorded ?? []).prefix(turns.count))
+        let turns = turns
+        var records = journal?.recorded ?? []
         let progress = ProgressBar(
             label, total: turns.reduce(0) { $0 + $1.work }, alreadyDone: turns.prefix(records.count).reduce(0) { $0 + $1.work })
         defer { progress.finish() }

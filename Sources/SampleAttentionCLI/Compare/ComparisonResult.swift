@@ -11,13 +11,15 @@ struct ComparisonResult: Encodable {
     let schemaVersion = 1
     let model: TunedConfig.ModelIdentity
     let provenance: TunedConfig.Provenance
+    /// Reading, checking and packing the model, once for all attentions.
+    let loadSeconds: Double
     /// Of this run, what an earlier one had measured not included.
     let seconds: Double
     let rows: [ComparisonRow]
     let cells: [ComparisonCell]
     let summaries: [Summary]
 
-    private enum CodingKeys: String, CodingKey { case schemaVersion, model, provenance, seconds, rows, cells, summaries }
+    private enum CodingKeys: String, CodingKey { case schemaVersion, model, provenance, loadSeconds, seconds, rows, cells, summaries }
 
     /// One attention at one length, over all kinds of tasks.
     struct Summary: Encodable {
@@ -30,8 +32,12 @@ struct ComparisonResult: Encodable {
         let isOnFront: Bool
     }
 
-    init(model: TunedConfig.ModelIdentity, provenance: TunedConfig.Provenance, seconds: Double, records: [ComparisonRecord]) {
+    init(
+        model: TunedConfig.ModelIdentity, provenance: TunedConfig.Provenance, loadSeconds: Double, seconds: Double,
+        records: [ComparisonRecord]
+    ) {
         self.model = model
+        self.loadSeconds = loadSeconds
         self.provenance = provenance
         self.seconds = seconds
         rows = ComparisonRow.rows(records)

@@ -1,9 +1,9 @@
 import AttentionCore
 import Autotuning
-import LinearAlgebra
 import ModelTuning
 import Reporting
 import SampleAttention
+import SampleStatistics
 
 /// What `tune` prints.
 struct TuningResult: Encodable {

@@ -4,8 +4,9 @@ import DurableFiles
 import Foundation
 import SampleAttention
 
-/// Where calibrations are kept: a file for each machine, precision and head dimension, in one folder.
-public struct LatencyCache: Hashable, Sendable {
+/// Where what was measured of machines is kept, in one folder: a calibration for each machine, precision and head dimension, and
+/// which precision a machine multiplies faster.
+public struct MachineCache: Hashable, Sendable {
     /// Made when something is kept.
     public let directory: String
 
@@ -15,9 +16,9 @@ public struct LatencyCache: Hashable, Sendable {
     /// `$XDG_CACHE_HOME/sample-attention`, or `~/.cache/sample-attention` where that is not set.
     ///
     /// Source: XDG Base Directory Specification: relative paths are ignored.
-    public static func standard(environment: [String: String] = ProcessInfo.processInfo.environment) -> LatencyCache {
+    public static func standard(environment: [String: String] = ProcessInfo.processInfo.environment) -> MachineCache {
         let named = environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
-        return LatencyCache(directory: (named ?? (environment["HOME"] ?? NSHomeDirectory()) + "/.cache") + "/sample-attention")
+        return MachineCache(directory: (named ?? (environment["HOME"] ?? NSHomeDirectory()) + "/.cache") + "/sample-attention")
     }
 
     /// The file of a machine, whose name says which.
@@ -25,9 +26,14 @@ public struct LatencyCache: Hashable, Sendable {
         let facts = [
             machine.cpu, machine.instructionSet, "\(machine.threads)-threads", machine.precision.rawValue, "d\(headDimension)",
         ]
+        return path("latency", of: facts)
+    }
+
+    /// A file whose name says what its content holds for.
+    func path(_ kind: String, of facts: [String]) -> String {
         let name = facts.joined(separator: "-").lowercased().unicodeScalars.prefix(200)
             .map { ("a"..."z").contains($0) || ("0"..."9").contains($0) ? Character($0) : "-" }
-        return "\(directory)/latency-\(String(name)).json"
+        return "\(directory)/\(kind)-\(String(name)).json"
     }
 
     /// The calibration that holds here, or a new one, which is then kept.
@@ -57,20 +63,20 @@ public struct LatencyCache: Hashable, Sendable {
         // What was measured on a busy machine is used, with a warning, and not kept.
         if file.doubt != nil { return file }
         do throws(InputError) {
-            try store(file, at: path)
+            try store(file.encoded(), at: path)
         } catch {
             warn("the latency model is not kept: \(error.description)")
         }
         return file
     }
 
-    private func store(_ file: LatencyFile, at path: String) throws(InputError) {
+    func store(_ data: Data, at path: String) throws(InputError) {
         do {
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         } catch {
             throw InputError(.cannotCreate, file: directory, rule: "the cache folder must be writable")
         }
-        try AtomicFile.write(file.encoded(), to: path)
+        try AtomicFile.write(data, to: path)
     }
 }
 
@@ -84,7 +90,7 @@ extension LatencyModel {
     ///   - warn: gets a line for people when the cache cannot be read or written, or the model predicts badly.
     ///   - progress: called while measuring, see `Calibration.Progress`.
     public static func calibrated(
-        kernel: AttentionKernel, headDimension: Int, provenance: TunedConfig.Provenance, cache: LatencyCache? = .standard(),
+        kernel: AttentionKernel, headDimension: Int, provenance: TunedConfig.Provenance, cache: MachineCache? = .standard(),
         refresh: Bool = false, warn: (String) -> Void = { _ in }, progress: Calibration.Progress = { _, _, _ in }
     ) throws(InputError) -> LatencyFile {
         func measure() throws(InputError) -> LatencyFile {

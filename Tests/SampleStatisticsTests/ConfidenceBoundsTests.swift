@@ -1,43 +1,8 @@
 import AttentionCore
-import LinearAlgebra
+import SampleStatistics
 import Testing
 
 @Suite struct ConfidenceBoundsTests {
-    /// `scipy.stats.beta.ppf(failure, k, n - k + 1)`, SciPy 1.17.1.
-    static let clopperPearson: [(successes: Int, count: Int, failure: Double, bound: Double)] = [
-        (1, 10, 0.05, 0.005116196891823701),
-        (10, 10, 0.05, 0.7411344491069477),
-        (5, 10, 0.025, 0.18708602844739855),
-        (250, 256, 0.05, 0.9542672448019065),
-        (256, 256, 0.05, 0.9883661238368368),
-        (255, 256, 0.025, 0.9784291096474665),
-        (243, 256, 0.05, 0.9204747766210399),
-        (3, 256, 0.05, 0.0032015171041760242),
-        (4990, 5000, 0.01, 0.9959751503289144),
-        (1, 5000, 1e-6, 2.0000009998006667e-10),
-        (199, 200, 1e-4, 0.9427726766434361),
-        (0, 10, 0.05, 0),
-    ]
-
-    @Test(arguments: clopperPearson)
-    func clopperPearsonIsThatOfSciPy(_ successes: Int, _ count: Int, _ failure: Double, _ bound: Double) {
-        let own = BinomialBounds.lowerBound(successes: successes, of: count, failure: failure)
-        #expect(abs(own - bound) <= 1e-9 * bound, "\(own)")
-    }
-
-    /// Exactly, not by drawing: P(bound > p) = Σ over the k whose bound is above p of the binomial probability.
-    @Test(arguments: [8, 64, 256])
-    func clopperPearsonIsWrongNoMoreOftenThanStated(_ count: Int) {
-        let failure = 0.05
-        let bounds = (0...count).map { BinomialBounds.lowerBound(successes: $0, of: count, failure: failure) }
-        var worst = 0.0
-        for p in stride(from: 0.005, through: 0.995, by: 0.005) {
-            let masses = Self.binomial(count, p)
-            worst = max(worst, bounds.indices.reduce(0) { $0 + (bounds[$1] > p ? masses[$1] : 0) })
-        }
-        #expect(worst <= failure && worst > failure / 2, "\(worst)")
-    }
-
     /// Populations of retained masses: what real heads look like, and what is hardest for a bound.
     enum Population: String, CaseIterable, Sendable {
         case nearlyAlwaysOne, mostlyOneSomeZero, concentrated, skewed, uniform, evenCoin, twoClose
@@ -128,6 +93,14 @@ import Testing
         }
     }
 
+    /// `min` and `max` would make a bound of what is not a number.
+    @Test func drawsOutsideTheirRangeTrap() async {
+        await #expect(processExitsWith: .failure) { _ = MeanLowerBound.betting.of([1, .nan, 1], failure: 0.05) }
+        await #expect(processExitsWith: .failure) { _ = MeanLowerBound.empiricalBernstein.of([.nan], failure: 0.05) }
+        await #expect(processExitsWith: .failure) { _ = MeanLowerBound.betting.of([1, 1.01], failure: 0.05) }
+        await #expect(processExitsWith: .success) { _ = MeanLowerBound.betting.of([1, -0.0, 0], failure: 0.05) }
+    }
+
     /// The largest count of misses that a true failure probability would exceed less than once in a million tests.
     static func mostMisses(of trials: Int, failure: Double) -> Int {
         var above = 1.0
@@ -139,7 +112,7 @@ import Testing
     }
 
     /// P(k successes of n), k = 0 … n, by the recurrence from the mode so that nothing underflows.
-    private static func binomial(_ count: Int, _ p: Double) -> [Double] {
+    static func binomial(_ count: Int, _ p: Double) -> [Double] {
         var masses = [Double](repeating: 0, count: count + 1)
         let mode = min(count, Int(Double(count + 1) * p))
         masses[mode] = 1

@@ -1,4 +1,10 @@
-import Foundation
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
 
 /// A lower confidence bound on the mean of numbers in [0, 1] from independent draws of them, for every sample size and
 /// without any assumption on how they are distributed.
@@ -19,11 +25,13 @@ public enum MeanLowerBound: String, Sendable, CaseIterable, Codable {
     /// With probability at least 1 − δ the bound is not above the mean that the draws come from. At least 0.
     ///
     /// - Parameters:
-    ///   - draws: in [0, 1], in the order in which they were drawn; fewer than two promise nothing.
+    ///   - draws: in [0, 1], in the order in which they were drawn; fewer than two promise nothing. What is no number traps: `min` and
+    ///     `max` would take it for a 1 or a 0, and a bound for granted.
     ///   - failure: δ in (0, 1), the probability that the bound is wrong.
     /// Complexity: O(draws).
     public func of(_ draws: [Double], failure: Double) -> Double {
         precondition(failure > 0 && failure < 1, "a failure probability lies in (0, 1)")
+        precondition(draws.allSatisfy((0...1).contains), "draws lie in [0, 1]")
         guard draws.count >= 2 else { return 0 }
         switch self {
         case .betting: return Gambler(draws, failure: failure).lowestUnrejectedMean()

@@ -27,10 +27,13 @@ public struct QuasiRandomSequence: ~Copyable {
     private let generator: UnsafeMutablePointer<gsl_qrng>
     private let shift: [Double]
 
+    /// GSL's default error handler aborts the process; reading this switches it off, once.
+    private static let errorsAreReturned: Void = { gsl_set_error_handler_off() }()
+
     /// - Parameter dimensions: from 1 to the family's most.
     public init(_ family: Family = .sobol, dimensions: Int, seed: UInt64) {
         precondition((1...family.mostDimensions).contains(dimensions), "GSL's \(family) has 1 to \(family.mostDimensions) dimensions")
-        _ = GSLErrors.areReturned
+        _ = Self.errorsAreReturned
         self.dimensions = dimensions
         generator = family.allocate(UInt32(dimensions))!
         var random = SeededGenerator(seed: seed)

@@ -1,0 +1,41 @@
+import AttentionCore
+import AttentionKernels
+import Foundation
+import SampleAttention
+
+extension MachineCache {
+    /// What is kept of one machine's rates: they hold for the same CPU, instruction set, threads and tool.
+    private struct KeptRates: Codable {
+        let tool: TunedConfig.Provenance.Tool
+        let cpu, instructionSet: String
+        let threads: Int
+        let rates: PrecisionRates
+    }
+
+    /// How fast a machine multiplies in each precision, as kept or measured now.
+    ///
+    /// A file that cannot be read or written costs the measurement, some 50 ms, and no warning.
+    ///
+    /// - Parameters:
+    ///   - provenance: this tool on this machine; the precision in it says nothing here.
+    ///   - measure: makes new ones.
+    public func precisionRates(
+        for provenance: TunedConfig.Provenance, measure: () throws(InputError) -> PrecisionRates
+    ) throws(InputError) -> PrecisionRates {
+        let machine = provenance.machine
+        let path = path("precision", of: [machine.cpu, machine.instructionSet, "\(machine.threads)-threads"])
+        if let data = FileManager.default.contents(atPath: path), let kept = try? JSONDecoder().decode(KeptRates.self, from: data),
+            kept.tool == provenance.tool, kept.cpu == machine.cpu, kept.instructionSet == machine.instructionSet,
+            kept.threads == machine.threads
+        {
+            return kept.rates
+        }
+        let rates = try measure()
+        let kept = KeptRates(
+            tool: provenance.tool, cpu: machine.cpu, instructionSet: machine.instructionSet, threads: machine.threads, rates: rates)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        if let data = try? encoder.encode(kept) { try? store(data + Data("\n".utf8), at: path) }
+        return rates
+    }
+}
