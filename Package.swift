@@ -140,7 +140,11 @@ let package = Package(
             ]),
         tests("ModelFormats", ["ModelFormats", "HaystackModel", "AttentionCore"], resources: [.copy("golden")]),
         tests(
-            "LanguageModels", ["LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention"],
+            "LanguageModels",
+            [
+                "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention",
+                "AttentionBaselines",
+            ],
             resources: [.copy("golden")]),
         tests(
             "Evaluation",

@@ -2,7 +2,7 @@ import AttentionCore
 import CAttentionKernels
 
 /// The SIMD instruction set the kernels run on.
-public enum InstructionSet: String, CaseIterable, Sendable, Codable {
+public enum InstructionSet: String, Sendable, NamedCase {
     case scalar, avx2, avx512
     /// AVX-512 with BF16 products in hardware; FP32 as `avx512`.
     case avx512bf16
@@ -32,7 +32,7 @@ public enum InstructionSet: String, CaseIterable, Sendable, Codable {
 }
 
 /// The number format of the operands of matrix products; every sum is FP32 in both.
-public enum Precision: String, CaseIterable, Sendable, Codable {
+public enum Precision: String, Sendable, NamedCase {
     /// Operands as they are.
     case fp32
     /// Operands rounded to BF16 (8 significant bits, relative error up to 2⁻⁸) as they are packed. Runs everywhere, and fast

@@ -23,29 +23,41 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
         var isSettled = false
     }
 
-    /// Begins a journal, or with `resume` continues one: half a line at the end, which a crash leaves, is cut off. A journal that
-    /// holds nothing but a header is begun anew either way, if `resume` does not continue it: nothing is lost with it.
+    /// Whether a journal may be begun at a path: one that holds nothing but a header is begun anew, for nothing is lost with it.
+    ///
+    /// - Throws: `InputError` (`cannotCreate`) when a journal with records, or another file, is there.
+    public static func requireRoom(at path: String) throws(InputError) {
+        guard let existing = FileManager.default.contents(atPath: path) else { return }
+        try requireRoom(existing, path: path)
+    }
+
+    private static func requireRoom(_ existing: Data, path: String) throws(InputError) {
+        guard existing.isEmpty || holdsOnlyAHeader(existing) else {
+            throw InputError(.cannotCreate, file: path, rule: "a journal is there already: continue it with --resume, or remove it")
+        }
+    }
+
+    /// Begins a journal, or with `resume` continues one: half a line at the end, which a crash leaves, is cut off. Without it, see
+    /// `requireRoom`.
     ///
     /// - Parameters:
     ///   - accept: how many of the file's records to keep, from the first; those after them are cut off too. Throws for records
     ///     that cannot be.
-    /// - Throws: `InputError`: an existing journal without `resume` (nothing is overwritten), a journal that another process is
-    ///   writing, one of other work, a broken line before the last, or a file that cannot be written.
+    /// - Throws: `InputError`: an existing journal with records without `resume` (nothing measured is overwritten), a journal that another
+    ///   process is writing, one of other work, a broken line before the last, or a file that cannot be written.
     public init(
         path: String, header: Header, resume: Bool, accept: ([Record]) throws(InputError) -> Int = { $0.count }
     ) throws(InputError) {
         self.path = path
         var file = try JournalFile(path)
         let existing = try file.contents()
-        if existing.isEmpty || !resume && Self.holdsOnlyAHeader(existing) {
+        if existing.isEmpty || !resume {
+            try Self.requireRoom(existing, path: path)
             self.header = header
             recorded = []
             if !existing.isEmpty { try file.truncate(to: 0) }
             try file.append(Self.line(header, path: path))
         } else {
-            guard resume else {
-                throw InputError(.cannotCreate, file: path, rule: "a journal is there already: continue it with --resume, or remove it")
-            }
             let (begun, records, bytes) = try Self.read(existing, header: header, path: path, accept: accept)
             self.header = begun
             recorded = records
@@ -57,7 +69,7 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
 
     /// Appends records and waits until they are on the disk; of several either all are there or none.
     ///
-    /// - Throws: `InputError`: `inputOutput` when the disk is full or fails; `internalFailure` for a record that JSON cannot hold.
+    /// - Throws: `InputError`: `inputOutput` when the disk is full or fails; `invalidData` for a number that is not finite, which JSON cannot hold.
     public func append(_ records: [Record]) throws(InputError) {
         var lines = Data()
         for record in records { lines += try Self.line(record, path: path) }
@@ -88,7 +100,11 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
         do {
             return try encoder.encode(value) + Data("\n".utf8)
         } catch {
-            throw InputError(.internalFailure, file: path, rule: "a record must hold finite numbers only")
+            guard case EncodingError.invalidValue(let value, let context) = error else {
+                throw InputError(.internalFailure, file: path, rule: "a record could not be written: \(error)")
+            }
+            throw InputError(
+                .invalidData, file: path, field: context.codingPath.fieldName, value: "\(value)", rule: "must be a finite number")
         }
     }
 
@@ -99,9 +115,7 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
         let data = existing.lastIndex(of: UInt8(ascii: "\n")).map { existing[...$0] } ?? Data()
         let lines = data.split(separator: UInt8(ascii: "\n"))
         guard let first = lines.first else { return (header, [], 0) }
-        guard let found = try? JSONDecoder().decode(Header.self, from: Data(first)) else {
-            throw InputError(.invalidData, file: path, field: "line 1", rule: "must be the header of such a journal")
-        }
+        let found = try decoded(Header.self, first, path: path, line: 1, rule: "must be the header of such a journal")
         if let difference = header.difference(from: found) {
             throw InputError(
                 .configuration, file: path, field: "line 1, \(difference.field)", value: difference.others,
@@ -109,12 +123,23 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
         }
         var records: [Record] = []
         for (index, line) in lines.enumerated().dropFirst() {
-            guard let record = try? JSONDecoder().decode(Record.self, from: Data(line)) else {
-                throw InputError(.invalidData, file: path, field: "line \(index + 1)", rule: "must be a record of this journal")
-            }
-            records.append(record)
+            records.append(try decoded(Record.self, line, path: path, line: index + 1, rule: "must be a record of this journal"))
         }
         records = Array(records.prefix(try accept(records)))
         return (found, records, lines[records.count].endIndex + 1 - data.startIndex)
+    }
+
+    /// - Throws: `InputError` (`invalidData`) naming the line, and the field at fault where the line is JSON.
+    private static func decoded<Value: Decodable>(
+        _ type: Value.Type, _ line: Data, path: String, line number: Int, rule: String
+    ) throws(InputError) -> Value {
+        do {
+            return try JSONDecoder().decode(Value.self, from: Data(line))
+        } catch {
+            let fault = DecodingFault(error)
+            let field = fault.field.map { "line \(number), \($0)" } ?? "line \(number)"
+            throw InputError(
+                .invalidData, file: path, field: field, value: fault.value, rule: rule + (fault.rule.map { ": \($0)" } ?? ""))
+        }
     }
 }

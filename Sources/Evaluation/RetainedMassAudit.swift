@@ -15,9 +15,10 @@ public struct RetainedMassAudit: ForwardObserver {
     /// One distribution over query rows for each layer and head.
     public private(set) var heads: [RetainedMass] = []
 
+    /// For one prefill.
     public init(kernel: AttentionKernel, policy: AttentionPolicy) {
         self.kernel = kernel
-        self.policy = policy
+        self.policy = policy.begunPrefill()
     }
 
     /// Mean over all rows, heads and layers.

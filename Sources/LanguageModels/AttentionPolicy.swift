@@ -52,6 +52,12 @@ public struct AttentionPolicy: Sendable {
         return policy
     }
 
+    /// The policy for one prefill: see `AttentionMethod.begunPrefill`.
+    public func begunPrefill() -> AttentionPolicy {
+        guard case .method(let method) = choice else { return self }
+        return AttentionPolicy(name: name, method: method.begunPrefill())
+    }
+
     /// Attends in one layer.
     ///
     /// Shapes and errors: as `AttentionMethod.attend` and `SampleAttentionOperator.attend`; its errors name the layer.

@@ -105,9 +105,10 @@ extension KeyValueCache {
     /// A cache of what the rule keeps, with room for some more tokens.
     ///
     /// - Parameter masses: [layer][key-value head][row]; nil for rules that do not read them.
-    package func evicting(_ eviction: CacheEviction, masses: [[[Float]]]?, room: Int) -> KeyValueCache {
+    /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
+    package func evicting(_ eviction: CacheEviction, masses: [[[Float]]]?, room: Int) throws(InputError) -> KeyValueCache {
         let (layers, heads) = extents
         let kept = (0..<layers).map { layer in (0..<heads).map { eviction.kept(of: count, masses: masses?[layer][$0]) } }
-        return keeping(kept, room: room)
+        return try keeping(kept, room: room)
     }
 }

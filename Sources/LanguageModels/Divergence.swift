@@ -38,25 +38,26 @@ public struct Divergence: Sendable {
 extension LanguageModel {
     /// Compares final hidden states, [tokens][hidden] each.
     ///
-    /// - Parameter referenceLogits: [tokens][vocabulary] of `reference`, when they are at hand.
+    /// - Parameter referenceLogits: [tokens][vocabulary] of `reference`, when they are at hand; finite.
+    /// - Throws: `InputError` (`invalidData`) where a score is not finite.
     /// Complexity: the scores of every position, twice without `referenceLogits`; memory of two tiles of logits.
     func divergence(
         of hidden: UnsafePointer<Float>, from reference: UnsafePointer<Float>, tokens: [Int32], referenceLogits: UnsafePointer<Float>? = nil
-    ) -> Divergence {
+    ) throws(InputError) -> Divergence {
         let tile = 2 * PackedMatrix.tileRows
         let vocabulary = configuration.vocabularySize
-        let logits = AlignedBuffer<Float>(count: 2 * tile * vocabulary)
+        let logits = try AlignedBuffer<Float>(extents: 2 * tile, vocabulary, of: "scores of \(2 * tile) positions")
         let rooms = AlignedBuffer<Float>(count: kernel.pool.threads * vocabulary)
         let rows = AlignedBuffer<RowDivergence>(count: tokens.count)
         let (q, p) = (SharedPointer(logits.base), SharedPointer(logits.base + tile * vocabulary))
         let (room, opinions) = (SharedPointer(rooms.base), SharedPointer(rows.base))
         for start in stride(from: 0, to: tokens.count, by: tile) {
             let count = min(tile, tokens.count - start)
-            decoder.logits(hidden: hidden + start * configuration.hiddenSize, rows: count, into: q.base)
+            try scores(hidden: hidden + start * configuration.hiddenSize, rows: count, firstPosition: start, into: q.base)
             if let referenceLogits {
                 p.base.update(from: referenceLogits + start * vocabulary, count: count * vocabulary)
             } else {
-                decoder.logits(hidden: reference + start * configuration.hiddenSize, rows: count, into: p.base)
+                try scores(hidden: reference + start * configuration.hiddenSize, rows: count, firstPosition: start, into: p.base)
             }
             kernel.pool.run(count) { worker, row in
                 let position = start + row
@@ -66,6 +67,10 @@ extension LanguageModel {
             }
         }
         let results = Array(rows.elements)
+        // Finite scores can be further apart than FP32 has numbers.
+        if let position = results.indices.first(where: { !results[$0].isFinite(isLast: $0 == tokens.count - 1) }) {
+            throw unusable("divergence after token \(position)", results[position].divergence)
+        }
         return Divergence(
             divergences: results.map(\.divergence), logProbabilities: results.dropLast().map(\.logProbability),
             referenceLogProbabilities: results.dropLast().map(\.referenceLogProbability), choices: results.map(\.choice),
@@ -77,6 +82,11 @@ extension LanguageModel {
 private struct RowDivergence {
     let divergence, logProbability, referenceLogProbability: Float
     let choice, referenceChoice: Int32
+
+    /// - Parameter isLast: no token follows whose probability would count.
+    func isFinite(isLast: Bool) -> Bool {
+        divergence.isFinite && (isLast || logProbability.isFinite && referenceLogProbability.isFinite)
+    }
 
     /// KL(p ‖ q) = Σ p_i (log p_i − log q_i) = Σ p_i (a_i − b_i) − log Σ exp a_i + log Σ exp b_i, a and b the logits of p and q.
     init(

@@ -30,20 +30,25 @@ public final class KeyValueCache: @unchecked Sendable {
     private let quantized: AlignedBuffer<Int8>
     private let scales: AlignedBuffer<Float>
 
-    convenience init(configuration: ModelConfiguration, capacity: Int, format: Format = .fp32) {
-        self.init(
+    /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
+    convenience init(configuration: ModelConfiguration, capacity: Int, format: Format = .fp32) throws(InputError) {
+        try self.init(
             extents: (configuration.layerCount, configuration.keyValueHeads, configuration.headDimension), capacity: capacity,
             format: format)
     }
 
-    private init(extents: (layers: Int, heads: Int, dimension: Int), capacity: Int, format: Format) {
+    /// Memory is taken as positions come: a capacity costs addresses only.
+    private init(
+        extents: (layers: Int, heads: Int, dimension: Int), capacity: Int, format: Format
+    ) throws(InputError) {
         self.capacity = capacity
         self.format = format
         (layers, keyValueHeads, headDimension) = extents
-        let rows = 2 * capacity * keyValueHeads
-        storage = AlignedBuffer(count: (format == .fp32 ? layers : 1) * rows * headDimension)
-        quantized = AlignedBuffer(count: format == .int8 ? layers * rows * headDimension : 0)
-        scales = AlignedBuffer(count: format == .int8 ? layers * rows : 0)
+        let purpose = "keys and values of \(capacity) positions"
+        let (floatLayers, byteLayers) = format == .fp32 ? (layers, 0) : (1, layers)
+        storage = try AlignedBuffer(extents: floatLayers, 2 * capacity, keyValueHeads, headDimension, of: purpose, reserving: true)
+        quantized = try AlignedBuffer(extents: byteLayers, 2 * capacity, keyValueHeads, headDimension, of: purpose, reserving: true)
+        scales = try AlignedBuffer(extents: byteLayers, 2 * capacity, keyValueHeads, of: purpose, reserving: true)
     }
 
     /// Forgets every position; the memory stays.
@@ -76,10 +81,11 @@ public final class KeyValueCache: @unchecked Sendable {
     /// - Parameters:
     ///   - kept: rows of [layer][head], as many everywhere.
     ///   - room: for how many more tokens.
-    func keeping(_ kept: [[[Int]]], room: Int) -> KeyValueCache {
+    /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
+    func keeping(_ kept: [[[Int]]], room: Int) throws(InputError) -> KeyValueCache {
         let remaining = kept[0][0].count
         precondition(kept.allSatisfy { $0.allSatisfy { $0.count == remaining } }, "every head keeps as many rows")
-        let smaller = KeyValueCache(
+        let smaller = try KeyValueCache(
             extents: (layers, keyValueHeads, headDimension), capacity: remaining + room, format: format)
         for (layer, heads) in kept.enumerated() {
             for (head, rows) in heads.enumerated() {

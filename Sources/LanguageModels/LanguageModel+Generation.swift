@@ -58,18 +58,28 @@ extension LanguageModel {
     /// A prefill into a cache that is made for it, and the cache as the settings leave it; the report's seconds are of both.
     ///
     /// - Parameter newPositions: room for tokens after the prompt.
-    /// - Throws: `InputError` as `prefill(_:cache:policy:chunk:)`.
+    /// - Throws: `InputError` as `prefill(_:cache:policy:chunk:)`; `systemFailure` when the system does not give the cache's memory.
     public func prefill(
         _ prompt: [Int32], newPositions: Int, policy: AttentionPolicy, chunk: Int? = nil, settings: CacheSettings = CacheSettings()
     ) throws -> (prefill: Prefill, cache: KeyValueCache) {
         let start = ContinuousClock.now
-        let cache = makeCache(capacity: prompt.count + newPositions, format: settings.format)
+        let cache = try makeCache(prompt: prompt.count, newPositions: newPositions, format: settings.format)
         guard let eviction = settings.eviction, eviction.budget < prompt.count else {
             var observer = NoObserver()
             return (try prefill(prompt, cache: cache, policy: policy, chunk: chunk, since: start, observer: &observer), cache)
         }
         var observer = AttentionMassObserver(eviction, layers: configuration.layerCount, kernel: kernel)
         let prefill = try prefill(prompt, cache: cache, policy: policy, chunk: chunk, since: start, observer: &observer)
-        return (prefill, cache.evicting(eviction, masses: eviction.rule == .streaming ? nil : observer.masses, room: newPositions))
+        return (prefill, try cache.evicting(eviction, masses: eviction.rule == .streaming ? nil : observer.masses, room: newPositions))
+    }
+
+    /// A cache whose memory, where it is not to be had, is blamed on what asks for most of it.
+    private func makeCache(prompt: Int, newPositions: Int, format: KeyValueCache.Format) throws(InputError) -> KeyValueCache {
+        do throws(InputError) {
+            return try makeCache(capacity: prompt + newPositions, format: format)
+        } catch {
+            let (field, value) = newPositions > prompt ? ("max-tokens", "\(newPositions + 1)") : ("prompt", "\(prompt) tokens")
+            throw InputError(error.code, field: field, value: value, rule: "\(error.field ?? "cache"): \(error.value ?? ""): \(error.rule)")
+        }
     }
 }

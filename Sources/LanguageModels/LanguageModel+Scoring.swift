@@ -26,7 +26,7 @@ extension LanguageModel {
         _ tokens: [Int32], policy: AttentionPolicy, chunk: Int? = nil, format: KeyValueCache.Format = .fp32
     ) throws -> TokenScores {
         let start = ContinuousClock.now
-        let cache = makeCache(capacity: tokens.count, format: format)
+        let cache = try makeCache(capacity: tokens.count, format: format)
         let next = AlignedBuffer<Float>(count: tokens.count)
         let choices = AlignedBuffer<Int32>(count: tokens.count)
         var observer = NoObserver()
@@ -35,31 +35,72 @@ extension LanguageModel {
         var report = try run(tokens, cache: cache, policy: policy, chunk: chunk, since: start, observer: &observer) { hidden, rows, _ in
             let began = ContinuousClock.now
             let targets = (0..<rows).map { first + $0 + 1 < tokens.count ? tokens[first + $0 + 1] : 0 }
-            scoreRows(hidden, targets: targets, logProbabilities: next.base + first, choices: choices.base + first)
+            try scoreRows(
+                hidden, firstPosition: first, targets: targets, logProbabilities: next.base + first, choices: choices.base + first)
             first += rows
             scoring += ContinuousClock.now - began
         }
         report.seconds -= scoring.seconds
+        let known = Array(next.elements.dropLast())
+        // Finite scores can be further apart than FP32 has numbers.
+        if let position = known.firstIndex(where: { !$0.isFinite }) {
+            throw unusable("log-probability of token \(tokens[position + 1]) after token \(position)", known[position])
+        }
         return TokenScores(
-            nextLogProbabilities: Array(next.elements.dropLast()), firstChoices: Array(choices.elements), report: report)
+            nextLogProbabilities: known, firstChoices: Array(choices.elements), report: report)
     }
 
     private func scoreRows(
-        _ hidden: UnsafePointer<Float>, targets: [Int32], logProbabilities: UnsafeMutablePointer<Float>,
+        _ hidden: UnsafePointer<Float>, firstPosition: Int, targets: [Int32], logProbabilities: UnsafeMutablePointer<Float>,
         choices: UnsafeMutablePointer<Int32>
-    ) {
+    ) throws(InputError) {
         let tile = 32
         let vocabulary = configuration.vocabularySize
         let kernels = kernel.rowKernels
-        let logits = AlignedBuffer<Float>(count: tile * vocabulary)
+        let logits = try AlignedBuffer<Float>(extents: tile, vocabulary, of: "scores of \(tile) positions")
         for start in stride(from: 0, to: targets.count, by: tile) {
             let rows = min(tile, targets.count - start)
-            decoder.logits(hidden: hidden + start * configuration.hiddenSize, rows: rows, into: logits.base)
+            try scores(
+                hidden: hidden + start * configuration.hiddenSize, rows: rows, firstPosition: firstPosition + start, into: logits.base)
             let work = RowScores(logits: logits.base, logProbabilities: logProbabilities + start, choices: choices + start)
             kernel.pool.run(rows) { _, row in
                 work.score(row, vocabulary: vocabulary, target: Int(targets[start + row]), kernels: kernels)
             }
         }
+    }
+
+    /// Next-token scores of rows of `hidden`, the first of them after the prompt's token `firstPosition`: [rows][vocabulary].
+    ///
+    /// - Throws: `InputError` (`invalidData`) where one is not finite: it must not be taken for an answer.
+    func scores(
+        hidden: UnsafePointer<Float>, rows: Int, firstPosition: Int, into logits: UnsafeMutablePointer<Float>
+    ) throws(InputError) {
+        decoder.logits(hidden: hidden, rows: rows, into: logits)
+        let vocabulary = configuration.vocabularySize
+        let scores = SharedPointer(logits)
+        let areFinite = kernel.pool.map(rows) { row in
+            UnsafeBufferPointer(start: scores.base + row * vocabulary, count: vocabulary).areFinite
+        }
+        guard let row = areFinite.firstIndex(of: false) else { return }
+        let own = UnsafeBufferPointer(start: logits + row * vocabulary, count: vocabulary)
+        let token = own.firstIndex { !$0.isFinite }!
+        throw unusable("score of token \(token) after token \(firstPosition + row)", own[token])
+    }
+
+    /// What weights lead to that are finite themselves.
+    func unusable(_ field: String, _ value: Float) -> InputError {
+        InputError(
+            .invalidData, file: directory.path, field: field, value: "\(value)",
+            rule: "must be finite: the weights are too large for FP32")
+    }
+}
+
+extension UnsafeBufferPointer<Float> {
+    /// True when none is infinite or NaN: one pass without branches, which compilers make vectors of.
+    var areFinite: Bool {
+        var largest: UInt32 = 0
+        for value in self { largest = Swift.max(largest, value.bitPattern & 0x7FFF_FFFF) }
+        return largest < 0x7F80_0000
     }
 }
 

@@ -10,7 +10,7 @@ import Synchronization
 /// let kernel = try AttentionKernel(pool: WorkerPool(threads: 2))
 /// let model = try LanguageModel.load(directory: "/models/llama", kernel: kernel)
 /// let tokens = try model.promptTokens(for: "Call me Ishmael.")
-/// let cache = model.makeCache(capacity: tokens.count + 20)
+/// let cache = try model.makeCache(capacity: tokens.count + 20)
 /// let prefill = try model.prefill(tokens, cache: cache, policy: .fixed(.standard, name: "sample"))
 /// ```
 public final class LanguageModel: Sendable {
@@ -115,8 +115,9 @@ public final class LanguageModel: Sendable {
     /// An empty cache for up to `capacity` positions.
     ///
     /// - Parameter format: INT8 takes a quarter of the memory, and one layer in floats.
-    public func makeCache(capacity: Int, format: KeyValueCache.Format = .fp32) -> KeyValueCache {
-        KeyValueCache(configuration: configuration, capacity: capacity, format: format)
+    /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
+    public func makeCache(capacity: Int, format: KeyValueCache.Format = .fp32) throws(InputError) -> KeyValueCache {
+        try KeyValueCache(configuration: configuration, capacity: capacity, format: format)
     }
 
     /// What a prefill cost and kept.
@@ -173,8 +174,10 @@ public final class LanguageModel: Sendable {
         let report = try run(tokens, cache: cache, policy: policy, chunk: chunk, since: start, observer: &observer) {
             hidden, rows, isLast in
             guard isLast else { return }
-            logits.withUnsafeMutableBufferPointer {
-                decoder.logits(hidden: hidden + (rows - 1) * configuration.hiddenSize, rows: 1, into: $0.baseAddress!)
+            try logits.withUnsafeMutableBufferPointer {
+                try scores(
+                    hidden: hidden + (rows - 1) * configuration.hiddenSize, rows: 1, firstPosition: cache.position - 1,
+                    into: $0.baseAddress!)
             }
         }
         return Prefill(logits: logits, report: report)
@@ -190,7 +193,8 @@ public final class LanguageModel: Sendable {
         let step = min(chunk ?? tokens.count, tokens.count)
         precondition(step > 0, "a chunk holds at least one token")
         let promptLength = cache.position + tokens.count
-        let hidden = AlignedBuffer<Float>(count: step * configuration.hiddenSize)
+        let policy = policy.begunPrefill()
+        let hidden = try AlignedBuffer<Float>(extents: step, configuration.hiddenSize, of: "hidden states of \(step) tokens")
         let workspace = AttentionWorkspace()
         var passes: [LlamaDecoder.Pass] = []
         for first in stride(from: 0, to: tokens.count, by: step) {

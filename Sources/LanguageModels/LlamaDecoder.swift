@@ -35,9 +35,12 @@ struct LlamaDecoder: Sendable {
         /// Seconds in matrix products, one entry a worker.
         let productSeconds: AlignedBuffer<Double>
 
-        init(_ c: ModelConfiguration, tokens: Int, kernel: AttentionKernel) {
-            queries = AlignedBuffer(count: tokens * c.queryHeads * c.headDimension)
-            attended = AlignedBuffer(count: tokens * c.queryHeads * c.headDimension)
+        init(_ c: ModelConfiguration, tokens: Int, kernel: AttentionKernel) throws(InputError) {
+            let purpose = "queries and outputs of \(tokens) tokens"
+            let rows = try AlignedBuffer<Float>(extents: tokens, c.queryHeads, c.headDimension, of: purpose)
+            let outputs = try AlignedBuffer<Float>(extents: tokens, c.queryHeads, c.headDimension, of: purpose)
+            queries = rows
+            attended = outputs
             tileRows = min(LlamaDecoder.tileRows, tokens)
             packedOffset = tileRows * (c.hiddenSize + 2 * max(c.intermediateSize, c.keyValueHeads * c.headDimension))
             let widest = max(c.hiddenSize, c.intermediateSize, c.queryHeads * c.headDimension)
@@ -67,7 +70,7 @@ struct LlamaDecoder: Sendable {
     ) throws -> Pass {
         let c = configuration
         let count = tokens.count
-        let activations = Activations(c, tokens: count, kernel: kernel)
+        let activations = try Activations(c, tokens: count, kernel: kernel)
         let rotary = rotary.embedding(positions: cache.position + count, pool: pool)
         if firstLayer == 0 { embed(tokens, into: hidden) }
         var pass = Pass()

@@ -53,12 +53,14 @@ public final class PrefillTrace {
     ) throws {
         self.tokens = tokens
         self.model = model
-        let floats = tokens.count * model.configuration.hiddenSize
-        final = AlignedBuffer(count: floats)
+        let size = model.configuration.hiddenSize
+        let floats = tokens.count * size
+        let purpose = "hidden states of \(tokens.count) tokens"
+        final = try AlignedBuffer(extents: tokens.count, size, of: purpose)
         let layers = model.configuration.layerCount
         self.firstDepth = firstDepth ?? layers
-        depths = AlignedBuffer(count: firstDepth.map { (layers - $0) * floats } ?? 0)
-        let cache = model.makeCache(capacity: tokens.count)
+        depths = try AlignedBuffer(extents: firstDepth.map { layers - $0 } ?? 0, tokens.count, size, of: "\(purpose) before each layer")
+        let cache = try model.makeCache(capacity: tokens.count)
         self.cache = firstDepth == nil ? nil : cache
         let end = final.base
         var recorder = Recorder(depths: depths.elements, firstDepth: self.firstDepth, tap: tap)
@@ -68,20 +70,24 @@ public final class PrefillTrace {
     }
 
     /// How this run's opinions differ from those of another run of the same tokens.
-    public func divergence(from reference: PrefillTrace) -> Divergence {
+    ///
+    /// - Throws: `InputError` (`invalidData`) where a score is not finite.
+    public func divergence(from reference: PrefillTrace) throws(InputError) -> Divergence {
         precondition(reference.tokens == tokens, "both runs must be of the same tokens")
-        return reference.divergence(to: final.base)
+        return try reference.divergence(to: final.base)
     }
 
     /// How opinions from final hidden states differ from this run's.
-    private func divergence(to hidden: UnsafePointer<Float>) -> Divergence {
+    private func divergence(to hidden: UnsafePointer<Float>) throws(InputError) -> Divergence {
         comparisons += 1
         let count = tokens.count * model.configuration.vocabularySize
         if comparisons == 2, count * MemoryLayout<Float>.stride <= Self.mostLogitBytes {
-            logits = AlignedBuffer(count: count)
-            model.decoder.logits(hidden: final.base, rows: tokens.count, into: logits.base)
+            // Kept only when all of them are finite.
+            let known = AlignedBuffer<Float>(count: count)
+            try model.scores(hidden: final.base, rows: tokens.count, firstPosition: 0, into: known.base)
+            logits = known
         }
-        return model.divergence(
+        return try model.divergence(
             of: hidden, from: final.base, tokens: tokens, referenceLogits: logits.count > 0 ? UnsafePointer(logits.base) : nil)
     }
 
@@ -92,13 +98,13 @@ public final class PrefillTrace {
     /// Complexity: the layers from `layer` on, and scores of every position.
     public func probe(_ policy: AttentionPolicy, from layer: Int, against reference: PrefillTrace) throws -> Divergence {
         guard let cache, layer >= firstDepth else { preconditionFailure("a run is probed from the layer it was kept for") }
-        let hidden = AlignedBuffer<Float>(count: final.count)
+        let hidden = try AlignedBuffer<Float>(extents: final.count, of: "hidden states of \(tokens.count) tokens")
         hidden.base.update(from: depths.base + (layer - firstDepth) * final.count, count: final.count)
         cache.reset()
         var observer = NoObserver()
         _ = try model.decoder.forward(
-            tokens[...], cache: cache, promptLength: tokens.count, policy: policy, workspace: workspace, hidden: hidden.base,
+            tokens[...], cache: cache, promptLength: tokens.count, policy: policy.begunPrefill(), workspace: workspace, hidden: hidden.base,
             from: layer, observer: &observer)
-        return reference.divergence(to: hidden.base)
+        return try reference.divergence(to: hidden.base)
     }
 }

@@ -62,11 +62,13 @@ public struct Tokenizer: Sendable {
     /// embedding can produce, become nothing.
     public func decode(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool = false) -> String {
         var bytes: [UInt8] = []
-        for id in ids where id >= 0 && id < vocabularySize {
-            if skippingSpecialTokens && specials.contains(id) { continue }
-            bytes.append(contentsOf: tokenBytes[Int(id)])
-        }
+        for id in ids { appendBytes(of: id, to: &bytes, skippingSpecialTokens: skippingSpecialTokens) }
         return String(decoding: bytes, as: UTF8.self)
+    }
+
+    func appendBytes(of id: Int32, to bytes: inout [UInt8], skippingSpecialTokens: Bool) {
+        guard id >= 0, id < vocabularySize, !(skippingSpecialTokens && specials.contains(id)) else { return }
+        bytes.append(contentsOf: tokenBytes[Int(id)])
     }
 
     private static func affixes(

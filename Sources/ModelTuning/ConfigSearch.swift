@@ -62,9 +62,7 @@ struct ConfigSearch {
             let checks = try subjects.map { try check(choice, subject: $0) }
             let share = target.worstShare(checks.map(\.quality))
             steps.append(AllocationStep(length: length, damage: damage, milliseconds: choice.milliseconds, checks: checks, share: share))
-            // Infinite where nothing may be lost and something is.
-            let percent = share < 1e6 ? "\(Int((100 * share).rounded()))" : "\(share)"
-            advance("\(length) tokens, \(percent) % of what may be lost")
+            advance("\(length) tokens, " + Self.progress(share))
             if settings.budgetMilliseconds != nil { return outcome(choice, damage: damage, steps: steps) }
             let point = Point(damage: damage, share: share)
             if share <= 1 {
@@ -77,6 +75,10 @@ struct ConfigSearch {
             damage = next(point, best: best?.point, miss: miss)
         }
         return outcome(best?.choice ?? dense(options), damage: best?.point.damage ?? 0, steps: steps)
+    }
+
+    private static func progress(_ share: Double) -> String {
+        share < 1e6 ? "\(Int((100 * share).rounded())) % of what may be lost" : "what must not be lost is lost"
     }
 
     /// A total damage that was tried, and the share of what may be lost that it came to.
@@ -144,7 +146,7 @@ struct ConfigSearch {
         let trace = try PrefillTrace(subject.prompt.tokens, model: model, policy: .perHead { parameters[$0][$1] })
         let check = ConfigCheck(
             prompt: prompt, length: length, heads: parameters,
-            quality: Quality(trace.divergence(from: subject.dense), prompt: subject.prompt), density: trace.report.density,
+            quality: Quality(try trace.divergence(from: subject.dense), prompt: subject.prompt), density: trace.report.density,
             prefillSeconds: trace.report.seconds, attentionSeconds: trace.report.attentionSeconds)
         try memory.append([StudyRecord(check: check)])
         return check
@@ -159,7 +161,8 @@ public struct AllocationStep: Sendable, Encodable {
     /// Attention as the latency model has it.
     public let milliseconds: Double
     public let checks: [ConfigCheck]
-    /// How much of what may be lost was lost: above 1 the floor (less its headroom) is missed.
+    /// How much of what may be lost was lost: above 1 the floor (less its headroom) is missed. Infinite, and null in JSON, where something
+    /// was lost of what must not be.
     public let share: Double
 
     private enum CodingKeys: String, CodingKey { case length, damage, milliseconds, share, density, quality }
@@ -169,7 +172,7 @@ public struct AllocationStep: Sendable, Encodable {
         try container.encode(length, forKey: .length)
         try container.encode(damage, forKey: .damage)
         try container.encode(milliseconds, forKey: .milliseconds)
-        try container.encode(share, forKey: .share)
+        try container.encode(share.isFinite ? share : nil, forKey: .share)
         try container.encode(checks.map(\.density), forKey: .density)
         try container.encode(checks.map(\.quality), forKey: .quality)
     }

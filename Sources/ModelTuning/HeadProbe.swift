@@ -50,8 +50,6 @@ struct HeadProbing {
         let policy = AttentionPolicy.perHead { $0 == layer && $1 == head ? parameters : .dense }
         let divergence = try subject.dense.probe(policy, from: layer, against: subject.dense)
         let quality = Quality(divergence, prompt: subject.prompt)
-        // What overflows is not an option.
-        guard quality.loss.isFinite, quality.meanDivergence.isFinite else { return }
         let probe = HeadProbe(
             length: key.length, layer: layer, head: head, prompt: key.prompt, parameters: parameters, quality: quality)
         try memory.append([StudyRecord(probe: probe)])

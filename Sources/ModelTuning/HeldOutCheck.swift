@@ -44,8 +44,9 @@ public struct HeldOutCheck {
     }
 
     /// The tuned lengths, and one between the two shortest of them: parameters for it follow from its neighbours.
-    public var lengths: [Int] {
-        let tuned = config.buckets.map(\.length)
+    public var lengths: [Int] { Self.lengths(tuned: config.buckets.map(\.length)) }
+
+    private static func lengths(tuned: [Int]) -> [Int] {
         guard tuned.count >= 2 else { return tuned }
         return (tuned + [(tuned[0] + tuned[1]) / 2]).sorted()
     }
@@ -54,7 +55,7 @@ public struct HeldOutCheck {
     /// - Throws: `InputError` for a text that is too short, and as `LanguageModel.prefill`.
     public func run(_ text: TuningText, advance: (String) -> Void) throws -> [Row] {
         try lengths.flatMap { length in
-            try prompts(text, length: length).map { prompt in
+            try Self.prompts(text, length: length, seed: seed).map { prompt in
                 advance("\(length) tokens, \(prompt.kind.rawValue)")
                 return try row(prompt, length: length)
             }
@@ -66,7 +67,14 @@ public struct HeldOutCheck {
         config.buckets.count + lengths.map(TuningText.promptCounts).reduce(0) { $0 + $1.plain + $1.woven }
     }
 
-    private func prompts(_ text: TuningText, length: Int) throws(InputError) -> [TuningPrompt] {
+    /// Finds out before anything is tuned that the text does not do for every length.
+    ///
+    /// - Throws: `InputError` for a text that is too short, or a length in which nothing can be asked.
+    public static func checkPrompts(_ text: TuningText, tunedLengths: [Int], seed: UInt64) throws(InputError) {
+        for length in lengths(tuned: tunedLengths) { _ = try prompts(text, length: length, seed: seed) }
+    }
+
+    private static func prompts(_ text: TuningText, length: Int, seed: UInt64) throws(InputError) -> [TuningPrompt] {
         let counts = TuningText.promptCounts(length: length)
         var prompts: [TuningPrompt] = []
         for index in 1...counts.plain { prompts.append(try text.plain(length: length, position: Double(index) / Double(counts.plain))) }
@@ -79,7 +87,7 @@ public struct HeldOutCheck {
         let tuned = try PrefillTrace(prompt.tokens, model: model, policy: .tuned(config))
         return Row(
             text: prompt.name, kind: prompt.kind, length: length, isTunedLength: config.buckets.contains { $0.length == length },
-            quality: Quality(tuned.divergence(from: dense), prompt: prompt), density: tuned.report.density,
+            quality: Quality(try tuned.divergence(from: dense), prompt: prompt), density: tuned.report.density,
             prefillSecondsDense: dense.report.seconds, prefillSecondsTuned: tuned.report.seconds,
             attentionSecondsDense: dense.report.attentionSeconds, attentionSecondsTuned: tuned.report.attentionSeconds)
     }

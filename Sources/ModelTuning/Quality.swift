@@ -78,17 +78,18 @@ public struct QualityFloor: Sendable, Hashable, Codable {
     /// 2 of 42 answers lost, 0.0005 with none (4,096 to 32,768 tokens). At least what rounding in BF16 comes to.
     var answerDivergence: Double { max(1e-4, 0.25 * (1 - answersKept)) }
 
-    /// How much of what may be lost is lost, of whatever comes nearest to its floor: above 1 a floor is missed.
+    /// How much of what may be lost is lost, of whatever comes nearest to its floor: above 1 a floor is missed; infinite where something
+    /// is lost of what must not be lost at all.
     ///
     /// Losses are averaged, answers counted together.
     public func worstShare(_ qualities: [Quality]) -> Double {
         let summary = QualitySummary(qualities)
         var shares = [
-            summary.lossIncrease / lossIncrease, Self.share(summary.lostAnswers, of: mayLose(summary)),
+            Self.share(summary.lossIncrease, of: lossIncrease), Self.share(summary.lostAnswers, of: mayLose(summary)),
             Self.share(summary.answerDivergence, of: answerDivergence),
         ]
         if let agreement { shares.append(Self.share(1 - summary.agreement, of: 1 - agreement)) }
-        if let tailDivergence { shares.append(summary.p99Divergence / tailDivergence) }
+        if let tailDivergence { shares.append(Self.share(summary.p99Divergence, of: tailDivergence)) }
         return shares.largest() ?? 0
     }
 

@@ -5,7 +5,7 @@ import ModelFormats
 
 /// A text that quality is measured on, at every position.
 public struct TuningPrompt: Sendable {
-    public enum Kind: String, Sendable, Codable {
+    public enum Kind: String, Sendable, NamedCase {
         /// The user's text as it is: for the loss.
         case plain
         /// The same text with facts, questions and repeated paragraphs woven in: for what has to be looked up.
@@ -80,7 +80,8 @@ public struct TuningText: Sendable {
         content.split(separator: "\n", omittingEmptySubsequences: false).flatMap { line -> [String] in
             let words = line.split(separator: " ", omittingEmptySubsequences: false)
             let runs = stride(from: 0, to: words.count, by: 100).map { words[$0..<min($0 + 100, words.count)].joined(separator: " ") }
-            return runs.dropLast().map { $0 + " " } + [runs.last! + "\n"]
+            let spaced = runs.dropLast().map { $0 + " " } + [runs.last! + "\n"]
+            return spaced.flatMap { Paragraphs.parts(of: $0[...], longest: 4096).map(String.init) }
         }
     }
 
@@ -107,18 +108,7 @@ public struct TuningText: Sendable {
     private func paragraphs(length: Int) -> [String] {
         let charactersPerToken = Double(content.utf8.count) / Double(max(1, tokens.count))
         let most = max(16, Int(charactersPerToken * Double(min(200, length / 8))))
-        return content.split(whereSeparator: \.isNewline).flatMap { line -> [String] in
-            if line.utf8.count <= most { return [line + "\n"] }
-            var (pieces, piece) = ([String](), "")
-            for word in line.split(separator: " ") {
-                if !piece.isEmpty, piece.utf8.count + word.utf8.count > most {
-                    pieces.append(piece + "\n")
-                    piece = ""
-                }
-                piece += (piece.isEmpty ? "" : " ") + word
-            }
-            return pieces + [piece + "\n"]
-        }
+        return Paragraphs.of(content, longest: most)
     }
 
     /// The text's paragraphs with things to look up.

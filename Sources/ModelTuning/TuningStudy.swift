@@ -78,14 +78,21 @@ public struct TuningStudy {
     }
 
     /// Prompts of one length, woven ones first, then plain ones. Books begin and end with what is not like them, so those are from within.
-    private func prompts(_ text: TuningText, length: Int) throws(InputError) -> [TuningPrompt] {
+    private static func prompts(_ text: TuningText, length: Int, seed: UInt64) throws(InputError) -> [TuningPrompt] {
         let counts = TuningText.promptCounts(length: length)
         var prompts: [TuningPrompt] = []
-        for number in 0..<counts.woven { prompts.append(try text.woven(length: length, seed: settings.seed, number: number)) }
+        for number in 0..<counts.woven { prompts.append(try text.woven(length: length, seed: seed, number: number)) }
         for index in 0..<counts.plain {
             prompts.append(try text.plain(length: length, position: Double(index + 1) / Double(counts.plain + 1)))
         }
         return prompts
+    }
+
+    /// Finds out before anything is measured that the text does not do for every length.
+    ///
+    /// - Throws: `InputError` for a text that is too short, or a length in which nothing can be asked.
+    public static func checkPrompts(_ text: TuningText, settings: TuningSettings) throws(InputError) {
+        for length in settings.lengths { _ = try prompts(text, length: length, seed: settings.seed) }
     }
 
     /// Asked before something is measured, which is left out when time is over.
@@ -105,7 +112,7 @@ public struct TuningStudy {
         var survivors: [HeadIndex: [SampleAttentionParameters]]?
         var damage = 1.0
         for length in settings.lengths {
-            let prompts = try prompts(text, length: length)
+            let prompts = try Self.prompts(text, length: length, seed: settings.seed)
             let retrieval = sensitivities?.retrievalHeads(floor: settings.floor)
             let firstDepth = retrieval.map { $0.map(\.layer).min() } ?? 0
             // All heads at the shortest length, on text of both kinds; then those that look things up, on what they have to look up.

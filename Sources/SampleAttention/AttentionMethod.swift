@@ -5,6 +5,10 @@ import AttentionKernels
 ///
 /// SampleAttention itself is driven by parameters for each head (`SampleAttentionOperator`); everything else is a method.
 public protocol AttentionMethod: Sendable {
+    /// The method for one prefill, which calls it layer after layer. A method that carries something from one layer to the next returns
+    /// a new one, so that prefills do not mix; all others return themselves.
+    func begunPrefill() -> Self
+
     /// Attends, and says what it kept and what that cost.
     ///
     /// - Parameters:
@@ -15,6 +19,10 @@ public protocol AttentionMethod: Sendable {
     func attend(
         _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, workspace: AttentionWorkspace
     ) throws(InputError) -> SampleAttentionOperator.Report
+}
+
+extension AttentionMethod {
+    public func begunPrefill() -> Self { self }
 }
 
 /// One layer's attention, as a method is asked for it.

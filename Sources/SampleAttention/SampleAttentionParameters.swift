@@ -7,7 +7,7 @@ import AttentionCore
 /// token-count windows and window-aware scoring are this project's; a fixed count of columns is what MInference and vLLM keep.
 public struct SampleAttentionParameters: Hashable, Sendable {
     /// The family of patterns the head may use.
-    public enum Pattern: String, Sendable, CaseIterable, Codable {
+    public enum Pattern: String, Sendable, NamedCase {
         /// Every causal key.
         case dense
         /// A sliding window and the sinks. Nothing is sampled, so there is no stage 1.
@@ -19,7 +19,7 @@ public struct SampleAttentionParameters: Hashable, Sendable {
     }
 
     /// Which query rows stage 1 scores; see `SamplingPlan`.
-    public enum Sampling: String, Sendable, CaseIterable, Codable {
+    public enum Sampling: String, Sendable, NamedCase {
         /// Single rows at equal strides.
         case stride
         /// Blocks of rows at the ends of equal segments.
@@ -31,7 +31,7 @@ public struct SampleAttentionParameters: Hashable, Sendable {
     }
 
     /// Which mass of a column counts when columns are chosen.
-    public enum ColumnScoring: String, Sendable, CaseIterable, Codable {
+    public enum ColumnScoring: String, Sendable, NamedCase {
         /// Only mass from rows whose window does not hold the column already.
         case windowAware = "window-aware"
         /// All mass, as the paper does; the window's share is paid for twice.

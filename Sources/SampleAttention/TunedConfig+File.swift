@@ -10,6 +10,14 @@ extension TunedConfig {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw InputError(.missingInput, file: path, rule: "the config file must exist and be readable")
         }
+        try self.init(json: data, path: path)
+    }
+
+    /// Checks a file's bytes.
+    ///
+    /// - Parameter path: the file, for errors.
+    /// - Throws: as `init(contentsOf:)`.
+    public init(json data: Data, path: String) throws(InputError) {
         try Self.checkSchema(data, path: path)
         do {
             self = try JSONDecoder().decode(TunedConfig.self, from: data)
@@ -96,22 +104,12 @@ extension TunedConfig {
     }
 
     private static func inputError(_ error: any Error, path: String) -> InputError {
-        func field(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String? {
-            let keys = context.codingPath + (last.map { [$0] } ?? [])
-            return keys.isEmpty ? nil : keys.fieldName
-        }
-        switch error {
-        case let error as InputError:
-            return InputError(.configuration, file: path, field: error.field, value: error.value, rule: error.rule)
-        case DecodingError.keyNotFound(let key, let context):
-            return InputError(.configuration, file: path, field: field(context, key), rule: "is missing")
-        case DecodingError.typeMismatch(let type, let context), DecodingError.valueNotFound(let type, let context):
-            return InputError(.configuration, file: path, field: field(context), rule: "must be a \(type)")
-        case DecodingError.dataCorrupted(let context):
-            return InputError(.configuration, file: path, field: field(context), rule: context.rule)
-        default:
+        let fault = DecodingFault(error)
+        if let rule = fault.rule { return InputError(.configuration, file: path, field: fault.field, value: fault.value, rule: rule) }
+        guard case DecodingError.dataCorrupted(let context) = error else {
             return InputError(.configuration, file: path, rule: "must be a tuned config in JSON")
         }
+        return InputError(.configuration, file: path, rule: context.rule)
     }
 }
 

@@ -88,7 +88,8 @@ struct AttentionChoice {
         self.session = session
     }
 
-    func policy(named name: String) throws(InputError) -> AttentionPolicy {
+    /// - Parameter field: the option that named it.
+    func policy(named name: String, field: String = "attention") throws(InputError) -> AttentionPolicy {
         switch name {
         case "dense": return .dense
         case "sample": return try policy(own, name: name)
@@ -102,7 +103,7 @@ struct AttentionChoice {
         default:
             guard let system = AttentionSystem(rawValue: name) else {
                 throw InputError(
-                    .usage, field: "attention", value: name, rule: "must be one of \(Self.names.joined(separator: ", "))")
+                    .usage, field: field, value: name, rule: "must be one of \(Self.names.joined(separator: ", "))")
             }
             return AttentionPolicy(name: name, method: system.method(budget: density.map { .density($0) } ?? .own, seed: session.seed))
         }

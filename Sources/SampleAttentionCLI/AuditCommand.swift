@@ -7,7 +7,7 @@ import Reporting
 import SampleAttention
 
 /// `audit`: what sampling promised against what all rows keep.
-struct AuditCommand: ParsableCommand {
+struct AuditCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit", abstract: "Compare the mass that selections saw in sampled rows with what they keep in all rows.",
         discussion: """

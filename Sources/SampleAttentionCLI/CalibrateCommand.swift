@@ -10,7 +10,7 @@ import Reporting
 import SampleAttention
 
 /// `calibrate`: how long attention takes on this machine.
-struct CalibrateCommand: ParsableCommand {
+struct CalibrateCommand: MachineCommand {
     static let configuration = CommandConfiguration(
         commandName: "calibrate", abstract: "Measure this machine and fit its latency model, which tuning minimises.",
         discussion: """

@@ -9,7 +9,7 @@ import Reporting
 import SampleAttention
 
 /// `capture`: a prompt's Q, K and V as they enter attention, for other tools.
-struct CaptureCommand: ParsableCommand {
+struct CaptureCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "capture",
         abstract: "Write the queries, keys and values of a prompt to a safetensors file.",
@@ -49,7 +49,7 @@ struct CaptureCommand: ParsableCommand {
                     "layers.\(layer).\(name)", shape: [tensor.tokens, tensor.heads, tensor.dimension], Self.values(tensor))
             }
         }
-        let cache = session.model.makeCache(capacity: tokens.count)
+        let cache = try session.model.makeCache(capacity: tokens.count)
         _ = try session.model.prefill(tokens, cache: cache, policy: .dense, observer: &tap)
         progress.finish()
         let identity = try session.identity()

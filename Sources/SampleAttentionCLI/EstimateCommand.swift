@@ -5,7 +5,7 @@ import ModelFormats
 import Reporting
 
 /// `estimate`: operations and memory of full against sparse attention, without running anything.
-struct EstimateCommand: ParsableCommand {
+struct EstimateCommand: JSONPrinting {
     static let configuration = CommandConfiguration(
         commandName: "estimate", abstract: "Operations and memory of full against sparse prefill, for a named shape and length.",
         discussion: """

@@ -10,7 +10,7 @@ import SampleAttention
 import SampleStatistics
 
 /// `evaluate`: task accuracy and perplexity with one attention.
-struct EvaluateCommand: ParsableCommand {
+struct EvaluateCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "evaluate", abstract: "Score long-context tasks and perplexity.",
         discussion: """
@@ -23,7 +23,8 @@ struct EvaluateCommand: ParsableCommand {
             passage_retrieval_zh) and BABILong (JSON Lines or a JSON list with "input", "question", "target"; qa1 to qa20 in "task" or \
             the file's name) are read as they are and scored by their own rules. Their prompts are made for every --length (default: \
             the model's positions), without their middle where they are longer; --templates gives them other words, such as \
-            LongBench's dataset2prompt.json.
+            LongBench's dataset2prompt.json. RULER's files ("input", "outputs", "length"; the kind is the file's name or its folder's, such \
+            as niah_single_1/validation.jsonl) are read as they are; a row's length counts as the power of two that it fills.
 
             Perplexity windows are begin-of-text and the tokens from offset 0, stride, …
             """)

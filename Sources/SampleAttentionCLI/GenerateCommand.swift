@@ -7,7 +7,7 @@ import ModelFormats
 import SampleAttention
 
 /// `generate`: continue a prompt, with any attention in the prefill.
-struct GenerateCommand: ParsableCommand {
+struct GenerateCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate", abstract: "Continue a prompt; the prefill attends as told, decoding is dense.")
 
@@ -16,7 +16,7 @@ struct GenerateCommand: ParsableCommand {
     @OptionGroup var certificate: CertificateOptions
     @OptionGroup var cache: CacheOptions
 
-    @Option(help: "The prompt.")
+    @Option(parsing: .unconditional, help: "The prompt; it may begin with a dash.")
     var prompt: String?
 
     @Option(help: ArgumentHelp("File that holds the prompt, UTF-8; - for standard input.", valueName: "file"))
@@ -48,10 +48,10 @@ struct GenerateCommand: ParsableCommand {
             policy: policy, model: session.model.configuration, promptLength: tokens.count, chunk: chunk)
         if let warning { Message.write(warning) }
 
-        var printer = StreamingText(session: session)
+        var stream = TextStream(session.model.tokenizer)
         let generation = try session.model.generate(
             tokens, maxTokens: maxTokens, policy: policy, chunk: chunk, cache: cacheSettings, sampler: sampler,
-            onToken: { if !session.json { printer.append($0) } })
+            onToken: { if !session.json { print(stream.append($0), terminator: "") } })
         if session.json {
             JSONOutput.print(
                 GenerationResult(
@@ -59,7 +59,7 @@ struct GenerateCommand: ParsableCommand {
                     text: session.model.tokenizer.decode(generation.tokens),
                     model: try session.identity(), provenance: session.provenance()))
         } else {
-            printer.finish()
+            print(stream.finish())
             Message.write(Self.summary(generation, policy: policy, session: session))
             if let certificate = CertificateResult(generation.prefill, policy: policy) { Message.write(certificate.summary) }
         }
@@ -80,12 +80,8 @@ struct GenerateCommand: ParsableCommand {
 
     private func promptText() throws(InputError) -> String {
         switch (prompt, promptFile) {
-        case (let text?, nil): return text
-        case (nil, "-"?):
-            guard let text = String(data: FileHandle.standardInput.readDataToEndOfFile(), encoding: .utf8) else {
-                throw InputError(.invalidData, file: "standard input", rule: "the text must be UTF-8")
-            }
-            return text
+        case (let text?, nil): return try PromptText.text(text.utf8, of: "prompt")
+        case (nil, "-"?): return try PromptText.readStandardInput()
         case (nil, let path?): return try PromptText.read(path)
         default: throw InputError(.usage, field: "prompt", rule: "give either --prompt or --prompt-file")
         }
@@ -98,31 +94,6 @@ struct GenerateCommand: ParsableCommand {
             + "\(seconds(session.loadSeconds)); \(report.tokens) tokens prefilled in \(seconds(report.seconds)) "
             + "(attention \(seconds(report.attentionSeconds)), of it selection \(seconds(report.selectionSeconds))), "
             + "density \(String(format: "%.3f", report.density)); \(generation.tokens.count) tokens in \(seconds(generation.decodeSeconds))"
-    }
-}
-
-/// Prints tokens as they come, holding back bytes that do not form a character yet.
-private struct StreamingText {
-    let session: Session
-    private var tokens: [Int32] = []
-    private var printed = 0
-
-    init(session: Session) { self.session = session }
-
-    mutating func append(_ token: Int32) {
-        tokens.append(token)
-        let text = session.model.tokenizer.decode(tokens)
-        if !text.hasSuffix("\u{FFFD}") { flush(text) }
-    }
-
-    mutating func finish() {
-        flush(session.model.tokenizer.decode(tokens))
-        print()
-    }
-
-    private mutating func flush(_ text: String) {
-        StandardOutput.write(text.utf8.dropFirst(printed))
-        printed = text.utf8.count
     }
 }
 

@@ -1,14 +1,16 @@
 import Foundation
 
-/// The one JSON object that a command prints or writes.
+/// The one JSON object that a command prints or writes. A number that is not finite, which JSON lacks, is null.
 enum JSONOutput {
     static func encode(_ value: some Encodable) -> Data {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(
-            positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-        // Strings stand in for the only values that JSON lacks, so encoding cannot fail.
-        return try! encoder.encode(value) + Data("\n".utf8)
+        // No text of a result can spell this one.
+        let absent = UUID().uuidString
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: absent, negativeInfinity: absent, nan: absent)
+        // Infinity and NaN are provided for, so encoding cannot fail.
+        let text = String(decoding: try! encoder.encode(value), as: UTF8.self)
+        return Data((text.replacing("\"\(absent)\"", with: "null") + "\n").utf8)
     }
 
     static func print(_ value: some Encodable) { StandardOutput.write(encode(value)) }

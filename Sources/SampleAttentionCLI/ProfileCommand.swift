@@ -11,7 +11,7 @@ import Reporting
 import SampleAttention
 
 /// `profile`: exact sparsity degree, structure and retained mass of every head.
-struct ProfileCommand: ParsableCommand {
+struct ProfileCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "profile",
         abstract: "Measure every head exactly: sparsity degree, structure, and the attention mass a pattern keeps.",

@@ -40,6 +40,7 @@ struct PromptText {
     /// For people: no other text of the same run has it. Programs tell texts apart by their digests.
     private(set) var name: String
     let sha256: String
+    let content: String
     /// Without begin-of-text.
     let tokens: [Int32]
     private let beginOfText: [Int32]
@@ -72,7 +73,7 @@ struct PromptText {
     }
 
     private init(path: String, session: Session) throws(InputError) {
-        let content = try Self.read(path)
+        content = try Self.read(path)
         self.path = path
         name = URL(fileURLWithPath: path).lastPathComponent
         sha256 = ModelFormats.sha256(ofText: content)
@@ -99,25 +100,44 @@ struct PromptText {
 
     /// The text of a file, or of a pipe such as `/dev/stdin`. - Throws: `InputError` when it is missing, too large or not UTF-8.
     static func read(_ path: String) throws(InputError) -> String {
-        let data = try bytes(path)
-        guard let content = String(data: data, encoding: .utf8) else {
-            throw InputError(.invalidData, file: path, rule: "the text must be UTF-8")
-        }
-        return content
+        let missing = InputError(.missingInput, file: path, rule: "the text must exist and be readable")
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw missing }
+        defer { close(descriptor) }
+        return try text(bytes(descriptor, of: path) { _ in missing }, of: path)
     }
 
-    private static func bytes(_ path: String) throws(InputError) -> Data {
-        let missing = InputError(.missingInput, file: path, rule: "the text must exist and be readable")
-        guard let handle = FileHandle(forReadingAtPath: path) else { throw missing }
-        var data = Data()
-        do {
-            while let part = try handle.read(upToCount: 1 << 20), !part.isEmpty, data.count <= mostBytes { data += part }
-        } catch {
-            throw missing
+    /// The text on standard input. - Throws: `InputError` when it is closed, a folder, too large or not UTF-8.
+    static func readStandardInput() throws(InputError) -> String {
+        let name = "standard input"
+        return try text(
+            bytes(STDIN_FILENO, of: name) { error in
+                InputError(.inputOutput, file: name, rule: "cannot be read (\(String(cString: strerror(error))))")
+            }, of: name)
+    }
+
+    /// Without a byte order mark.
+    static func text(_ bytes: some Collection<UInt8>, of file: String) throws(InputError) -> String {
+        try ForeignEncoding.refuse(bytes, file: file)
+        guard let text = String(validating: ForeignEncoding.withoutByteOrderMark(bytes), as: UTF8.self) else {
+            throw InputError(.invalidData, file: file, rule: "the text must be UTF-8")
         }
-        guard data.count <= mostBytes else {
-            throw InputError(.invalidData, file: path, rule: "the text must be at most \(mostBytes) bytes")
+        return text
+    }
+
+    private static func bytes(
+        _ descriptor: Int32, of file: String, failure: (_ error: Int32) -> InputError
+    ) throws(InputError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        let part = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+        defer { part.deallocate() }
+        while bytes.count <= mostBytes {
+            let count = Foundation.read(descriptor, part.baseAddress, part.count)
+            if count < 0, errno == EINTR { continue }
+            if count < 0 { throw failure(errno) }
+            if count == 0 { return bytes }
+            bytes += part[..<count]
         }
-        return data
+        throw InputError(.invalidData, file: file, rule: "the text must be at most \(mostBytes) bytes")
     }
 }

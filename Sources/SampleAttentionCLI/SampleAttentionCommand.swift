@@ -20,11 +20,16 @@ struct SampleAttentionCommand: ParsableCommand {
         ])
 
     static func main() {
+        StandardStreams.reserveClosed()
+        let arguments = CommandLineArguments(CommandLine.arguments.dropFirst())
+        var printsJSON = arguments.askForJSON
         do {
-            var command = try parseAsRoot()
+            try CommandLineArguments.checkEncoding()
+            var command = try parseAsRoot(arguments.words)
+            printsJSON = (command as? any JSONPrinting)?.json ?? false
             try command.run()
         } catch {
-            Failure(error).exit()
+            Failure(error, printsJSON: printsJSON).exit()
         }
     }
 }
@@ -32,8 +37,12 @@ struct SampleAttentionCommand: ParsableCommand {
 /// An error on its way out of the program.
 private struct Failure {
     private let error: any Error
+    private let printsJSON: Bool
 
-    init(_ error: any Error) { self.error = error }
+    init(_ error: any Error, printsJSON: Bool) {
+        self.error = error
+        self.printsJSON = printsJSON
+    }
 
     /// Prints one line (with --json an object on standard output) and exits: 64…78 as in sysexits.h, 1 for a failed check.
     func exit() -> Never {
@@ -41,7 +50,7 @@ private struct Failure {
         // Help, version, and a command that has already said what it found.
         if code == .success || error is ExitCode { SampleAttentionCommand.exit(withError: error) }
         let failure = inputError(code)
-        if CommandLine.arguments.contains("--json") {
+        if printsJSON {
             JSONOutput.print(["error": ["code": failure.code.rawValue, "message": failure.description]])
         } else {
             Message.write("error: \(failure.description)")

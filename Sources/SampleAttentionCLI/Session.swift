@@ -125,8 +125,11 @@ struct Session {
     }
 
     /// Loads a config and checks it against the model; other hardware is a warning, but for the bundled config, which nobody chose.
-    func config(at path: String) throws(InputError) -> TunedConfig {
-        let config = try TunedConfig(contentsOf: path)
+    ///
+    /// - Parameter text: the file's, where it has been read.
+    func config(at path: String, text: String? = nil) throws(InputError) -> TunedConfig {
+        let config =
+            if let text { try TunedConfig(json: Data(text.utf8), path: path) } else { try TunedConfig(contentsOf: path) }
         try config.check(against: identity(), path: path)
         let own = provenance().machine
         if config.provenance.machine != own, path != bundledConfig {

@@ -1,6 +1,21 @@
 import AttentionCore
 import Foundation
 
+/// The three streams that a program is given.
+enum StandardStreams {
+    /// Linux's O_PATH, which Swift does not import: a place in the file system without access to what is there.
+    private static let pathOnly: Int32 = 0o10000000
+
+    /// Files opened later must not take the numbers of streams that the caller has closed: results would be written into them. In their
+    /// place stands something that can be neither read nor written, so that using them still fails.
+    static func reserveClosed() {
+        for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(descriptor, F_GETFD) < 0 {
+            // The lowest free number is taken, which is this one.
+            _ = open("/", pathOnly | O_DIRECTORY)
+        }
+    }
+}
+
 /// Results, on standard output.
 enum StandardOutput {
     /// Writes all of `bytes`, or ends the program with one line and exit code 74: a result that did not arrive is a failure.

@@ -54,10 +54,14 @@ struct TaskOptions: ParsableArguments {
         let maker = TaskMaker(
             text: try PromptText.read(textPath), tokenizer: session.model.tokenizer)
         var tasks: [EvaluationTask] = []
-        for kind in kinds {
-            for length in lengths {
-                tasks += try maker.make(kind, length: length, count: each, settings: settings, seed: session.seed)
+        do throws(InputError) {
+            for kind in kinds {
+                for length in lengths {
+                    tasks += try maker.make(kind, length: length, count: each, settings: settings, seed: session.seed)
+                }
             }
+        } catch  where error.field == "text" {
+            throw InputError(error.code, file: textPath, field: error.field, value: error.value, rule: error.rule)
         }
         return tasks
     }

@@ -4,7 +4,7 @@ import Evaluation
 import Foundation
 
 /// `tasks`: make long-context tasks from any text.
-struct TasksCommand: ParsableCommand {
+struct TasksCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "tasks",
         abstract: "Make long-context tasks from a text: JSON Lines for evaluate and compare, on standard output.",

@@ -10,7 +10,7 @@ import Reporting
 import SampleAttention
 
 /// `verify`: measured output error against the theorems' bounds, of the exact computation and of the kernel.
-struct VerifyCommand: ParsableCommand {
+struct VerifyCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Check the error bounds of Theorems 1 and 2 on every head and on adversarial heads.",
         discussion: """

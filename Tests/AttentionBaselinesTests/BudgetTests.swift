@@ -100,6 +100,11 @@ import Testing
         let next = try second.patterns(layered, layer: 2)
         #expect(next != anchor)
         #expect(try next == second.patterns(SharedSelection(.layers(2)), layer: 0))
+        // Prefills that take turns give what each gives alone.
+        let (one, other) = (layered.begunPrefill(), layered.begunPrefill())
+        let (ofOne, ofOther) = (try first.patterns(one, layer: 0), try second.patterns(other, layer: 0))
+        #expect(ofOne != ofOther)
+        #expect(try first.patterns(one, layer: 1) == ofOne && second.patterns(other, layer: 1) == ofOther)
         // Another shape is no layer of the same prompt.
         #expect(try Fixture(queries: 500).patterns(layered, layer: 3) != next)
     }

@@ -25,6 +25,24 @@ import Testing
         #expect(fromInput == fromFile)
     }
 
+    @Test func thePromptMayBeginWithADash() throws {
+        for prompt in ["- summarize this", "-1", "--json", "--"] {
+            let file = try Program.output(["generate", "--prompt-file", "-", "--max-tokens", "4"], input: Data(prompt.utf8))
+            #expect(try Program.output(["generate", "--prompt", prompt, "--max-tokens", "4"]) == file)
+        }
+    }
+
+    /// Tokens of single bytes, drawn almost evenly: most of them are broken UTF-8.
+    @Test(arguments: ["1", "2", "3"]) func whatIsPrintedIsTheText(seed: String) throws {
+        let model = try TinyModel(Scratch())
+        let arguments = [
+            "generate", "--model", model.path, "--prompt", "a", "--max-tokens", "200", "--temperature", "50", "--seed", seed,
+        ]
+        let text = try #require(Program.json(arguments)["text"] as? String)
+        #expect(text.unicodeScalars.contains("\u{FFFD}"))
+        #expect(try Program.output(arguments).unicodeScalars.elementsEqual((text + "\n").unicodeScalars))
+    }
+
     @Test(arguments: ["1", "5", "1000"])
     func generatesTheSameInChunks(_ chunk: String) throws {
         #expect(try Program.output(Self.opening + ["--chunk", chunk]) == Self.continuation + "\n")

@@ -169,6 +169,59 @@ import Testing
         #expect(outcome.output.isEmpty && !FileManager.default.fileExists(atPath: model.scratch.file("out/config.json")))
     }
 
+    /// Every weight and every hidden state is finite, yet the scores are not: nothing may come of them, neither tokens nor records.
+    @Test(arguments: [
+        "generate --prompt abc", "evaluate --perplexity TEXT --length 64 --stride 64", "evaluate --tasks TASKS --output OUT",
+        "compare --methods dense,sample --tasks TASKS --output OUT", "compare --generate --methods dense --tasks TASKS",
+        "tune --text TEXT --length 320 --trials 2 --output OUT --latency-model LATENCY",
+    ])
+    func refusesScoresThatOverflow(_ command: String) throws {
+        var shape = TinyModel.Shape()
+        shape.tied = false
+        let model = try TinyModel(Scratch(), shape: shape)
+        let head = try #require(model.tensors.firstIndex { $0.name == "lm_head.weight" })
+        model.tensors[head].values = model.tensors[head].values.map { $0 * 1e38 }
+        try model.write()
+        let places = [
+            "TEXT": try model.writeText(), "OUT": model.scratch.file("out"),
+            "TASKS": try model.scratch.write(
+                #"{"id":"a","task":"t","length":9,"prompt":"abc","answer":"d","scorer":"f1"}"#, to: "tasks.jsonl"),
+            "LATENCY": try Study.latencyModel(model.scratch, headDimension: 8),
+        ]
+        let arguments = command.split(separator: " ").map { places[String($0)] ?? String($0) } + ["--model", model.path]
+        let outcome = try Program.run(arguments)
+        #expect(outcome.exitCode == Refusal.invalidData.rawValue && outcome.output.isEmpty, "\(outcome.errors.prefix(500))")
+        #expect(
+            outcome.errors.hasPrefix("error: \(model.path): ") && outcome.errors.filter { $0 == "\n" }.count == 1
+                && outcome.errors.contains("score of token ") && outcome.errors.contains("must be finite"), "\(outcome.errors.prefix(500))")
+        // What was measured before there were scores is kept, and would have to be continued.
+        try? FileManager.default.removeItem(atPath: model.scratch.file("out"))
+        let json = try Program.run(arguments + ["--json"])
+        #expect(json.exitCode == Refusal.invalidData.rawValue)
+        #expect(try (json.json()["error"] as? [String: String])?["code"] == "invalidData")
+        for name in ["evaluation.json", "comparison.json", "config.json"] {
+            #expect(!FileManager.default.fileExists(atPath: model.scratch.file("out/\(name)")))
+        }
+    }
+
+    /// Positions that a model has and a machine has not.
+    @Test func namesTheMemoryThatIsNotThere() throws {
+        let model = try TinyModel(Scratch())
+        model.configuration["max_position_embeddings"] = 1 << 27
+        try model.write()
+        for format in ["fp32", "int8"] {
+            let tokens = format == "fp32" ? 100_000_000 : 134_217_727
+            let command = "generate --model '\(model.path)' --prompt a --cache \(format) --max-tokens \(tokens)"
+            // 64 bytes a position in FP32 and 24 in INT8, a layer of floats aside.
+            let outcome = try Program.shell("ulimit -v 2500000; exec \"$program\" \(command)")
+            #expect(outcome.exitCode == Refusal.systemFailure.rawValue, "\(outcome.errors.prefix(500))")
+            #expect(outcome.errors.hasPrefix("error: max-tokens: \(tokens): keys and values of "), "\(outcome.errors.prefix(500))")
+            #expect(outcome.errors.contains(" bytes: the system does not give so much memory"), "\(outcome.errors.prefix(500))")
+            let json = try Program.shell("ulimit -v 2500000; exec \"$program\" \(command) --json")
+            #expect(try (json.json()["error"] as? [String: String])?["code"] == "systemFailure")
+        }
+    }
+
     /// The model that every case above breaks in one place must work when nothing is broken.
     @Test func runsTheModelThatIsWhole() throws {
         let model = try TinyModel(Scratch())

@@ -50,7 +50,7 @@ import Testing
         Case(["tasks", "--values", "3", "--length", "512"], "values: 3: needs --kind needle-multi-value"),
         Case(["tasks", "--facts", "0", "--length", "512"], "facts: 0"),
         Case(["tasks", "--count", "0", "--length", "512"], "count: 0"),
-        Case(["compare", "--methods", "dense,quadratic", "--length", "512"], "attention: quadratic"),
+        Case(["compare", "--methods", "dense,quadratic", "--length", "512"], "methods: quadratic: must be one of dense"),
         Case(["compare", "--length", "20"], "length: 20", "too short"),
         Case(generate + ["--isa", "mmx"], "isa: mmx", "scalar, avx2, avx512"),
         Case(generate + ["--threads", "0"], "threads: 0", "from 1 to 1024"),
@@ -75,6 +75,15 @@ import Testing
         Case(generate + ["--head-pattern", "column-slash", "--alpha-slashes", "2"], "alpha-slashes: 2.0: must be in (0, 1]"),
         Case(generate + ["--attention", "dense", "--sampling", "random"], "attention: dense"),
         Case(generate + ["--temperature=-1"], "temperature: -1.0"),
+        Case(generate + ["--temperature", "-1"], "temperature: -1.0: must be 0 or a positive number"),
+        Case(generate + ["--temperature", "-inf"], "temperature: -inf"),
+        Case(generate + ["--max-tokens", "-3"], "max-tokens: -3: must be from 1"),
+        Case(generate + ["--seed", "-1"], "-1", "seed"),
+        Case(generate + ["--attention", "sample", "--alpha", "-.5"], "alpha: -0.5: must be in (0, 1]"),
+        Case(["estimate", "--length", "-5"], "length: -5"),
+        Case(["verify", "--length", "64", "--length", "-5"], "length: -5: must be from 2"),
+        Case(["tune", "--floor-nll", "0", "--output", "/dev/null/unused"], "floor-nll: 0.0: must be positive"),
+        Case(["tune", "--floor-tail", "0", "--output", "/dev/null/unused"], "floor-tail: 0.0: must be positive"),
         Case(generate + ["--top-p", "0"], "top-p: 0.0"),
         Case(generate + ["--chunk", "0"], "chunk: 0"),
         Case(generate + ["--attention", "sample", "--certificate-rows", "1"], "certificate-rows: 1: must be from 2"),
@@ -120,6 +129,24 @@ import Testing
     @Test(arguments: cases)
     func refusesTheOption(_ wrong: Case) throws {
         try expect(.usage, naming: wrong.parts, wrong.arguments)
+    }
+
+    /// --json behind --prompt is the prompt: failures of the parser and of the command are for people then.
+    @Test func theValueOfAnOptionIsNoFlag() throws {
+        for arguments in [["--prompt", "--json", "--frobnicate"], ["--prompt", "--json", "--top-p", "0"]] {
+            let outcome = try Program.run(["generate"] + arguments)
+            #expect(outcome.exitCode == Refusal.usage.rawValue && outcome.output.isEmpty, "\(outcome.output)")
+            #expect(outcome.errors.hasPrefix("error: "), "\(outcome.errors)")
+        }
+    }
+
+    @Test func refusesArgumentsThatAreNotUTF8() throws {
+        for (arguments, place) in [("--prompt \"$bad\"", 3), ("--json --prompt \"$bad\"", 4)] {
+            let outcome = try Program.shell("bad=$(printf 'caf\\351'); exec \"$program\" generate \(arguments)")
+            #expect(outcome.exitCode == Refusal.usage.rawValue)
+            let message = place == 3 ? outcome.errors : try (outcome.json()["error"] as? [String: String])?["message"] ?? ""
+            #expect(message.contains("argument \(place): caf\u{FFFD}: must be UTF-8"), "\(message)")
+        }
     }
 
     @Test func refusesAnUnknownCommand() throws {

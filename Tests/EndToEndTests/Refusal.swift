@@ -8,6 +8,7 @@ enum Refusal: Int32 {
     case invalidData = 65
     case missingInput = 66
     case unsupported = 69
+    case systemFailure = 71
     case cannotCreate = 73
     case inputOutput = 74
     case configuration = 78

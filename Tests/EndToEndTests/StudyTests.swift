@@ -277,6 +277,37 @@ enum Study {
     }
 }
 
+/// What a study cannot do is said before the machine is calibrated, and leaves nothing behind.
+@Suite struct EarlyStudyRefusalTests {
+    @Test func aLengthWithoutRoomForQuestions() throws {
+        let model = try TinyModel(Scratch())
+        let text = try model.writeText(characters: 6000)
+        try expect(
+            .usage, naming: ["length: 256", "too short for a fact and a question"], leaving: model.scratch,
+            ["tune", "--model", model.path, "--text", text, "--length", "256", "--output", model.scratch.file("out")])
+    }
+
+    @Test func aJournalWithRecords() throws {
+        let model = try TinyModel(Scratch())
+        let text = try model.writeText(characters: 6000)
+        let command = ["tune", "--model", model.path, "--text", text, "--length", "320", "--trials", "2", "--force"]
+        let out = model.scratch.file("out")
+        try Program.output(command + ["--latency-model", Study.latencyModel(model.scratch, headDimension: 8), "--output", out])
+        try expect(.cannotCreate, naming: ["out/journal.jsonl", "--resume"], leaving: model.scratch, command + ["--output", out])
+    }
+
+    /// No answer may be lost, and the first allocation loses some: that is a miss, not a share of nothing.
+    @Test func aFloorThatLetsNothingGo() throws {
+        let model = try TinyModel(Scratch())
+        let result = try Program.json([
+            "tune", "--model", model.path, "--text", try model.writeText(characters: 6000), "--length", "320", "--trials", "3", "--force",
+            "--floor-answers", "1", "--floor-agreement", "1", "--floor-nll", "1e-300", "--latency-model",
+            try Study.latencyModel(model.scratch, headDimension: 8), "--output", model.scratch.file("out"),
+        ])
+        #expect(!"\(result)".contains("Infinity") && !"\(result)".contains("NaN"))
+    }
+}
+
 /// Journals that must not be continued.
 @Suite struct JournalRefusalTests {
     private let model: TinyModel

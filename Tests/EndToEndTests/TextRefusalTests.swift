@@ -70,6 +70,36 @@ import Testing
             ["profile", "--model", model.path, "--length", "64", "--text", "/dev/zero"])
     }
 
+    /// A closed stream is no empty text, and no file opened later takes its place.
+    @Test(arguments: ["- <&-", "- </tmp", "/dev/stdin <&-"]) func refusesStandardInputThatCannotBeRead(_ input: String) throws {
+        let command = "exec \"$program\" generate --model '\(model.path)'"
+        let outcome = try Program.shell("\(command) --prompt-file \(input)")
+        let refusal: Refusal = input.hasPrefix("-") ? .inputOutput : .missingInput
+        #expect(outcome.exitCode == refusal.rawValue && outcome.errors.filter { $0 == "\n" }.count == 1, "\(outcome.errors)")
+        #expect(outcome.errors.hasPrefix(input.hasPrefix("-") ? "error: standard input: cannot be read" : "error: /dev/stdin: "))
+        let json = try Program.shell("\(command) --json --prompt-file \(input)")
+        #expect(json.exitCode == refusal.rawValue && json.errors.isEmpty)
+        #expect(try (json.json()["error"] as? [String: String])?["code"] == "\(refusal)")
+    }
+
+    @Test func aResultNeedsAnOpenStandardOutput() throws {
+        let outcome = try Program.shell("exec \"$program\" generate --model '\(model.path)' --prompt a --max-tokens 3 >&-")
+        #expect(outcome.exitCode == Refusal.inputOutput.rawValue && outcome.errors.contains("standard output"), "\(outcome.errors)")
+    }
+
+    /// The mark is no part of a text, wherever the text comes from.
+    @Test func passesOverAByteOrderMark() throws {
+        let marked = try scratch.write("\u{FEFF}abc", to: "marked.txt")
+        let tasks = try scratch.write(
+            "\u{FEFF}" + #"{"id":"a","task":"t","length":9,"prompt":"p","answer":"a"}"#, to: "tasks.jsonl")
+        for prompt in [["--prompt", "\u{FEFF}abc"], ["--prompt-file", marked]] {
+            let result = try Program.json(["generate", "--model", model.path, "--max-tokens", "1"] + prompt)
+            #expect(result["promptTokens"] as? Int == 4)
+        }
+        try Program.output(["evaluate", "--tasks", tasks, "--model", model.path])
+        try expect(.usage, naming: ["prompt", "must not be empty"], ["generate", "--prompt", "\u{FEFF}", "--model", model.path])
+    }
+
     @Test func refusesAnEmptyPrompt() throws {
         let empty = try scratch.write("", to: "empty.txt")
         try expect(.usage, naming: ["prompt", "must not be empty"], ["generate", "--prompt-file", empty, "--model", model.path])
@@ -95,9 +125,20 @@ import Testing
 
     static let taskCases = [
         TaskCase(line: #"{"id":"b","task":"#, parts: ["line 2", "broken JSON"]),
-        TaskCase(line: #"["b"]"#, parts: ["line 2"]),
-        TaskCase(line: #"{"id":"b","task":"t","prompt":"p","answer":"a"}"#, parts: ["line 2", "length is missing"]),
-        TaskCase(line: #"{"id":"b","task":"t","length":"9","prompt":"p","answer":"a"}"#, parts: ["line 2", "length must be"]),
+        TaskCase(line: #"["b"]"#, parts: ["line 2: a task must be an object"]),
+        TaskCase(
+            line: #"{"id":"b","task":"t","length":9,"prompt":"p","answer":"a","scorer":"bleu"}"#,
+            parts: ["line 2, scorer: bleu: must be one of exact-match, recall, any-answer, f1"]),
+        TaskCase(
+            line: #"{"id":"b","task":"t","length":9,"prompt":"p","answer":"a","scorer":1}"#, parts: ["line 2, scorer: must be a text"]),
+        TaskCase(
+            line: #"{"id":"b","task":"t","length":9,"prompt":"p","answers":["a",1]}"#, parts: ["line 2, answers[1]: must be a text"]),
+        TaskCase(line: #"{"id":"b","task":"t","length":9,"prompt":"p","answers":"a"}"#, parts: ["line 2, answers: must be a list"]),
+        TaskCase(
+            line: #"{"id":"b","task":"t","length":9,"prompt":"p","answer":"a","onlyFirstLine":1}"#,
+            parts: ["line 2, onlyFirstLine: must be true or false"]),
+        TaskCase(line: #"{"id":"b","task":"t","prompt":"p","answer":"a"}"#, parts: ["line 2, length: is missing"]),
+        TaskCase(line: #"{"id":"b","task":"t","length":"9","prompt":"p","answer":"a"}"#, parts: ["line 2, length: must be a whole number"]),
         TaskCase(line: #"{"id":"b","task":"t","length":0,"prompt":"p","answer":"a"}"#, parts: ["line 2", "length", "0", "positive"]),
         TaskCase(line: #"{"id":"b","task":"t","length":9,"prompt":"p"}"#, parts: ["line 2", "prompt and answer"]),
         TaskCase(
@@ -115,6 +156,24 @@ import Testing
         let good = #"{"id":"a","task":"t","length":9,"prompt":"p","answer":"a"}"#
         let path = try scratch.write(good + "\n" + broken.line + "\n", to: "tasks.jsonl")
         try expect(.invalidData, naming: [path] + broken.parts, ["evaluate", "--tasks", path, "--model", model.path])
+    }
+
+    @Test func namesTheRowOfAListAndItsField() throws {
+        let row = #"{"id":"a","task":"t","length":9,"prompt":"p","answer":"a"}"#
+        let path = try scratch.write("[\(row),\(row.replacing("}", with: #","scorer":"bleu"}"#))]", to: "tasks.json")
+        try expect(
+            .invalidData, naming: [path, "row 2, scorer: bleu: must be one of"], ["evaluate", "--tasks", path, "--model", model.path])
+    }
+
+    /// The first bytes of a gzip member and a Zstandard frame.
+    @Test(arguments: [([0x1F, 0x8B, 0x08, 0x00] as [UInt8], "gzip"), ([0x28, 0xB5, 0x2F, 0xFD], "Zstandard")])
+    func namesCompressedFiles(start: [UInt8], name: String) throws {
+        let path = try scratch.write(Data(start + Array("{}".utf8)), to: "tasks.jsonl.gz")
+        for command in [
+            ["evaluate", "--tasks"], ["evaluate", "--perplexity"], ["profile", "--length", "64", "--text"], ["generate", "--prompt-file"],
+        ] {
+            try expect(.invalidData, naming: [path, "is compressed (\(name))"], command + [path, "--model", model.path])
+        }
     }
 
     @Test func refusesATaskFileWithoutTasks() throws {

@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test func everyPublishedScorerHasRows() {
-        for scorer in AnswerScorer.allCases where scorer != .exactMatch && scorer != .recall {
+        for scorer in AnswerScorer.allCases where scorer != .exactMatch {
             let scores = Self.rows.filter { $0.scorer == scorer }.map(\.score)
             #expect(scores.count >= 8 && scores.contains(0) && scores.contains { $0 > 0 }, "\(scorer)")
         }
@@ -52,5 +52,14 @@ import Testing
         #expect(!question(.f1, onlyFirstLine: true).isComplete("\n\na") && question(.f1, onlyFirstLine: true).isComplete("\na\n"))
         for scorer in AnswerScorer.allCases where !scorer.readsOneLine { #expect(!question(scorer).isComplete("a\nb\n")) }
         #expect(question(.exactMatch).scorer.score("a\r\nb", question: question(.exactMatch)) == 1)
+    }
+
+    /// One "é" is not the other, and a mark after a space is no white space.
+    @Test func exactAnswersAreComparedByScalars() {
+        func score(_ answer: String, _ known: String) -> Double {
+            AnswerScorer.exactMatch.score(answer, question: .init(prompt: "p", answers: [known]))
+        }
+        #expect(score(" caf\u{E9} \nx", "caf\u{E9}") == 1 && score("cafe\u{301}", "caf\u{E9}") == 0)
+        #expect(score("a \u{301}", "a") == 0)
     }
 }

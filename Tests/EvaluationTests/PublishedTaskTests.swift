@@ -99,7 +99,7 @@ import Testing
         #expect(error.code == .invalidData && error.file == file && error.field == "qasper", "\(error)")
     }
 
-    @Test(arguments: [("[]", ""), ("{", ""), (#"{"a": "{context}", "b": 1}"#, ""), (#"{"a": "{context}", "b": "{input}"}"#, "b")])
+    @Test(arguments: [("[]", ""), ("{", ""), (#"{"a": "{context}", "b": 1}"#, "b"), (#"{"a": "{context}", "b": "{input}"}"#, "b")])
     func brokenTemplatesAreRefused(content: String, field: String) throws {
         let file = try files.scratch.write(content, to: "templates.json")
         let error = try #require(throws: InputError.self) { try PromptTemplates(contentsOf: file) }
@@ -118,7 +118,7 @@ import Testing
         let unknown = try #require(throws: InputError.self) { try files.read("[\(rows[0]),\(PublishedRows.babiLong(["task": "qa6"]))]") }
         #expect(unknown.field == "row 2, target" && unknown.value == "garden", "\(unknown)")
         let missing = try #require(throws: InputError.self) { try files.read(#"[\#(rows[0]),{"target":"t"}]"#) }
-        #expect(missing.rule.contains("row 2, input is missing"), "\(missing)")
+        #expect(missing.field == "row 2, input" && missing.rule == "is missing", "\(missing)")
         let empty = try #require(throws: InputError.self) { try files.read("[]") }
         #expect(empty.rule.contains("at least one task"))
     }
@@ -137,17 +137,20 @@ import Testing
             Damage(
                 row: try PublishedRows.longBench("trec", with: ["all_classes": nil]), parts: ["line 2, all_classes", "classes of trec"]),
             Damage(row: try PublishedRows.longBench("passage_retrieval_en"), parts: ["line 2, answers: Paul", "name a paragraph"]),
-            Damage(row: try PublishedRows.longBench("lcc", with: ["_id": 3]), parts: ["line 2", "_id must be a String"]),
-            Damage(row: try PublishedRows.longBench("lcc", with: ["answers": "a"]), parts: ["line 2", "answers must be"]),
+            Damage(row: try PublishedRows.longBench("lcc", with: ["_id": 3]), parts: ["line 2, _id: must be a text"]),
+            Damage(row: try PublishedRows.longBench("lcc", with: ["answers": "a"]), parts: ["line 2, answers: must be a list"]),
             Damage(
-                row: try PublishedRows.longBench("lcc", with: ["answers": ["a", 1]]), parts: ["line 2", "answers, row 2 must be a String"]),
+                row: try PublishedRows.longBench("lcc", with: ["answers": ["a", 1]]), parts: ["line 2, answers[1]: must be a text"]),
+            Damage(row: #"{"input":"i","outputs":"a","length":9}"#, parts: ["line 2, outputs: must be a list"]),
+            Damage(row: #"{"input":"i","outputs":[],"length":9}"#, parts: ["line 2, outputs", "at least one text"]),
+            Damage(row: #"{"input":"i","outputs":["a"],"length":0}"#, parts: ["line 2, length: 0: must be positive"]),
             Damage(row: #"{"context":"c","input":"i"}"#, parts: ["line 2", "is missing"]),
             Damage(row: try PublishedRows.babiLong(["task": "qa21"]), parts: ["line 2, task: qa21", "qa1 to qa20"]),
             Damage(row: try PublishedRows.babiLong(["task": "facts"]), parts: ["line 2, task: facts", "such as qa1"]),
             Damage(row: try PublishedRows.babiLong(["task": nil]), parts: ["line 2, task", "such as qa1"]),
             Damage(row: try PublishedRows.babiLong(["target": "attic"]), parts: ["line 2, target: attic", "label of qa1: bathroom"]),
-            Damage(row: try PublishedRows.babiLong(["question": 1]), parts: ["line 2", "question must be a String"]),
-            Damage(row: #"{"target":"t","question":"q"}"#, parts: ["line 2", "input is missing"]),
+            Damage(row: try PublishedRows.babiLong(["question": 1]), parts: ["line 2, question: must be a text"]),
+            Damage(row: #"{"target":"t","question":"q"}"#, parts: ["line 2, input: is missing"]),
         ]
     }
 

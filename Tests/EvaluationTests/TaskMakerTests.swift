@@ -42,6 +42,19 @@ import Testing
         }
     }
 
+    /// A text without newlines, or without spaces too, is cut where it must be.
+    @Test(arguments: TaskKind.allCases, [" ", ""]) func oneLongLineIsEnough(kind: TaskKind, separator: String) throws {
+        let model = try EvaluationTests.load()
+        let words = try EvaluationTests.haystack().prefix(30_000).split(whereSeparator: \.isWhitespace).joined(separator: separator)
+        let maker = TaskMaker(text: words, tokenizer: model.tokenizer)
+        let tasks = try maker.make(kind, length: 1024, count: 1, seed: 5)
+        for task in tasks {
+            let tokens = try model.promptTokens(for: task.text).count
+            #expect(tokens <= 1024 && tokens > 600, "\(task.id): \(tokens)")
+        }
+        #expect(try tasks == maker.make(kind, length: 1024, count: 1, seed: 5))
+    }
+
     @Test(arguments: [TaskKind.needleSingle, .needleMultiKey]) func needlesStandAtTheirDepth(kind: TaskKind) throws {
         for task in try Self.tasks(kind, length: 2048) {
             let (question, lines, asked) = try Self.parts(task)

@@ -25,7 +25,7 @@ import Testing
         let same = zip(exact.firstChoices, rounded.firstChoices).count { $0 == $1 }
         #expect(same > 780)
         // Layers · 2 · heads · rows · (d + 4), and one layer in floats; FP32 holds layers · 2 · heads · rows · 4 d.
-        let (small, large) = (model.makeCache(capacity: 800, format: .int8).bytes, model.makeCache(capacity: 800).bytes)
+        let (small, large) = try (model.makeCache(capacity: 800, format: .int8).bytes, model.makeCache(capacity: 800).bytes)
         #expect(large == 8 * 2 * 2 * 800 * 64 * 4)
         #expect(small == 8 * 2 * 2 * 800 * (64 + 4) + large / 8)
     }
@@ -35,7 +35,7 @@ import Testing
         let model = try LanguageModelTests.load()
         let tokens = try Self.prompt(model, tokens: 300)
         let whole = try model.prefill(tokens, cache: model.makeCache(capacity: 300, format: .int8), policy: .dense).logits
-        let cache = model.makeCache(capacity: 300, format: .int8)
+        let cache = try model.makeCache(capacity: 300, format: .int8)
         _ = try model.prefill(Array(tokens[..<299]), cache: cache, policy: .dense, chunk: 100)
         let last = try model.prefill([tokens[299]], cache: cache, policy: .dense).logits
         // A number on the border of two steps may fall to either side: far less than another row would make of it.
@@ -86,7 +86,7 @@ import Testing
         let model = try LanguageModelTests.load()
         let tokens = try Self.prompt(model, tokens: 500)
         func filled() throws -> KeyValueCache {
-            let cache = model.makeCache(capacity: 500, format: format)
+            let cache = try model.makeCache(capacity: 500, format: format)
             _ = try model.prefill(Array(tokens[..<499]), cache: cache, policy: .dense)
             return cache
         }

@@ -14,7 +14,7 @@ import Testing
 
     @Test func refusesWhatDoesNotFit() throws {
         let model = try Self.load()
-        let cache = model.makeCache(capacity: 4)
+        let cache = try model.makeCache(capacity: 4)
         #expect(throws: InputError.self) { try model.prefill([], cache: cache, policy: .dense) }
         #expect(throws: InputError.self) { try model.prefill([1, 2, 3, 4, 5], cache: cache, policy: .dense) }
         #expect(throws: InputError.self) { try model.prefill([4096], cache: cache, policy: .dense) }

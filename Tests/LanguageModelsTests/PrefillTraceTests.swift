@@ -21,7 +21,7 @@ import Testing
 
     @Test func aRunDoesNotDifferFromItself() throws {
         let dense = try PrefillTrace(tokens, model: model, policy: .dense)
-        let divergence = dense.divergence(from: dense)
+        let divergence = try dense.divergence(from: dense)
         #expect(divergence.divergences.count == 300 && divergence.divergences.allSatisfy { abs($0) < 1e-5 })
         #expect(divergence.agreement == 1)
         let scores = try model.score(tokens, policy: .dense)

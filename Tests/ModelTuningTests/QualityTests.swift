@@ -90,6 +90,12 @@ import Testing
         floor.agreement = 0.9
         let undecided = Quality(Self.divergence(choices: [1, 2, 9, 4, 5, 9, 7, 0]), prompt: Self.prompt)
         #expect(floor.worstShare([good]) <= 1 && floor.worstShare([undecided]) > 1)
+        // Where nothing may be lost, nothing that is lost is a share of it.
+        floor.agreement = nil
+        floor.lossIncrease = 0
+        let lossless = Quality(Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0]), prompt: Self.prompt)
+        #expect(floor.worstShare([lossless]) == 0 && floor.worstShare([good]) == .infinity)
+        floor.lossIncrease = 0.01
         // Half the room.
         #expect(floor.tightened(by: 0.5).lossIncrease == 0.005 && abs(floor.tightened(by: 0.5).answersKept - 0.99) < 1e-12)
     }

@@ -4,6 +4,8 @@ import SampleAttention
 import Synchronization
 
 /// SampleAttention whose columns are chosen once for several heads.
+///
+/// Layers that share are those of one prefill: see `begunPrefill`.
 public final class SharedSelection: PatternMethod {
     public enum Scope: Sendable, Hashable {
         /// The query heads of a key-value head have one set of columns. Each of them scores its share of the sampled rows.
@@ -17,7 +19,7 @@ public final class SharedSelection: PatternMethod {
     private let budget: Budget
     private let last = Mutex<Last?>(nil)
 
-    /// What a later layer may take over.
+    /// What a later layer of the same prefill may take over.
     private struct Last {
         let shape: AttentionShape
         let patterns: [SparsePattern]
@@ -30,6 +32,8 @@ public final class SharedSelection: PatternMethod {
         self.parameters = parameters
         self.budget = budget
     }
+
+    public func begunPrefill() -> SharedSelection { SharedSelection(scope, parameters: parameters, budget: budget) }
 
     public func patterns(_ call: LayerCall, workspace: AttentionWorkspace) throws(InputError) -> [SparsePattern] {
         switch scope {

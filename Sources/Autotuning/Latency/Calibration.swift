@@ -50,7 +50,7 @@ public struct Calibration: Sendable {
         let layers = settings.reduce(0) { $0 + $1.effort * $1.rounds }
         let total = layers + layers / 9
         var done = 0
-        let layer = CalibrationLayer(rows: settings.map { $0.length * $0.heads }.max()!, dimension: headDimension, seed: seed)
+        let layer = try CalibrationLayer(rows: settings.map { $0.length * $0.heads }.max()!, dimension: headDimension, seed: seed)
         let samples = try LayerTimer(kernel: kernel).samples(settings, layer: layer) { setting in
             progress(done, total, "\(setting.length) tokens")
             done += setting.effort
@@ -74,7 +74,7 @@ public struct Calibration: Sendable {
     ) throws(InputError) -> Double {
         let setting = CalibrationSetting(kind: .dense, length: length, heads: 2, parameters: .dense)
         let timer = LayerTimer(kernel: kernel)
-        let layer = CalibrationLayer(rows: length * setting.heads, dimension: headDimension, seed: seed)
+        let layer = try CalibrationLayer(rows: length * setting.heads, dimension: headDimension, seed: seed)
         let sample = try timer.samples([setting], layer: layer)[0]
         return sample.seconds / (Double(setting.heads * length) * Double(length + 1) / 2)
     }

@@ -12,15 +12,24 @@ struct CalibrationLayer: ~Copyable {
     private let queries, keys, values, outputs: AlignedBuffer<Float>
 
     /// - Parameter rows: the most tokens × query heads that a setting may ask for.
-    init(rows: Int, dimension: Int, seed: UInt64) {
-        self.dimension = dimension
+    /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
+    init(rows: Int, dimension: Int, seed: UInt64) throws(InputError) {
+        func room() throws(InputError) -> AlignedBuffer<Float> { try AlignedBuffer(extents: rows, dimension, of: "layer of \(rows) rows") }
+        let query = try room()
+        let key = try room()
+        let value = try room()
+        let output = try room()
         var random = SeededGenerator(seed: seed)
         // q₀ · k₀ / √d is 2 for a k₀ of one standard deviation.
         let pull = 2 * Double(dimension).squareRoot() / 4
-        queries = random.rows(rows, dimension) { _ in 4 }
-        keys = random.rows(rows, dimension) { pull * $0.normal() }
-        values = random.rows(rows, dimension) { $0.normal() }
-        outputs = AlignedBuffer(count: rows * dimension)
+        random.fill(query, rows, dimension) { _ in 4 }
+        random.fill(key, rows, dimension) { pull * $0.normal() }
+        random.fill(value, rows, dimension) { $0.normal() }
+        self.dimension = dimension
+        queries = query
+        keys = key
+        values = value
+        outputs = output
     }
 
     /// The first rows, dealt to the setting's tokens and heads.
@@ -42,12 +51,12 @@ struct CalibrationLayer: ~Copyable {
 
 extension SeededGenerator {
     /// [row][dimension] of even noise with a variance of 1, but for each row's first element.
-    fileprivate mutating func rows(_ count: Int, _ dimension: Int, first: (inout SeededGenerator) -> Double) -> AlignedBuffer<Float> {
-        let buffer = AlignedBuffer<Float>(count: count * dimension)
+    fileprivate mutating func fill(
+        _ buffer: borrowing AlignedBuffer<Float>, _ count: Int, _ dimension: Int, first: (inout SeededGenerator) -> Double
+    ) {
         for row in 0..<count {
             buffer[row * dimension] = Float(first(&self))
             for index in 1..<dimension { buffer[row * dimension + index] = Float(uniform() * 2 - 1) * 1.7320508 }
         }
-        return buffer
     }
 }

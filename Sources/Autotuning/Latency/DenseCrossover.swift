@@ -64,7 +64,7 @@ public struct DenseCrossover: Hashable, Sendable, Codable {
     public static func measure(
         _ setting: Setting, kernel: AttentionKernel, headDimension: Int, lengths: [Int] = Self.standardLengths, seed: UInt64 = 1
     ) throws(InputError) -> DenseCrossover {
-        let layer = CalibrationLayer(rows: heads * (lengths.max() ?? 0), dimension: headDimension, seed: seed)
+        let layer = try CalibrationLayer(rows: heads * (lengths.max() ?? 0), dimension: headDimension, seed: seed)
         let timer = LayerTimer(kernel: kernel)
         return try measure(setting.rawValue, lengths: lengths) { length, isDense throws(InputError) in
             try timer.seconds(isDense ? .dense(length: length) : setting.sparse(length: length), layer: layer)

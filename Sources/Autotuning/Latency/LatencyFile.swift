@@ -139,7 +139,9 @@ extension LatencyFile {
         do {
             self = try JSONDecoder().decode(LatencyFile.self, from: data)
         } catch {
-            throw InputError(.configuration, file: path, field: Self.field(error), rule: "must be a latency model's")
+            let fault = DecodingFault(error)
+            throw InputError(
+                .configuration, file: path, field: fault.field, value: fault.value, rule: fault.rule ?? "must be a latency model in JSON")
         }
         try check(path)
     }
@@ -159,16 +161,6 @@ extension LatencyFile {
         guard (1...1 << 20).contains(headDimension) else {
             throw InputError(
                 .configuration, file: path, field: "headDimension", value: "\(headDimension)", rule: "must be from 1 to 1048576")
-        }
-    }
-
-    private static func field(_ error: any Error) -> String? {
-        switch error {
-        case DecodingError.keyNotFound(let key, let context): (context.codingPath + [key]).fieldName
-        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
-            DecodingError.dataCorrupted(let context):
-            context.codingPath.isEmpty ? nil : context.codingPath.fieldName
-        default: nil
         }
     }
 }

@@ -1,3 +1,5 @@
+import AttentionCore
+
 /// Proposes points of the unit cube [0, 1]^d and learns from what was measured there.
 ///
 /// What every sampler promises, and the conformance tests check:
@@ -32,7 +34,7 @@ public protocol Sampler: Sendable {
 }
 
 /// The samplers by the names that configs and command lines use.
-public enum SamplerKind: String, Sendable, Hashable, CaseIterable, Codable {
+public enum SamplerKind: String, Sendable, Hashable, NamedCase {
     /// Evenly spread points; learns nothing.
     case quasiRandom = "quasi-random"
     /// Tree-structured Parzen estimator: a good start for any number of trials.

@@ -65,6 +65,11 @@ public struct Comparison: Sendable {
         let tokens = try model.promptTokens(for: task.text)
         var audit = RetainedMassAudit(kernel: model.kernel, policy: policy)
         _ = try model.prefill(tokens, cache: model.makeCache(capacity: tokens.count), policy: policy, observer: &audit)
+        guard audit.mean.isFinite, audit.minimum.isFinite else {
+            throw InputError(
+                .invalidData, file: model.directory.path, field: "task \(task.id), retained mass", value: "\(audit.mean)",
+                rule: "must be finite: the weights are too large for FP32")
+        }
         return audit
     }
 }

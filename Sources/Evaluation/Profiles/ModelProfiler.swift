@@ -56,7 +56,7 @@ public struct ModelProfiler {
                         }
                         try record(layers[layer])
                     }
-                    let cache = model.makeCache(capacity: tokens.count)
+                    let cache = try model.makeCache(capacity: tokens.count)
                     _ = try model.prefill(tokens, cache: cache, policy: .dense, observer: &tap)
                     if let unusable { throw unusable }
                 }

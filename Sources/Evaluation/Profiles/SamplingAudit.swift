@@ -75,7 +75,7 @@ public struct SamplingAudit {
             }
             advance()
         }
-        let cache = model.makeCache(capacity: tokens.count)
+        let cache = try model.makeCache(capacity: tokens.count)
         _ = try model.prefill(tokens, cache: cache, policy: .dense, observer: &tap)
         return outcomes
     }

@@ -1,12 +1,17 @@
+import AttentionCore
+
 /// How an answer is compared with the known ones: a score from 0 to 1.
 ///
 /// `f1` to `edit-similarity` are LongBench's (arXiv 2308.14508), each the best over the known answers; `label` is BABILong's
-/// (arXiv 2406.10149). Texts are compared by Unicode scalars, as the published programs do, not by Swift's characters.
-public enum AnswerScorer: String, Sendable, Hashable, CaseIterable, Codable {
+/// (arXiv 2406.10149), `recall` and `any-answer` are RULER's (arXiv 2404.06654). Texts are compared by Unicode scalars, as the published
+/// programs do, not by Swift's characters.
+public enum AnswerScorer: String, Sendable, Hashable, NamedCase {
     /// The answer's first line, trimmed, is one of the known ones.
     case exactMatch = "exact-match"
-    /// The share of the known answers that occur in the answer (RULER's string match, arXiv 2404.06654).
+    /// The share of the known answers that occur in the answer (`StringMatch`).
     case recall
+    /// 1 when any of the known answers occurs in the answer (`StringMatch`).
+    case anyAnswer = "any-answer"
     /// 2PR/(P + R) of the words that both texts have, without case, punctuation and articles (`TokenF1`).
     case f1
     /// ROUGE-L of the words that sentences of both texts have in the same order (`RougeL`).
@@ -27,8 +32,9 @@ public enum AnswerScorer: String, Sendable, Hashable, CaseIterable, Codable {
         let answer = question.onlyFirstLine ? Self.firstFilledLine(answer) : answer
         func best(_ score: (String) -> Double) -> Double { question.answers.map(score).max() ?? 0 }
         return switch self {
-        case .exactMatch: question.answers.contains(Self.trimmed(Self.firstLine(answer))) ? 1 : 0
-        case .recall: Double(question.answers.count(where: answer.contains)) / Double(question.answers.count)
+        case .exactMatch: Self.isExact(answer, known: question.answers) ? 1 : 0
+        case .recall: StringMatch.share(answer, known: question.answers)
+        case .anyAnswer: StringMatch.share(answer, known: question.answers) > 0 ? 1 : 0
         case .f1: best { TokenF1.score(answer, known: $0) }
         case .rougeL: best { RougeL.score(answer, known: $0) }
         case .classification: best { ClassificationScore.score(answer, known: $0, classes: question.classes) }
@@ -42,18 +48,19 @@ public enum AnswerScorer: String, Sendable, Hashable, CaseIterable, Codable {
     /// True when nothing after the answer's first line is looked at, so that a model may stop there.
     public var readsOneLine: Bool {
         switch self {
-        case .exactMatch, .recall: true
-        case .f1, .rougeL, .classification, .retrieval, .count, .editSimilarity, .label: false
+        case .exactMatch: true
+        case .recall, .anyAnswer, .f1, .rougeL, .classification, .retrieval, .count, .editSimilarity, .label: false
         }
     }
 
-    static func firstLine(_ text: String) -> Substring { text[..<(text.unicodeScalars.firstIndex(of: "\n") ?? text.endIndex)] }
+    private static func isExact(_ answer: String, known: [String]) -> Bool {
+        let line = Array(Array(answer.unicodeScalars).prefix { $0 != "\n" }).trimmed
+        return known.contains { Array($0.unicodeScalars) == line }
+    }
 
     /// The first line after newlines at the beginning (LongBench's rule for few-shot tasks).
-    static func firstFilledLine(_ text: String) -> String { String(firstLine(String(text.unicodeScalars.drop { $0 == "\n" }))) }
-
-    static func trimmed(_ text: some StringProtocol) -> String {
-        String(text.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+    static func firstFilledLine(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.drop { $0 == "\n" }.prefix { $0 != "\n" }))
     }
 }
 

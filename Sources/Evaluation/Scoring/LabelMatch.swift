@@ -12,7 +12,7 @@ enum LabelMatch {
         return Set(named) == Set(known.map(lowered)) ? 1 : 0
     }
 
-    static func lowered(_ text: String) -> ScalarText { Array(text.lowercased().unicodeScalars) }
+    static func lowered(_ text: String) -> ScalarText { Array(text.unicodeScalars).lowered }
 
     private static func sentence(_ answer: ScalarText) -> ScalarText {
         let ends = [".", "<context>", "<example>"].compactMap { answer.firstRange(of: Array($0.unicodeScalars))?.lowerBound }

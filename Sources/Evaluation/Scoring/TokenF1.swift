@@ -21,8 +21,7 @@ enum TokenF1 {
     private static let articles: Set<ScalarText> = Set(["a", "an", "the"].map { Array($0.unicodeScalars) })
 
     static func words(_ text: String) -> [ScalarText] {
-        let letters = text.lowercased().unicodeScalars.filter { !$0.isASCIIPunctuation }
-        return withoutArticles(Array(letters)).words
+        withoutArticles(Array(text.unicodeScalars).lowered.filter { !$0.isASCIIPunctuation }).words
     }
 
     /// Each article that stands between other characters than letters and numbers becomes a space.

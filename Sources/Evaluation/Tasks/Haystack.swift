@@ -1,7 +1,7 @@
 import AttentionCore
 import ModelFormats
 
-/// A text's paragraphs, never cut, to hide facts between.
+/// A text's paragraphs, to hide facts between. They are cut only where they are too long to be of use.
 struct Haystack: Sendable {
     /// A sentence of its own line, and where it goes: 0 is before the first paragraph, 1 after the last.
     struct Insertion: Sendable {
@@ -16,14 +16,19 @@ struct Haystack: Sendable {
 
     let paragraphs: [(text: String, tokens: Int)]
     let tokenizer: Tokenizer
+    private let text: String
 
     /// - Parameter text: its lines are the paragraphs.
     init(text: String, tokenizer: Tokenizer) {
         self.tokenizer = tokenizer
-        paragraphs = text.split(whereSeparator: \.isNewline).map { line in
-            let paragraph = line + "\n"
-            return (String(paragraph), tokenizer.encode(String(paragraph)).count)
-        }
+        self.text = text
+        paragraphs = Paragraphs.of(text).map { ($0, tokenizer.encode($0).count) }
+    }
+
+    /// Paragraphs of at most an eighth of `room` tokens or so: for texts whose lines do not fit.
+    func cutParagraphs(room: Int) -> [String] {
+        let tokens = max(1, paragraphs.reduce(0) { $0 + $1.tokens })
+        return Paragraphs.of(text, longest: max(16, text.utf8.count / tokens * max(1, room / 8)))
     }
 
     /// Paragraphs with insertions between them, in the insertions' order where their places are equal, and a question at the end.
@@ -68,20 +73,33 @@ struct Haystack: Sendable {
     ///
     /// - Throws: `InputError` (`invalidData`) when they do not fill half of the room.
     func paragraphs(room: Int, random: inout SeededGenerator) throws(InputError) -> [String] {
-        let first = Int(random.next() % UInt64(max(1, paragraphs.count / 2)))
+        let first = Self.start(of: paragraphs.count, random: &random)
+        let whole = Self.fill(room, with: paragraphs[first...] + paragraphs[..<first])
+        if 2 * whole.tokens >= room { return whole.hay }
+        let pieces = cutParagraphs(room: room)
+        let start = Self.start(of: pieces.count, random: &random)
+        let cut = Self.fill(room, with: (pieces[start...] + pieces[..<start]).lazy.map { ($0, tokenizer.encode($0).count) })
+        guard 2 * cut.tokens >= room else {
+            throw InputError(
+                .invalidData, field: "text", value: "\(cut.tokens) tokens",
+                rule: "must have paragraphs that fill the \(room) tokens around the facts at least half")
+        }
+        return cut.hay
+    }
+
+    private static func start(of count: Int, random: inout SeededGenerator) -> Int { Int(random.next() % UInt64(max(1, count / 2))) }
+
+    private static func fill(
+        _ room: Int, with paragraphs: some Sequence<(text: String, tokens: Int)>
+    ) -> (hay: [String], tokens: Int) {
         var hay: [String] = []
         var used = 0
-        for paragraph in paragraphs[min(first, paragraphs.count)...] + paragraphs[..<first] where used + paragraph.tokens <= room {
+        for paragraph in paragraphs where used + paragraph.tokens <= room {
             hay.append(paragraph.text)
             used += paragraph.tokens
             // Close enough: the next paragraphs would only be picked for their shortness.
             if room - used < 8 { break }
         }
-        guard 2 * used >= room else {
-            throw InputError(
-                .invalidData, field: "text", value: "\(used) tokens",
-                rule: "must have paragraphs that fill the \(room) tokens around the facts at least half")
-        }
-        return hay
+        return (hay, used)
     }
 }

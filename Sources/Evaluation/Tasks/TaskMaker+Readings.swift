@@ -10,10 +10,17 @@ extension TaskMaker {
     func interleaved(room: Int, random: SeededGenerator) throws(InputError) -> EvaluationTask.Content {
         var texture = WovenText.Texture(length: room)
         texture.tokensPerRepetition = .max
-        let paragraphs = haystack.paragraphs.map(\.text)
-        let pieces =
-            paragraphs.isEmpty || room < 1
-            ? [] : TextWeaver.weave(paragraphs, texture: texture, room: room, random: random, tokenizer: haystack.tokenizer)
+        // Where a line takes all the room, nothing can be asked behind it.
+        for paragraphs in [haystack.paragraphs.map(\.text), haystack.cutParagraphs(room: room)] where !paragraphs.isEmpty && room >= 1 {
+            let pieces = TextWeaver.weave(paragraphs, texture: texture, room: room, random: random, tokenizer: haystack.tokenizer)
+            let (text, answers) = Self.joined(pieces, room: room)
+            if !answers.isEmpty { return .reading(text: text, answers: answers) }
+        }
+        throw Self.tooShort(room)
+    }
+
+    /// The pieces that fit, and where their answers stand.
+    private static func joined(_ pieces: [TextWeaver.Piece], room: Int) -> (text: String, answers: [Range<Int>]) {
         var (text, answers, used, scalars): (String, [Range<Int>], Int, Int) = ("", [], 0, 0)
         for piece in pieces {
             used += piece.tokens
@@ -23,8 +30,7 @@ extension TaskMaker {
             text += piece.text
             scalars += count
         }
-        guard !answers.isEmpty else { throw Self.tooShort(room) }
-        return .reading(text: text, answers: answers)
+        return (text, answers)
     }
 
     /// Paragraphs of the first half that come again between those of the second; each of their words counts, but for the first few.

@@ -74,5 +74,17 @@ extension TaskFile {
         func refuse(_ field: String, _ value: String?, _ rule: String, code: InputError.Code = .invalidData) -> InputError {
             InputError(code, file: file, field: "\(row), \(field)", value: value, rule: rule)
         }
+
+        /// What a decoder found wrong with the row.
+        func refuse(_ error: any Error) -> InputError {
+            let fault = DecodingFault(error)
+            guard let rule = fault.rule else {
+                return InputError(.invalidData, file: file, field: row, rule: "must be a task object: broken JSON")
+            }
+            // In a list the field's name begins with the row's place in it.
+            let field = fault.field.map { $0.replacing(/^\[[0-9]+\]\.?/, with: "", maxReplacements: 1) } ?? ""
+            if field.isEmpty { return InputError(.invalidData, file: file, field: row, rule: "a task \(rule)") }
+            return refuse(field, fault.value, rule)
+        }
     }
 }

@@ -5,7 +5,7 @@ import Reporting
 import SampleAttention
 
 /// `bench attention`: the shared kernel, and for scale a plain loop of OpenBLAS tiles.
-struct AttentionBenchCommand: ParsableCommand {
+struct AttentionBenchCommand: MachineCommand {
     static let configuration = CommandConfiguration(
         commandName: "attention", abstract: "Time causal attention on synthetic heads.",
         discussion: """
@@ -115,13 +115,13 @@ struct AttentionBench {
     let seed: UInt64
 
     func run(_ subjects: [Subject], rounds: Int, peak: MachinePeak) throws(InputError) -> [Row] {
+        let heads = try RandomHeads(shape: shape, seed: seed)
         var errors: [Double] = []
         var plans: [AttentionPlan] = []
         for subject in subjects {
             errors.append(try check(subject))
             plans.append(try AttentionPlan(shape: shape, patterns: patterns(subject, shape: shape)))
         }
-        let heads = RandomHeads(shape: shape, seed: seed)
         let workspace = AttentionWorkspace()
         let timings = Timing.alternating(subjects.count, rounds: rounds) { index in
             execute(subjects[index].kind, plan: plans[index], heads: heads, kernel: kernel, workspace: workspace)
@@ -183,8 +183,8 @@ struct AttentionBench {
     /// - Throws: `InputError` (`internalFailure`) when the answer is wrong, so that a wrong kernel is never timed.
     private func check(_ subject: Subject) throws(InputError) -> Double {
         let small = shape.checked
-        let reference = RandomHeads(shape: small, seed: seed)
-        let tested = RandomHeads(shape: small, seed: seed)
+        let reference = try RandomHeads(shape: small, seed: seed)
+        let tested = try RandomHeads(shape: small, seed: seed)
         // Cut as the timed run is.
         let plan = try AttentionPlan(
             shape: small, patterns: patterns(subject, shape: small), laneBlocks: AttentionPlan.laneBlocks(queryCount: shape.queryCount))

@@ -60,7 +60,7 @@ protocol BenchRow: Encodable {
 }
 
 /// `bench peak`: what the machine can do at most.
-struct PeakBenchCommand: ParsableCommand {
+struct PeakBenchCommand: MachineCommand {
     static let configuration = CommandConfiguration(
         commandName: "peak", abstract: "The roof: multiply-adds in registers (GFLOP/s) and reads from memory (GB/s).")
 

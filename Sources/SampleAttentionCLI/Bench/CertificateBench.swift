@@ -5,7 +5,7 @@ import Reporting
 import SampleAttention
 
 /// `bench certificate`: what certificates cost beside dense attention.
-struct CertificateBenchCommand: ParsableCommand {
+struct CertificateBenchCommand: MachineCommand {
     static let configuration = CommandConfiguration(
         commandName: "certificate",
         abstract: "Time the certificates of a layer's heads against dense attention on the same synthetic heads.",
@@ -84,7 +84,7 @@ struct CertificateBenchCommand: ParsableCommand {
     }
 
     private func measure(_ subjects: [Subject], shape: AttentionShape, kernel: AttentionKernel) throws -> [Row] {
-        let heads = RandomHeads(shape: shape, seed: machine.seed)
+        let heads = try RandomHeads(shape: shape, seed: machine.seed)
         let workspace = AttentionWorkspace()
         var reports = [[SampleAttentionOperator.Report]](repeating: [], count: subjects.count + 1)
         let dense = Subject(name: "dense", parameters: .dense, certification: subjects[0].certification)
@@ -122,7 +122,7 @@ struct CertificateBenchCommand: ParsableCommand {
 
     /// The certified means must be the FP32 reference's.
     private func check(_ subject: Subject, shape: AttentionShape, kernel: AttentionKernel) throws(InputError) {
-        let heads = RandomHeads(shape: shape, seed: machine.seed)
+        let heads = try RandomHeads(shape: shape, seed: machine.seed)
         let other = try kernel.instructionSet.checkingKernel(pool: kernel.pool)
         let own = try attend(subject, heads: heads, shape: shape, kernel: kernel, workspace: AttentionWorkspace())
         let reference = try attend(subject, heads: heads, shape: shape, kernel: other, workspace: AttentionWorkspace())

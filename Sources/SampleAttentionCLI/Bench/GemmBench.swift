@@ -6,7 +6,7 @@ import Reporting
 import SampleAttention
 
 /// `bench gemm`: the products of projections and MLPs.
-struct GemmBenchCommand: ParsableCommand {
+struct GemmBenchCommand: MachineCommand {
     static let configuration = CommandConfiguration(
         commandName: "gemm", abstract: "Time Y = X · Wᵀ with packed weights, spread over the threads by tiles of rows.",
         discussion: "In FP32 each shape is also timed with OpenBLAS on the same tiles. Rounds alternate.")
@@ -62,7 +62,7 @@ struct GemmBenchCommand: ParsableCommand {
     }
 
     private func measure(_ shape: Shape, kernel: AttentionKernel, peak: Double) throws(InputError) -> [Row] {
-        let product = BenchedProduct(shape: shape, kernel: kernel, seed: machine.seed)
+        let product = try BenchedProduct(shape: shape, kernel: kernel, seed: machine.seed)
         let libraries = kernel.precision == .fp32 ? ["own", "openblas"] : ["own"]
         func execute(_ index: Int) { index == 0 ? product.multiplyPacked() : product.multiplyByBlas() }
         var errors: [Double] = []
@@ -97,13 +97,16 @@ private final class BenchedProduct: @unchecked Sendable {
     private let packed: PackedMatrix
     private let roomElements: Int
 
-    init(shape: GemmBenchCommand.Shape, kernel: AttentionKernel, seed: UInt64) {
+    /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
+    init(shape: GemmBenchCommand.Shape, kernel: AttentionKernel, seed: UInt64) throws(InputError) {
         self.shape = shape
         self.kernel = kernel
+        x = try AlignedBuffer(extents: shape.rows, shape.inputs, of: "rows")
+        w = try AlignedBuffer(extents: shape.outputs, shape.inputs, of: "weights")
+        y = try AlignedBuffer(extents: shape.rows, shape.outputs, of: "outputs")
         var random = SeededGenerator(seed: seed)
-        x = random.buffer(shape.rows * shape.inputs, within: 1)
-        w = random.buffer(shape.outputs * shape.inputs, within: 1)
-        y = AlignedBuffer(count: shape.rows * shape.outputs)
+        random.fill(x, within: 1)
+        random.fill(w, within: 1)
         roomElements = kernel.packedElements(rows: Self.tileRows, inputs: shape.inputs)
         rooms = AlignedBuffer(count: roomElements * kernel.pool.threads)
         packed = PackedMatrix(w.base, outputs: shape.outputs, inputs: shape.inputs, kernel: kernel)

@@ -7,7 +7,7 @@ import Reporting
 import SampleAttention
 
 /// `bench prefill`: time to first token of a model, and where it goes.
-struct PrefillBenchCommand: ParsableCommand {
+struct PrefillBenchCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "prefill", abstract: "Time a model's prefill and its parts on a text.",
         discussion: """

@@ -5,13 +5,25 @@ struct RandomHeads: ~Copyable {
     private let queries, keys, values, outputs: AlignedBuffer<Float>
     private let shape: AttentionShape
 
-    init(shape: AttentionShape, seed: UInt64) {
-        self.shape = shape
+    /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
+    init(shape: AttentionShape, seed: UInt64) throws(InputError) {
+        func room(_ tokens: Int, _ heads: Int) throws(InputError) -> AlignedBuffer<Float> {
+            try AlignedBuffer(extents: tokens, heads, shape.headDimension, of: "heads of \(tokens) tokens")
+        }
+        let (queryCount, keyCount) = (shape.queryCount, shape.keyCount)
+        let query = try room(queryCount, shape.queryHeads)
+        let key = try room(keyCount, shape.keyValueHeads)
+        let value = try room(keyCount, shape.keyValueHeads)
+        let output = try room(queryCount, shape.queryHeads)
         var random = SeededGenerator(seed: seed)
-        queries = random.buffer(shape.queryCount * shape.queryHeads * shape.headDimension, within: 2)
-        keys = random.buffer(shape.keyCount * shape.keyValueHeads * shape.headDimension, within: 2)
-        values = random.buffer(shape.keyCount * shape.keyValueHeads * shape.headDimension, within: 2)
-        outputs = AlignedBuffer(count: shape.queryCount * shape.queryHeads * shape.headDimension)
+        random.fill(query, within: 2)
+        random.fill(key, within: 2)
+        random.fill(value, within: 2)
+        self.shape = shape
+        queries = query
+        keys = key
+        values = value
+        outputs = output
     }
 
     var query: HeadTensor {
@@ -44,10 +56,8 @@ struct RandomHeads: ~Copyable {
 
 extension SeededGenerator {
     /// Numbers drawn evenly from −limit to limit.
-    mutating func buffer(_ count: Int, within limit: Double) -> AlignedBuffer<Float> {
-        let buffer = AlignedBuffer<Float>(count: count)
-        for index in 0..<count { buffer[index] = Float((uniform() * 2 - 1) * limit) }
-        return buffer
+    mutating func fill(_ buffer: borrowing AlignedBuffer<Float>, within limit: Double) {
+        for index in 0..<buffer.count { buffer[index] = Float((uniform() * 2 - 1) * limit) }
     }
 }
 

@@ -8,7 +8,7 @@ import SampleAttention
 import SampleStatistics
 
 /// `bench sampler`: what the search itself costs beside the trials it proposes.
-struct SamplerBenchCommand: ParsableCommand {
+struct SamplerBenchCommand: MachineCommand {
     static let configuration = CommandConfiguration(
         commandName: "sampler",
         abstract: "Time the samplers of the tuner: one proposal and one told result a trial, with 3 parameters.",

@@ -5,7 +5,7 @@ import Reporting
 import SampleAttention
 
 /// `bench selection`: stages 1 and 2 beside the dense attention they are to save.
-struct SelectionBenchCommand: ParsableCommand {
+struct SelectionBenchCommand: MachineCommand {
     static let configuration = CommandConfiguration(
         commandName: "selection", abstract: "Time sampling and selection against dense attention on the same synthetic heads.",
         discussion: """
@@ -88,7 +88,7 @@ struct SelectionBenchCommand: ParsableCommand {
         _ subjects: [SampleAttentionParameters], shape: AttentionShape, kernel: AttentionKernel, peak: Double
     ) throws(InputError) -> [Row] {
         for parameters in subjects { try check(parameters, shape: shape.checked, kernel: kernel) }
-        let heads = RandomHeads(shape: shape, seed: machine.seed)
+        let heads = try RandomHeads(shape: shape, seed: machine.seed)
         let workspace = AttentionWorkspace()
         let plan = try AttentionPlan(shape: shape, patterns: Array(repeating: .dense, count: shape.queryHeads))
         var selected = [Int](repeating: 0, count: subjects.count)
@@ -126,7 +126,7 @@ struct SelectionBenchCommand: ParsableCommand {
 
     /// The sampled share that the selection holds, and how much it takes to hold it, must be the scalar reference's.
     private func check(_ parameters: SampleAttentionParameters, shape: AttentionShape, kernel: AttentionKernel) throws(InputError) {
-        let heads = RandomHeads(shape: shape, seed: machine.seed)
+        let heads = try RandomHeads(shape: shape, seed: machine.seed)
         let other = try kernel.instructionSet.checkingKernel(pool: kernel.pool)
         let own = select(parameters, heads: heads, shape: shape, kernel: kernel, workspace: AttentionWorkspace())
         let reference = select(parameters, heads: heads, shape: shape, kernel: other, workspace: AttentionWorkspace())

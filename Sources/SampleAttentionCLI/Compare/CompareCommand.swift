@@ -11,7 +11,7 @@ import Reporting
 import SampleAttention
 
 /// `compare`: several attentions on the same prompts, in turn, in one table.
-struct CompareCommand: ParsableCommand {
+struct CompareCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare", abstract: "Run several attentions on the same tasks and show accuracy, speed and mass side by side.",
         discussion: """
@@ -173,6 +173,6 @@ private struct MethodList {
         if words.contains("all"), choice.config == nil {
             Message.write("note: tuned attention is left out: it needs the --config file that tune writes for a model")
         }
-        policies = try names.map { name throws(InputError) in try choice.policy(named: name) }
+        policies = try names.map { name throws(InputError) in try choice.policy(named: name, field: "methods") }
     }
 }

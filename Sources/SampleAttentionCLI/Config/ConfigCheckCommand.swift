@@ -3,7 +3,7 @@ import AttentionCore
 import SampleAttention
 
 /// `config check`: is the file whole, and for this model?
-struct ConfigCheckCommand: ParsableCommand {
+struct ConfigCheckCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Check that a config is whole and belongs to the model; exit code 78 when it does not.")
 

@@ -3,7 +3,7 @@ import Reporting
 import SampleAttention
 
 /// `config diff`: on which fields do two configs disagree?
-struct ConfigDiffCommand: ParsableCommand {
+struct ConfigDiffCommand: JSONPrinting {
     static let configuration = CommandConfiguration(
         commandName: "diff", abstract: "Compare two configs field by field, buckets by length; exit code 0 when equal, 1 when not.")
 

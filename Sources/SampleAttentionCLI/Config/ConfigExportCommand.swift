@@ -3,7 +3,7 @@ import DurableFiles
 import SampleAttention
 
 /// `config export`: a config as another program's file.
-struct ConfigExportCommand: ParsableCommand {
+struct ConfigExportCommand: JSONPrinting {
     static let configuration = CommandConfiguration(
         commandName: "export", abstract: "Write a config as a file of MInference or vLLM; what is lost is said on standard error.",
         discussion: """

@@ -7,7 +7,7 @@ import Reporting
 import SampleAttention
 
 /// `config import`: another program's file as a config.
-struct ConfigImportCommand: ParsableCommand {
+struct ConfigImportCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",
         abstract: "Read a file of MInference or vLLM as a config for a model; what is lost is said on standard error.",

@@ -3,7 +3,7 @@ import AttentionCore
 import SampleAttention
 
 /// `config show`: what a config says, without a model.
-struct ConfigShowCommand: ParsableCommand {
+struct ConfigShowCommand: JSONPrinting {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Print a config: where it came from, and what each head does at which length.")
 

@@ -11,7 +11,7 @@ import Reporting
 import SampleAttention
 
 /// `tune`: find parameters for every head and write a config.
-struct TuneCommand: ParsableCommand {
+struct TuneCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "tune", abstract: "Find the fastest parameters for every head that keep a quality floor, and write a config file.",
         discussion: """
@@ -61,17 +61,21 @@ struct TuneCommand: ParsableCommand {
         let settings = try settings(session)
         let texts = try text.texts(session)
         let (tuned, heldOut) = try tuningTexts(texts, session: session, longest: settings.lengths.max()!)
-        let warm = try warmStart.map { path throws(InputError) in try session.config(at: path) }
-        let warmSHA256 = try warmStart.map { path throws(InputError) in ModelFormats.sha256(ofText: try PromptText.read(path)) }
+        let warmText = try warmStart.map { path throws(InputError) in try PromptText.read(path) }
+        let warm = try warmStart.map { path throws(InputError) in try session.config(at: path, text: warmText) }
+        try TuningStudy.checkPrompts(tuned, settings: settings)
+        try HeldOutCheck.checkPrompts(heldOut, tunedLengths: settings.lengths, seed: settings.seed)
         let directory = try OutputDirectory(output)
         try directory.reserve("config.json", "report.html")
+        if !resume { try StudyJournal.requireRoom(at: directory.file("journal.jsonl")) }
+        // What can be refused has been: calibrating may take a while.
         let latency = try calibrated(session)
         let identity = try session.identity()
         let journal = try StudyJournal(
             study: directory.file("journal.jsonl"),
             header: StudyHeader(
                 model: identity, textSHA256: texts.map(\.sha256), settings: settings, kernel: session.kernel, latency: latency.model,
-                warmStartSHA256: warmSHA256),
+                warmStartSHA256: warmText.map(ModelFormats.sha256)),
             resume: resume)
         let costs = try journal.header.latency(like: latency.model, path: journal.path)
         let interruption = Interruption {
@@ -146,12 +150,12 @@ struct TuneCommand: ParsableCommand {
                 rule: "must hold \((isAlone ? 2 : 1) * longest) tokens"
                     + (isAlone ? " to tune on and to check on; or give a second --text" : ""))
         }
-        func text(_ text: PromptText) throws(InputError) -> TuningText {
-            TuningText(try PromptText.read(text.path), name: text.name, path: text.path, model: session.model)
+        func text(_ text: PromptText) -> TuningText {
+            TuningText(text.content, name: text.name, path: text.path, model: session.model)
         }
-        if !isAlone { return (try text(first), try text(last)) }
+        if !isAlone { return (text(first), text(last)) }
         let parts = TuningText.parts(
-            of: try PromptText.read(first.path), name: first.name, path: first.path, model: session.model, lastTokens: longest)
+            of: first.content, name: first.name, path: first.path, model: session.model, lastTokens: longest)
         // Cut between words: the first part may have got a little less than it needs.
         for part in [parts.first, parts.last] where part.tokenCount < longest {
             throw InputError(

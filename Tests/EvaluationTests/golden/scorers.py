@@ -1,4 +1,4 @@
-"""Writes scorers.json: what answers score by the formulas of LongBench and BABILong, from the reference packages where there are any.
+"""Writes scorers.json: what answers score by the formulas of LongBench, BABILong and RULER, from the reference packages where there are any.
 Some cases are written by hand, the rest drawn with a seed.
 
 Needs `pip install rouge==1.0.1 fuzzywuzzy==0.18.0 python-Levenshtein`. Run in this folder.
@@ -62,10 +62,27 @@ def label(answer, known, classes):
     return float({name.lower() for name in classes if name.lower() in sentence} == {target.lower() for target in known})
 
 
+def processed(answer):
+    """RULER's postprocess_pred (scripts/eval/evaluate.py)."""
+    return re.sub(r"[\x00-\x1f]", "\n", answer.strip()).strip()
+
+
+def recall(answer, known, _):
+    """RULER's string_match_all (scripts/eval/synthetic/constants.py), of one answer."""
+    return sum(1.0 if one.lower() in processed(answer).lower() else 0.0 for one in known) / len(known)
+
+
+def any_answer(answer, known, _):
+    """RULER's string_match_part, of one answer."""
+    return max(1.0 if one.lower() in processed(answer).lower() else 0.0 for one in known)
+
+
 SCORERS = {
     "f1": f1, "rouge-l": rouge_l, "classification": classification, "retrieval": retrieval, "count": count,
-    "edit-similarity": edit_similarity, "label": label,
+    "edit-similarity": edit_similarity, "label": label, "recall": recall, "any-answer": any_answer,
 }
+# Scored on all known answers together; the others are the best over them.
+TOGETHER = {"label", "recall", "any-answer"}
 
 TREC = ["Location", "Other location", "City", "Country", "Other entity", "Number of something", "Date", "Abbreviation"]
 LSHT = ["科学技术", "农业、农村", "社会生活", "体育"]
@@ -200,10 +217,31 @@ CASES = {
 }
 
 
+MATCHES = [
+    (" apple", ["Apple"], []),
+    ("The APPLE, then a pear", ["Apple", "Pear"], []),
+    ("Aple", ["aple", "pear"], []),
+    ("\n12", ["12"], []),
+    ("no\n12\n13", ["12", "13", "14"], []),
+    ("112", ["12"], []),
+    ("", ["12"], []),
+    ("e\u0301clair", ["\u00e9clair", "eclair"], []),
+    ("e\u0301clair", ["e", "clair"], []),
+    ("x\u0301", ["x"], []),
+    ("12\r\n13", ["12"], []),
+    ("STRA\u00dfE \u0130stanbul", ["stra\u00dfe", "i\u0307STANBUL"], []),
+    ("\u039f\u0394\u039f\u03a3 \u039f\u0394\u039f\u03a3", ["\u03bf\u03b4\u03bf\u03c2", "\u03a3 \u039f"], []),
+    ("a\tb", ["a\tb", "a\nb", "A"], []),
+    ("a\x1eb", ["a\nb"], []),
+    ("\x0012\x00", ["12"], []),
+]
+CASES["recall"] = CASES["any-answer"] = MATCHES
+
+
 def scored(scorer, answer, known, classes, only_first_line=False):
     read = answer.lstrip("\n").split("\n")[0] if only_first_line else answer
     score = SCORERS[scorer]
-    value = label(read, known, classes) if scorer == "label" else max(score(read, one, classes) for one in known)
+    value = score(read, known, classes) if scorer in TOGETHER else max(score(read, one, classes) for one in known)
     return {
         "scorer": scorer, "answer": answer, "known": known, "classes": classes, "onlyFirstLine": only_first_line, "score": value,
     }

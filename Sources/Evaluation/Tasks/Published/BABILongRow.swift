@@ -22,11 +22,12 @@ struct BABILongRow: Decodable {
             throw place.refuse("target", unknown, "must be a label of \(name): \(labels.joined(separator: ", "))")
         }
         let template = try reading.templates?.template(for: name) ?? .question
+        let asked = LabelMatch.lowered(question)
         return try reading.tasks(
             id: "\(number)", name: name,
             EvaluationTask.Question(
                 prompt: template.filled(context: input, input: question), answers: targets, scorer: .label,
-                classes: lowered.filter { !question.lowercased().contains($0) }, newTokens: Self.newTokens))
+                classes: lowered.filter { !asked.contains(LabelMatch.lowered($0)) }, newTokens: Self.newTokens))
     }
 
     /// The first "qa" with a number in the task's field, or else in the file's name, or else in its folder's.
@@ -41,7 +42,7 @@ struct BABILongRow: Decodable {
     /// One label, or several separated by commas; directions such as "n,e" are one.
     private static func targets(_ target: String) -> [String] {
         let target = target.lowercased()
-        return target.count > 3 ? target.split(separator: ",").map(String.init) : [target]
+        return target.unicodeScalars.count > 3 ? target.split(separator: ",").map(String.init) : [target]
     }
 
     private static let labels: [String: [String]] = {

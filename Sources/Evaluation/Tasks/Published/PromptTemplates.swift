@@ -29,8 +29,15 @@ public struct PromptTemplates: Sendable {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw InputError(.missingInput, file: path, rule: "the templates must be a readable file")
         }
-        guard let texts = try? JSONDecoder().decode([String: String].self, from: data) else {
-            throw InputError(.invalidData, file: path, rule: "the templates must be a JSON object of texts by dataset")
+        try ForeignEncoding.refuse(data, file: path)
+        let texts: [String: String]
+        do {
+            texts = try JSONDecoder().decode([String: String].self, from: ForeignEncoding.withoutByteOrderMark(data))
+        } catch {
+            let fault = DecodingFault(error)
+            throw InputError(
+                .invalidData, file: path, field: fault.field,
+                rule: "the templates must be a JSON object of texts by dataset\(fault.rule.map { ": \($0)" } ?? "")")
         }
         for (name, text) in texts.sorted(by: { $0.key < $1.key }) where !text.contains("{context}") {
             throw InputError(.invalidData, file: path, field: name, value: text, rule: "must have the place {context}")

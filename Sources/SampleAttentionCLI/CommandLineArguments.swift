@@ -1,0 +1,48 @@
+import AttentionCore
+
+/// What the user typed, made ready for the parser.
+struct CommandLineArguments {
+    /// A negative number is joined to the option before it: by itself the parser would take it for an option, and the option's own rule
+    /// would never be heard.
+    private(set) var words: [String] = []
+    /// True when --json stands where an option does; for failures of the parser itself, which leave no parsed flag.
+    private(set) var askForJSON = false
+
+    /// Options whose value may be anything (`.unconditional`).
+    private static let takingAnything: Set<String> = ["--prompt"]
+
+    /// - Parameter typed: without the program's name.
+    init(_ typed: some Collection<String>) {
+        var rest = typed[...]
+        while let word = rest.popFirst() {
+            // Nothing behind this is an option.
+            if word == "--" {
+                words += [word] + rest
+                return
+            }
+            if word == "--json" { askForJSON = true }
+            guard word.hasPrefix("--"), !word.contains("="), let next = rest.first else {
+                words.append(word)
+                continue
+            }
+            if Self.takingAnything.contains(word) {
+                words += [word, next]
+                rest.removeFirst()
+            } else if next.hasPrefix("-"), Double(next) != nil {
+                words.append("\(word)=\(next)")
+                rest.removeFirst()
+            } else {
+                words.append(word)
+            }
+        }
+    }
+
+    /// - Throws: `InputError` (`usage`) for an argument that is not UTF-8, which Swift would have changed in silence.
+    static func checkEncoding() throws(InputError) {
+        for (index, text) in CommandLine.arguments.enumerated().dropFirst() {
+            guard let bytes = CommandLine.unsafeArgv[index], String(validatingCString: bytes) != nil else {
+                throw InputError(.usage, field: "argument \(index)", value: text, rule: "must be UTF-8")
+            }
+        }
+    }
+}
