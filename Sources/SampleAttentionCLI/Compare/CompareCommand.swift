@@ -76,7 +76,8 @@ struct CompareCommand: ParsableCommand {
         try directory?.reserve("comparison.json", "comparison.csv", "report.html")
         let journal = try directory.map { directory throws(InputError) in
             try ComparisonJournal(
-                path: directory.file("journal.jsonl"), header: comparison.header(settings: choice.settings(of: policies), session: session),
+                comparison: directory.file("journal.jsonl"),
+                header: comparison.header(settings: choice.settings(of: policies), session: session), turns: comparison.turns,
                 resume: resume)
         }
         let interruption = Interruption(journal, work: "a comparison")
