@@ -1,5 +1,7 @@
 # make demo   everything on the bundled model: profile, tune, verify, generate, compare
 # make test   all tests, in the release configuration that people run (in a build folder of their own)
+# make fuzz   damaged files for every reader of files (INPUTS of them each, made from SEED)
+# make sanitize   all tests under AddressSanitizer, ThreadSanitizer and UndefinedBehaviorSanitizer
 # make bench  the attention kernel in both precisions, and a loop of OpenBLAS tiles
 # make docs   DocC archives of the libraries in .build/plugins
 # make licences  which product links which system library, against NOTICE
@@ -14,7 +16,7 @@ demo_gflop := 60000
 demo_seconds := 40
 packages := libopenblas-dev liblapacke-dev libgsl-dev libssl-dev
 
-.PHONY: demo test test-debug bench docs format lint licences clean setup build
+.PHONY: demo test test-debug fuzz fuzz-debug sanitize bench docs format lint licences clean setup build
 
 build: setup
 	swift build -c release --product sample-attention
@@ -49,13 +51,30 @@ demo: build
 	@$(program) compare --methods dense,streaming-llm,tuned --config $(out)/tuned/config.json --length 4096 --length 16384 --kind needle-multi-key --kind interleaved --count 1 --output $(out)/comparison
 	@echo; echo "Reports: $(out)/profile/report.html, $(out)/tuned/report.html and $(out)/comparison/report.html"
 
+# No test imports with @testable; saying so keeps the flags, and with them the build, of a plain release build.
 test: setup
-	swift build -c release --build-tests --scratch-path .build-test --explicit-target-dependency-import-check error
-	swift test -c release --scratch-path .build-test
+	swift test -c release --disable-testable-imports --scratch-path .build-test --explicit-target-dependency-import-check error
 
 # Debug builds add overflow, bounds and exclusivity checks: the kernels and what feeds them must pass under these too.
 test-debug: setup
 	swift test --filter 'AttentionCoreTests|LinearAlgebraTests|AttentionKernelsTests|SampleAttentionTests|ModelFormatsTests'
+
+INPUTS ?= 100000
+SEED ?= 1
+fuzz: setup
+	swift run -c release ParserFuzzing --inputs $(INPUTS) --seed $(SEED)
+
+# Debug builds check bounds of unsafe buffers too, and are slower.
+fuzz-debug: setup
+	swift run ParserFuzzing --inputs 2000 --seed $(SEED)
+
+# Leaks are not looked for: what lives until the end of the process, as a singleton does, is none.
+sanitize: $(addprefix sanitize-,address thread undefined)
+
+sanitize-%: export ASAN_OPTIONS = detect_leaks=0
+sanitize-%: export UBSAN_OPTIONS = halt_on_error=1:print_stacktrace=1
+sanitize-%: setup
+	swift test --sanitize=$* --scratch-path .build-$*
 
 bench: build
 	$(program) bench attention --length 4096 --length 8192
@@ -74,4 +93,4 @@ licences:
 	.ci/system-libraries
 
 clean:
-	rm -rf .build .build-test out
+	rm -rf .build .build-test .build-address .build-thread .build-undefined out

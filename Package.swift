@@ -13,6 +13,8 @@ let documentation: [Package.Dependency] =
 let swiftSettings: [SwiftSetting] =
     [.enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility")]
     + (strict ? [.unsafeFlags(["-warnings-as-errors"])] : [])
+/// Optimising tests takes longer than they run; what they test, and the oracles in `AttentionTestSupport`, is optimised.
+let testSettings: [SwiftSetting] = swiftSettings + (strict ? [.unsafeFlags(["-Onone"], .when(configuration: .release))] : [])
 let cSettings: [CSetting] =
     strict
     ? [.unsafeFlags(["-Werror", "-Wall", "-Wextra"]), .unsafeFlags(["-O2"], .when(configuration: .debug))]
@@ -31,7 +33,7 @@ func library(
 func tests(_ target: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
     .testTarget(
         name: target + "Tests", dependencies: dependencies + ["AttentionTestSupport"], resources: resources,
-        swiftSettings: swiftSettings)
+        swiftSettings: testSettings)
 }
 
 let package = Package(
@@ -153,6 +155,13 @@ let package = Package(
                 "HeadProfiling", "DurableFiles",
             ], resources: [.copy("golden")]),
         tests("Reporting", ["Reporting", "AttentionCore"]),
+        .executableTarget(
+            name: "ParserFuzzing",
+            dependencies: [
+                "AttentionCore", "AttentionKernels", "AttentionTestSupport", "Autotuning", "DurableFiles", "Evaluation", "HeadProfiling",
+                "LanguageModels", "ModelFormats", "ModelTuning", "SampleAttention", argumentParser,
+            ],
+            path: "Tests/ParserFuzzing", swiftSettings: testSettings),
         tests("EndToEnd", ["HaystackModel"]),
     ],
     swiftLanguageModes: [.v6]

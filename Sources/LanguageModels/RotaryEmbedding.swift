@@ -9,7 +9,7 @@ import Synchronization
 /// θ_i = base^(−2i/d), rescaled by `rope_scaling`. Angles are rounded to FP32 before the cosine, as the reference
 /// implementations do, so that long positions agree with them.
 /// Source: RoFormer (arXiv 2104.09864); the llama3 rule: Llama 3.1 model card and configuration.
-struct RotaryEmbedding: @unchecked Sendable {  // The tables are written before a value is made, and never again.
+package struct RotaryEmbedding: @unchecked Sendable {  // The tables are written before a value is made, and never again.
     fileprivate static let blockPositions = 1024
 
     /// Of consecutive positions: [position][half] each.
@@ -22,7 +22,7 @@ struct RotaryEmbedding: @unchecked Sendable {  // The tables are written before 
         }
     }
 
-    let half: Int
+    package let half: Int
     /// Keeps what the pointers point to.
     private let blocks: [Block]
     /// Of each block. Workers read them row by row: counting references to a block there would make them wait for each other.
@@ -35,8 +35,8 @@ struct RotaryEmbedding: @unchecked Sendable {  // The tables are written before 
         sines = blocks.map { UnsafePointer($0.sines.base) }
     }
 
-    func cosine(_ position: Int) -> UnsafePointer<Float> { row(position, of: cosines) }
-    func sine(_ position: Int) -> UnsafePointer<Float> { row(position, of: sines) }
+    package func cosine(_ position: Int) -> UnsafePointer<Float> { row(position, of: cosines) }
+    package func sine(_ position: Int) -> UnsafePointer<Float> { row(position, of: sines) }
 
     private func row(_ position: Int, of tables: [UnsafePointer<Float>]) -> UnsafePointer<Float> {
         tables[position / Self.blockPositions] + position % Self.blockPositions * half
@@ -44,12 +44,12 @@ struct RotaryEmbedding: @unchecked Sendable {  // The tables are written before 
 }
 
 /// A model's rotary embedding, which grows with the positions that are asked for and is shared by all its prompts.
-final class RotaryTable: Sendable {
+package final class RotaryTable: Sendable {
     private let half: Int
     private let frequencies: [Float]
     private let blocks = Mutex<[RotaryEmbedding.Block]>([])
 
-    init(configuration: ModelConfiguration) {
+    package init(configuration: ModelConfiguration) {
         half = configuration.headDimension / 2
         frequencies = Self.frequencies(configuration)
     }
@@ -57,7 +57,7 @@ final class RotaryTable: Sendable {
     /// The embedding of positions below `positions`; what is missing is computed by the pool.
     ///
     /// Complexity: O(new positions · d).
-    func embedding(positions: Int, pool: WorkerPool) -> RotaryEmbedding {
+    package func embedding(positions: Int, pool: WorkerPool) -> RotaryEmbedding {
         let block = RotaryEmbedding.blockPositions
         let needed = (positions + block - 1) / block
         return blocks.withLock { blocks in
@@ -85,7 +85,7 @@ final class RotaryTable: Sendable {
         }
     }
 
-    static func frequencies(_ configuration: ModelConfiguration) -> [Float] {
+    package static func frequencies(_ configuration: ModelConfiguration) -> [Float] {
         let d = configuration.headDimension
         return (0..<d / 2).map { i in
             let plain = pow(configuration.rotaryBase, -Double(2 * i) / Double(d))

@@ -16,7 +16,10 @@ final class Interruption {
     /// - Parameter lastWord: runs on another thread, settles what is being written, and returns what to tell the user.
     init(lastWord: @escaping @Sendable () -> String) {
         for number in [SIGINT, SIGTERM] {
-            signal(number, SIG_IGN)
+            #if canImport(Darwin)
+                // Elsewhere Dispatch handles what it watches, and a signal ignored until then would be lost.
+                signal(number, SIG_IGN)
+            #endif
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInteractive))
             source.setEventHandler { [state] in
                 state.hasEnded.withLock { hasEnded in

@@ -17,11 +17,15 @@ public final class TinyModel {
 
     /// The extents of a tiny model.
     public struct Shape: Sendable {
-        public var hidden = 16, layers = 1, queryHeads = 2, keyValueHeads = 1, headDimension = 8, intermediate = 24
+        public var hidden = 16, queryHeads = 2, keyValueHeads = 1, headDimension = 8, intermediate = 24
+        public var layers, positions: Int
         public let vocabulary = 257
         public var tied = true
 
-        public init() {}
+        public init(layers: Int = 1, positions: Int = 512) {
+            self.layers = layers
+            self.positions = positions
+        }
     }
 
     public let scratch: Scratch
@@ -35,7 +39,7 @@ public final class TinyModel {
         configuration = [
             "model_type": "llama", "hidden_size": s.hidden, "num_hidden_layers": s.layers, "num_attention_heads": s.queryHeads,
             "num_key_value_heads": s.keyValueHeads, "head_dim": s.headDimension, "intermediate_size": s.intermediate,
-            "vocab_size": s.vocabulary, "max_position_embeddings": 512, "tie_word_embeddings": s.tied, "bos_token_id": 256,
+            "vocab_size": s.vocabulary, "max_position_embeddings": s.positions, "tie_word_embeddings": s.tied, "bos_token_id": 256,
         ]
         let (queries, keyValues) = (s.queryHeads * s.headDimension, s.keyValueHeads * s.headDimension)
         var shapes: [(String, [Int])] = [("model.embed_tokens.weight", [s.vocabulary, s.hidden]), ("model.norm.weight", [s.hidden])]
@@ -103,7 +107,7 @@ public final class TinyModel {
     }
 
     /// The byte-level tokenizer without merges: token b is byte b, token 256 begins a text.
-    private static func tokenizer() throws -> Data {
+    public static func tokenizer() throws -> Data {
         let printable = Array(0x21...0x7E) + Array(0xA1...0xAC) + Array(0xAE...0xFF)
         let others = (0...255).filter { !printable.contains($0) }
         var vocabulary: [String: Int] = [:]

@@ -41,6 +41,12 @@ import Testing
         #expect(try refusal { $0["headDimension"] = "x" }.contains("headDimension"))
         #expect(try refusal { $0["residuals"] = nil }.contains("residuals"))
         #expect(try refusal { $0["secondsPerUnit"] = ["heads": NSNull()] }.contains("secondsPerUnit.heads"))
+        for field in ["meanAbsolutePercentageError", "fitMeanAbsolutePercentageError"] {
+            #expect(try refusal { $0[field] = 1e300 }.contains("\(field): 1e+300"))
+            #expect(try refusal { $0[field] = -0.5 }.contains("\(field): -0.5"))
+        }
+        let crossover: [String: Any] = ["setting": "window", "lengths": [128], "denseSeconds": [1], "sparseSeconds": [1], "denseBelow": -5]
+        #expect(try refusal { $0["crossovers"] = [crossover] }.contains("crossovers.denseBelow: -5"))
     }
 
     @Test func refusesCostsThatCannotBe() throws {

@@ -13,12 +13,18 @@ import Testing
 
     init() throws { scratch = try Scratch() }
 
+    /// `compare` on a tiny model of bytes, with a config for it.
+    private func tiny(_ arguments: [String]) throws -> [String] {
+        let (model, config) = try ConfigTests.tuned(in: scratch, positions: 2048)
+        return ["compare", "--model", model.path, "--config", config, "--text", HaystackModel.texts[1].path] + arguments
+    }
+
     @Test func comparesEverySystemAndWritesItsFiles() throws {
         let folder = scratch.file("out")
-        let result = try Program.json([
-            "compare", "--methods", "all,variants", "--length", "700", "--length", "900", "--count", "1", "--depth", "0.5", "--output",
-            folder,
-        ])
+        let result = try Program.json(
+            tiny([
+                "--methods", "all,variants", "--length", "1200", "--length", "1600", "--count", "1", "--depth", "0.5", "--output", folder,
+            ]))
         let rows = try #require(result["rows"] as? [[String: Any]])
         let methods = Self.everyone + ["key-norms", "low-rank", "pooled-queries", "shared-group", "shared-layers"]
         #expect(rows.count == methods.count * 3 * 2)
@@ -34,7 +40,7 @@ import Testing
         #expect(cells.count == methods.count * 2 && cells.allSatisfy { $0["depth"] as? Double == 0.5 })
         let summaries = try #require(result["summaries"] as? [[String: Any]])
         #expect(summaries.count == methods.count * 2)
-        for length in [700, 900] { #expect(summaries.contains { $0["length"] as? Int == length && $0["isOnFront"] as? Bool == true }) }
+        for length in [1200, 1600] { #expect(summaries.contains { $0["length"] as? Int == length && $0["isOnFront"] as? Bool == true }) }
 
         #expect(
             try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["comparison.csv", "comparison.json", "report.html"])
@@ -48,9 +54,8 @@ import Testing
 
     /// Every system keeps what it is told; dense and tuned attention keep what they are.
     @Test func densitiesCanBeForced() throws {
-        let result = try Program.json([
-            "compare", "--methods", "all", "--density", "0.3", "--kind", "perplexity", "--length", "2048", "--count", "1",
-        ])
+        let result = try Program.json(
+            tiny(["--methods", "all", "--density", "0.3", "--kind", "perplexity", "--length", "2048", "--count", "1"]))
         for row in try #require(result["rows"] as? [[String: Any]]) {
             let (method, density) = (try #require(row["method"] as? String), try number(row, "density"))
             switch method {
@@ -77,9 +82,11 @@ import Testing
 
     @Test func continuesAStoppedComparison() throws {
         let folder = scratch.file("stopped")
-        let command = [
-            "compare", "--methods", "dense,sample,big-bird", "--kind", "interleaved", "--length", "2048", "--count", "4", "--output",
-        ]
+        let command = try tiny([
+            "--methods", "dense,sample,big-bird", "--kind", "interleaved", "--length", "2048", "--count", "4", "--isa", "scalar",
+            "--threads",
+            "1", "--output",
+        ])
         func scores(_ result: [String: Any]) throws -> [[String]] {
             try #require(result["rows"] as? [[String: Any]]).map { row in
                 try ["right", "nll", "density", "meanMass"].map { "\(try number(row, $0))" }
@@ -89,7 +96,7 @@ import Testing
         let running = try RunningProgram(Program.path, command + [folder, "--json"])
         let journal = folder + "/journal.jsonl"
         func lines() -> Int { (try? String(contentsOfFile: journal, encoding: .utf8))?.split(separator: "\n").count ?? 0 }
-        while running.isRunning, lines() < 4 { usleep(5000) }
+        try #require(running.runs { lines() >= 4 }, "ended before it could be interrupted")
         running.send(SIGINT)
         let outcome = try running.wait()
         #expect(outcome.exitCode == 130 && outcome.errors.contains("Continue with the same command and --resume."))
@@ -117,7 +124,7 @@ import Testing
     }
 
     @Test func makesTasksOfEveryKind() throws {
-        let lines = try Program.output(["tasks", "--kind", "all", "--length", "1500"]).split(separator: "\n")
+        let lines = try Program.output(["tasks", "--kind", "all", "--length", "900"]).split(separator: "\n")
         let names = try lines.map { line in
             let row = try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
             return try #require(row["task"] as? String)

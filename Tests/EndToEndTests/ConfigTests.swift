@@ -99,8 +99,8 @@ import Testing
     }
 
     /// A tiny model and the path of a config for it, as `tune` writes them: one bucket of 200 tokens, two heads of stripes.
-    static func tuned() throws -> (TinyModel, String) {
-        let model = try TinyModel(Scratch())
+    static func tuned(in scratch: Scratch? = nil, positions: Int = 512) throws -> (TinyModel, String) {
+        let model = try TinyModel(scratch ?? Scratch(), shape: .init(positions: positions))
         let profile = try Program.json([
             "profile", "--model", model.path, "--text", model.writeText(), "--length", "64", "--attention", "dense",
         ])

@@ -63,15 +63,17 @@ import Testing
 
     /// Stopped politely and killed; the continued profile has the numbers of an uninterrupted one.
     @Test func continuesAStoppedProfile() throws {
-        let command = ["profile", "--length", "2048", "--length", "1024", "--output"]
+        let model = try TinyModel(scratch, shape: .init(layers: 8, positions: 1024))
+        let command = [
+            "profile", "--model", model.path, "--text", try model.writeText(), "--length", "1024", "--length", "700", "--isa", "scalar",
+            "--threads", "1", "--output",
+        ]
         let expected = try Self.heads(Program.json(command + [scratch.file("whole")]))
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.file("whole")).sorted() == ["profile.json", "report.html"])
         for signal in [SIGINT, SIGKILL] {
             let folder = scratch.file("stopped-\(signal)")
             let program = try RunningProgram(Program.path, command + [folder])
-            let deadline = ContinuousClock.now + .seconds(30)
-            while Study.journalLines(folder) < 5, program.isRunning, ContinuousClock.now < deadline { usleep(1000) }
-            try #require(program.isRunning, "ended before it could be interrupted")
+            try #require(program.runs { Study.journalLines(folder) >= 5 }, "ended before it could be interrupted")
             program.send(signal)
             let outcome = try program.wait()
             #expect(outcome.exitCode == 128 + signal)
@@ -108,17 +110,12 @@ import Testing
         let reader = open(pipe, O_RDWR | O_NONBLOCK)
         defer { close(reader) }
         let folder = scratch.file("out")
-        let program = try RunningProgram(
-            "/bin/sh", ["-c", "exec \"$program\" profile --length 64 --json --output '\(folder)' > '\(pipe)'"],
-            environment: ["program": Program.path])
-        let deadline = ContinuousClock.now + .seconds(30)
+        let program = try RunningProgram(shell: "exec \"$program\" profile --length 64 --json --output '\(folder)' > '\(pipe)'")
         func isDone() -> Bool {
             FileManager.default.fileExists(atPath: folder + "/report.html")
                 && !FileManager.default.fileExists(atPath: folder + "/journal.jsonl")
         }
-        while !isDone(), ContinuousClock.now < deadline { usleep(1000) }
-        usleep(200_000)
-        try #require(program.isRunning)
+        try #require(program.runs(until: isDone))
         program.send(SIGINT)
         let outcome = try program.wait()
         #expect(outcome.exitCode == 128 + SIGINT && outcome.errors.isEmpty, "\(outcome.errors)")

@@ -10,9 +10,7 @@ import Testing
     private let texts: [String]
 
     init() throws {
-        var shape = TinyModel.Shape()
-        shape.layers = 4
-        model = try TinyModel(Scratch(), shape: shape)
+        model = try TinyModel(Scratch(), shape: .init(layers: 4))
         for folder in ["a", "b"] {
             try FileManager.default.createDirectory(atPath: model.scratch.file(folder), withIntermediateDirectories: true)
         }
@@ -29,13 +27,18 @@ import Testing
     private static func profiles(_ result: [String: Any]) throws -> [[String: Any]] { try #require(result["profiles"] as? [[String: Any]]) }
     private static func heads(_ profile: [String: Any]) throws -> [NSDictionary] { try #require(profile["heads"] as? [NSDictionary]) }
 
-    /// The journal holds all of the first text and a part of the second; a file-size limit stands for what stopped the profile.
+    /// The journal holds all of the first text and a part of the second; a file-size limit stands for what stopped the profile. More
+    /// room holds more lines, so halving finds the limit.
     private func stop(_ arguments: [String], in folder: String, atLines: ClosedRange<Int>) throws {
         let quoted = (arguments + ["--output", folder]).map { "'\($0)'" }.joined(separator: " ")
-        for blocks in stride(from: 200, to: 4000, by: 50) {
+        var (least, most) = (1, 4096)
+        while least <= most {
             try? FileManager.default.removeItem(atPath: folder)
+            let blocks = (least + most) / 2
             let outcome = try Program.shell("trap '' XFSZ; ulimit -f \(blocks); exec \"$program\" \(quoted)")
-            if outcome.exitCode == Refusal.inputOutput.rawValue, atLines.contains(Study.journalLines(folder)) { return }
+            let lines = outcome.exitCode == 0 ? Int.max : Study.journalLines(folder)
+            if atLines.contains(lines) { return }
+            (least, most) = lines < atLines.lowerBound ? (blocks + 1, most) : (least, blocks - 1)
         }
         Issue.record("no limit left \(atLines) lines")
     }

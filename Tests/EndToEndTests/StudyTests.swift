@@ -3,8 +3,16 @@ import Foundation
 import HaystackModel
 import Testing
 
-/// What a `tune` run leaves in its output folder.
+/// What `tune` is given, and what it leaves in its output folder.
 enum Study {
+    /// `tune` on a tiny model at 320 tokens, but for `--trials` and `--output`.
+    static func command(_ model: TinyModel) throws -> [String] {
+        [
+            "tune", "--model", model.path, "--text", try model.writeText(characters: 6000), "--length", "320", "--force", "--latency-model",
+            try latencyModel(model.scratch, headDimension: 8),
+        ]
+    }
+
     /// A machine that is made up, so that no test measures this one: pairs cost, the rest is free.
     static func latencyModel(_ scratch: Scratch, headDimension: Int) throws -> String {
         let free = [
@@ -55,225 +63,62 @@ enum Study {
     }
 }
 
-/// `tune`: files, determinism, and what interruptions leave.
+/// `tune`: what it writes, and what a config must hold for.
 @Suite struct StudyTests {
-    private let scratch: Scratch
-    private let latency: [String]
+    private let model: TinyModel
+    private let command: [String]
+    private var scratch: Scratch { model.scratch }
 
     init() throws {
-        scratch = try Scratch()
-        latency = ["--latency-model", try Study.latencyModel(scratch, headDimension: 64), "--force"]
+        model = try TinyModel(Scratch(), shape: .init(layers: 2))
+        command = try Study.command(model)
     }
 
     @Test func writesConfigJournalAndReport() throws {
         let folder = scratch.file("study")
-        let result = try Program.json(["tune", "--length", "512", "--trials", "3", "--output", folder] + latency)
+        let result = try Program.json(command + ["--trials", "3", "--budget-ms", "0.15", "--output", folder])
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["config.json", "journal.jsonl", "report.html"])
-        #expect(result["trials"] as? Int == 8 * 6 * 3)
+        #expect(result["trials"] as? Int == 2 * 2 * 3)
         #expect(
             result["seconds"] is Double && (result["latencyModel"] as? [String: Any])?["meanAbsolutePercentageError"] as? Double == 0.05)
         let heldOut = try #require(result["heldOut"] as? [[String: Any]])
         #expect(heldOut.compactMap { $0["kind"] as? String } == Array(repeating: "plain", count: 4) + ["woven", "woven"])
         let trials = try Study.records(folder).compactMap { $0["trial"] as? [String: Any] }
         let places = try trials.map { trial in try ["layer", "head", "number"].map { try #require(trial[$0] as? Int) } }
-        #expect(Set(places).count == 8 * 6 * 3)
+        #expect(Set(places).count == 2 * 2 * 3)
         #expect(try scratch.read("study/report.html").hasPrefix("<!DOCTYPE html>"))
 
-        let check = try Program.json(["config", "check", folder + "/config.json"])
-        #expect(check["valid"] as? Bool == true && check["lengths"] as? [Int] == [512])
+        let check = try Program.json(["config", "check", folder + "/config.json", "--model", model.path])
+        #expect(check["valid"] as? Bool == true && check["lengths"] as? [Int] == [320])
         #expect(try Study.config(folder).contains { $0.contains("\"denseBelow\" : 256") })
 
         // The config decides how generation attends.
-        let text = try String(contentsOf: HaystackModel.texts[1], encoding: .utf8)
-        let prompt = try scratch.write(String(text.dropFirst(5000).prefix(2000)), to: "prompt.txt")
-        let generation = try Program.json(["generate", "--config", folder + "/config.json", "--prompt-file", prompt, "--max-tokens", "4"])
+        let prompt = try model.writeText("prompt.txt", characters: 400)
+        let generation = try Program.json([
+            "generate", "--model", model.path, "--config", folder + "/config.json", "--prompt-file", prompt, "--max-tokens", "4",
+        ])
         #expect(generation["attention"] as? String == "tuned")
         let density = try #require(generation["density"] as? Double)
         #expect(density > 0 && density < 1)
     }
 
-    /// Text that the config was not tuned on decides: windows are enough for a text that repeats itself, and not for a book.
+    /// Text that the config was not tuned on decides: what a head keeps of a text that repeats itself is less of a book's.
     @Test func aConfigThatDoesNotHoldIsNotWritten() throws {
         let lines = Array(repeating: "one two three four five six seven eight nine ten eleven twelve", count: 400)
         let text = try scratch.write(lines.joined(separator: "\n"), to: "repeats.txt")
         let folder = scratch.file("strict")
         let arguments = [
-            "tune", "--length", "512", "--trials", "6", "--text", text, "--text", HaystackModel.texts[1].path, "--floor-nll", "0.02",
-            latency[0], latency[1], "--output", folder,
+            "tune", "--model", model.path, "--length", "320", "--trials", "6", "--text", text, "--text", HaystackModel.texts[1].path,
+            "--floor-mass", "0.9", "--latency-model", scratch.file("latency.json"), "--output", folder,
         ]
         let outcome = try Program.run(arguments + ["--json"])
         #expect(outcome.exitCode == Refusal.configuration.rawValue)
-        #expect(outcome.errors.hasPrefix("error: \(folder)/config.json: held-out check: 512 tokens: loss "), "\(outcome.errors)")
+        let start = "error: \(folder)/config.json: held-out check: 320 tokens, layer "
+        #expect(outcome.errors.hasPrefix(start) && outcome.errors.contains("floor 0.9: not written"), "\(outcome.errors)")
         #expect(try outcome.json()["holds"] as? Bool == false)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["journal.jsonl", "report.html"])
         #expect(try Program.json(arguments + ["--resume", "--force"])["holds"] as? Bool == false)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).count == 3)
-    }
-
-    /// A budget of time instead of a floor: what is predicted stays within it.
-    @Test func aBudgetIsKept() throws {
-        let result = try Program.json(
-            ["tune", "--length", "512", "--trials", "4", "--budget-ms", "4", latency[0], latency[1], "--output", scratch.file("budget")])
-        let steps = try #require(result["steps"] as? [[String: Any]])
-        #expect(try steps.count == 1 && number(steps[0], "milliseconds") <= 4 && number(steps[0], "milliseconds") > 3)
-        #expect(result["holds"] as? Bool == true, "a budget has no floor to miss")
-        let refused = try Program.run([
-            "tune", "--length", "512", "--trials", "4", "--budget-ms", "0.001", latency[0], latency[1], "--output", scratch.file("none"),
-        ])
-        #expect(refused.exitCode == Refusal.configuration.rawValue)
-        #expect(refused.errors.contains("budget-ms: 512 tokens: the least found is"), "\(refused.errors)")
-    }
-
-    @Test func givesTheSameConfigForTheSameSeed() throws {
-        for (folder, seed) in [("a", "7"), ("b", "7"), ("c", "8")] {
-            try Program.output(["tune", "--length", "512", "--trials", "9", "--seed", seed, "--output", scratch.file(folder)] + latency)
-        }
-        #expect(try Study.config(scratch.file("a")) == Study.config(scratch.file("b")))
-        #expect(try Study.records(scratch.file("a")) == Study.records(scratch.file("b")))
-        // Another seed tries other parameters beyond the ladder of windows.
-        let trials = try ["a", "c"].map { try Study.records(scratch.file($0)).compactMap { $0["trial"] as? NSDictionary } }
-        #expect(trials[0].count > 100 && trials[0] != trials[1])
-    }
-
-    /// Stopped politely, killed in the middle, and killed with half a line written: each continues to the same config.
-    @Test func continuesAStoppedStudy() throws {
-        let command = ["tune", "--length", "512", "--trials", "10"] + latency + ["--output"]
-        try Program.output(command + [scratch.file("whole")])
-        let expected = try Study.config(scratch.file("whole"))
-
-        let stopped = scratch.file("stopped")
-        for signal in [SIGINT, SIGTERM] {
-            let resume = signal == SIGINT ? [] : ["--resume"]
-            let outcome = try interrupt(command + [stopped] + resume, in: stopped, with: signal)
-            #expect(outcome.exitCode == 128 + signal)
-            #expect(outcome.errors == "stopped; \(stopped)/journal.jsonl is whole. Continue with the same command and --resume.\n")
-            #expect(outcome.output.isEmpty)
-            #expect(try FileManager.default.contentsOfDirectory(atPath: stopped) == ["journal.jsonl"])
-            #expect(try scratch.read("stopped/journal.jsonl").hasSuffix("}\n"))
-        }
-        try Program.output(command + [stopped, "--resume"])
-        #expect(try Study.config(stopped) == expected)
-        #expect(try Study.records(stopped) == Study.records(scratch.file("whole")))
-
-        let killed = scratch.file("killed")
-        let outcome = try interrupt(command + [killed], in: killed, with: SIGKILL)
-        #expect(outcome.exitCode == 128 + SIGKILL)
-        let journal = try Data(contentsOf: URL(fileURLWithPath: killed + "/journal.jsonl"))
-        let lastLine = try #require(journal.dropLast().lastIndex(of: UInt8(ascii: "\n")))
-        try scratch.write(journal[..<(lastLine + (journal.endIndex - lastLine) / 2)], to: "killed/journal.jsonl")
-        try Program.output(command + [killed, "--resume"])
-        #expect(try Study.config(killed) == expected)
-        #expect(try Study.records(killed) == Study.records(scratch.file("whole")))
-    }
-
-    /// A study ends with the latency model it was begun with, and with the earlier config it was begun with.
-    @Test func keepsItsLatencyModelAndItsBeginning() throws {
-        let command = ["tune", "--length", "512", "--trials", "3"] + latency + ["--output", scratch.file("costs")]
-        try Program.output(command)
-        let config = scratch.file("costs/config.json")
-        let expected = try Study.config(scratch.file("costs"))
-        // Another machine's costs on the command line change nothing.
-        var model = try #require(
-            JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: latency[1]))) as? [String: Any])
-        var costs = try #require(model["secondsPerUnit"] as? [String: Double])
-        costs["densePairs"] = 1e-6
-        model["secondsPerUnit"] = costs
-        let other = try scratch.write(JSONSerialization.data(withJSONObject: model), to: "other.json")
-        try Program.output(
-            [
-                "tune", "--length", "512", "--trials", "3", "--latency-model", other, "--force", "--output", scratch.file("costs"),
-                "--resume",
-            ])
-        #expect(try Study.config(scratch.file("costs")) == expected)
-        let refused = try Program.run(command + ["--resume", "--warm-start", config])
-        #expect(refused.exitCode == Refusal.configuration.rawValue && refused.errors.contains("warmStartSHA256"), "\(refused.errors)")
-    }
-
-    /// Every head is measured on text it was not tuned on, and held to the floor of mass there.
-    @Test func headsAreCheckedOnOtherText() throws {
-        let result = try Program.json(
-            ["tune", "--length", "512", "--trials", "8", "--floor-mass", "0.9", "--floor-tail", "2", "--output", scratch.file("mass")]
-                + latency)
-        let heads = try #require(result["heads"] as? [[String: Any]])
-        #expect(heads.count == 48)
-        let buckets = try #require((result["config"] as? [String: Any])?["buckets"] as? [[String: Any]])
-        let patterns = try #require(buckets.first?["layers"] as? [[[String: Any]]])
-            .map { try $0.map { try #require(($0["parameters"] as? [String: Any])?["pattern"] as? String) } }
-        for head in heads {
-            let (tuned, heldOut) = (try #require(head["tuned"] as? [String: Any]), try #require(head["heldOut"] as? [String: Any]))
-            #expect(try number(tuned, "meanMass") >= 0.9 && number(heldOut, "meanMass") > 0.5 && number(heldOut, "minMass") >= 0)
-            // Dense heads and windows keep the same pairs of any text.
-            guard let layer = head["layer"] as? Int, let index = head["head"] as? Int, patterns[layer][index] != "stripe-window",
-                patterns[layer][index] != "column-slash"
-            else { continue }
-            #expect(try number(tuned, "density") == number(heldOut, "density"))
-        }
-        #expect(heads.contains { $0["tuned"] as? NSDictionary != $0["heldOut"] as? NSDictionary })
-        let held = try heads.allSatisfy { try number(#require($0["heldOut"] as? [String: Any]), "meanMass") >= 0.9 }
-        #expect(held || result["holds"] as? Bool == false)
-        #expect(try scratch.read("mass/report.html").contains("99th percentile of KL at most 2"))
-    }
-
-    /// Time that runs out is said, on the terminal and in the report.
-    @Test func saysThatTimeRanOut() throws {
-        let text = try Program.output(
-            ["tune", "--length", "512", "--minutes", "0.001", "--output", scratch.file("short")] + latency)
-        #expect(text.hasPrefix("Time ran out"), "\(text.prefix(200))")
-        #expect(text.contains("Nothing faster than dense attention was found"))
-        #expect(try scratch.read("short/report.html").contains("Time ran out"))
-    }
-
-    /// An earlier config's parameters are tried first.
-    @Test func startsFromAnEarlierConfig() throws {
-        try Program.output(["tune", "--length", "512", "--trials", "9", "--output", scratch.file("first")] + latency)
-        let config = scratch.file("first/config.json")
-        try Program.output(
-            ["tune", "--length", "512", "--trials", "1", "--warm-start", config, "--output", scratch.file("second")] + latency)
-        let tried = try Study.records(scratch.file("second")).compactMap { $0["trial"] as? [String: Any] }
-        let object = try #require(
-            JSONSerialization.jsonObject(with: Data(try scratch.read("first/config.json").utf8)) as? [String: Any])
-        let bucket = try #require((object["buckets"] as? [[String: Any]])?.first?["layers"] as? [[[String: Any]]])
-        for (layer, heads) in bucket.enumerated() {
-            for (head, entry) in heads.enumerated() {
-                let parameters = try #require(entry["parameters"] as? NSDictionary)
-                guard parameters["pattern"] as? String != "dense" else { continue }
-                #expect(
-                    tried.contains {
-                        $0["layer"] as? Int == layer && $0["head"] as? Int == head && $0["parameters"] as? NSDictionary == parameters
-                    })
-            }
-        }
-    }
-
-    /// Starts, waits for some records beyond those already there, sends the signal, and expects the end within a second.
-    private func interrupt(_ arguments: [String], in folder: String, with signal: Int32) throws -> Program.Outcome {
-        let before = Study.journalLines(folder)
-        let program = try RunningProgram(Program.path, arguments)
-        let deadline = ContinuousClock.now + .seconds(30)
-        while Study.journalLines(folder) < before + 40, program.isRunning, ContinuousClock.now < deadline { usleep(2000) }
-        try #require(program.isRunning, "ended before it could be interrupted")
-        let sent = ContinuousClock.now
-        program.send(signal)
-        let outcome = try program.wait()
-        #expect(ContinuousClock.now - sent < .seconds(1))
-        return outcome
-    }
-
-    /// One forward pass over 16,384 tokens takes far longer than a second; Ctrl-C does not wait for it.
-    @Test func stopsWithinASecondInTheMiddleOfALongPrompt() throws {
-        let folder = scratch.file("long")
-        let program = try RunningProgram(
-            Program.path, ["tune", "--length", "16384", "--trials", "4", "--output", folder] + latency)
-        let deadline = ContinuousClock.now + .seconds(30)
-        while Study.journalLines(folder) < 1, program.isRunning, ContinuousClock.now < deadline { usleep(2000) }
-        usleep(300_000)
-        try #require(program.isRunning)
-        let sent = ContinuousClock.now
-        program.send(SIGINT)
-        let outcome = try program.wait()
-        #expect(ContinuousClock.now - sent < .seconds(1))
-        #expect(outcome.exitCode == 128 + SIGINT)
-        #expect(outcome.errors.contains("--resume"))
     }
 }
 
@@ -316,11 +161,7 @@ enum Study {
 
     init() throws {
         model = try TinyModel(Scratch())
-        command = [
-            "tune", "--model", model.path, "--text", try model.writeText(characters: 6000), "--length", "320", "--trials", "3", "--force",
-            "--latency-model",
-            try Study.latencyModel(model.scratch, headDimension: 8), "--output", model.scratch.file("out"),
-        ]
+        command = try Study.command(model) + ["--trials", "3", "--output", model.scratch.file("out")]
         try Program.output(command)
     }
 

@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import AttentionTestSupport
 import DurableFiles
 import Evaluation
 import Foundation
@@ -56,8 +57,43 @@ import Testing
         #expect(try header().difference(from: header("c"))?.field == "methods")
         #expect(try header().difference(from: header(tasks: "c"))?.field == "tasks")
         #expect(try header().difference(from: header(threads: 1))?.field == "threads")
-        let comparison = try Self.comparison()
-        let record = try comparison.run(comparison.turns[2])
-        #expect(try JSONDecoder().decode(ComparisonRecord.self, from: JSONEncoder().encode(record)) == record)
+    }
+
+    /// Each line is the record of one turn; what no turn wrote is refused by line and field.
+    @Test func continuesOnlyWithRecordsOfItsTurns() throws {
+        let tiny = try TinyModel(Scratch())
+        let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+        let tasks = ["a", "b"].map { id in
+            EvaluationTask(id: id, name: "t", length: 12, content: .reading(text: "abc abc abc", answers: [4..<7]))
+        }
+        let comparison = Comparison(model: model, policies: [.dense, .fixed(.standard, name: "sample")], tasks: tasks)
+        let turns = comparison.turns
+        let header = ComparisonHeader(
+            model: try model.identity(), methods: "m", tasks: "t", instructionSet: "any", precision: "fp32", threads: 1)
+        let path = tiny.scratch.file("journal.jsonl")
+        let written = try turns.map { try comparison.run($0) }
+        try ComparisonJournal(comparison: path, header: header, turns: turns, resume: false).append(written)
+        func reopen(_ turns: [Comparison.Turn]) throws -> [ComparisonRecord] {
+            try ComparisonJournal(comparison: path, header: header, turns: turns, resume: true).recorded
+        }
+        #expect(try reopen(turns) == written)
+
+        let lines = try tiny.scratch.read("journal.jsonl").split(separator: "\n").map(String.init)
+        func refusal(_ line: Int, _ change: (inout [String: Any]) -> Void) throws -> String {
+            var damaged = lines
+            var record = try #require(JSONSerialization.jsonObject(with: Data(lines[line - 1].utf8)) as? [String: Any])
+            change(&record)
+            damaged[line - 1] = String(decoding: try JSONSerialization.data(withJSONObject: record), as: UTF8.self)
+            try tiny.scratch.write(damaged.joined(separator: "\n") + "\n", to: "journal.jsonl")
+            return try #require(#expect(throws: InputError.self) { try reopen(turns) }).description
+        }
+        #expect(try refusal(3) { $0["of"] = Int.max }.contains("line 3, of: 9223372036854775807"))
+        #expect(try refusal(3) { $0["right"] = 1.5 }.contains("line 3, right: 1.5"))
+        #expect(try refusal(2) { $0["method"] = "sparse" }.contains("line 2, method: sparse"))
+        #expect(try refusal(4) { $0["id"] = "c" }.contains("line 4, id: c"))
+        #expect(try refusal(5) { $0["length"] = 13 }.contains("line 5, length: 13"))
+        #expect(try refusal(5) { $0["prefillSeconds"] = 0 }.contains("line 5, prefillSeconds: 0.0"))
+        #expect(try refusal(5) { $0["negativeLogLikelihood"] = 1e300 }.contains("line 5, negativeLogLikelihood: 1e+300"))
+        #expect(try refusal(2) { $0["density"] = 1.1 }.contains("line 2, density: 1.1"))
     }
 }

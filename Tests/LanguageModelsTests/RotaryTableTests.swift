@@ -1,10 +1,9 @@
 import AttentionKernels
 import AttentionTestSupport
 import Foundation
+import LanguageModels
 import ModelFormats
 import Testing
-
-@testable import LanguageModels
 
 /// A model's rotary table grows with what is asked of it, and never changes what it held.
 @Suite struct RotaryTableTests {

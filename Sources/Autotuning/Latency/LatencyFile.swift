@@ -162,5 +162,14 @@ extension LatencyFile {
             throw InputError(
                 .configuration, file: path, field: "headDimension", value: "\(headDimension)", rule: "must be from 1 to 1048576")
         }
+        for (field, share) in [
+            ("meanAbsolutePercentageError", meanAbsolutePercentageError),
+            ("fitMeanAbsolutePercentageError", fitMeanAbsolutePercentageError),
+        ] where !(0...1e6).contains(share) {
+            throw InputError(.configuration, file: path, field: field, value: "\(share)", rule: "must be a share from 0 to a million")
+        }
+        if let below = crossovers.compactMap(\.denseBelow).first(where: { $0 < 1 }) {
+            throw InputError(.configuration, file: path, field: "crossovers.denseBelow", value: "\(below)", rule: "must be positive")
+        }
     }
 }

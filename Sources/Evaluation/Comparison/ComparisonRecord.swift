@@ -1,4 +1,3 @@
-import AttentionCore
 import DurableFiles
 import LanguageModels
 import SampleAttention
@@ -73,51 +72,3 @@ public struct ComparisonHeader: JournalHeader, Hashable {
 }
 
 public typealias ComparisonJournal = ResultJournal<ComparisonHeader, ComparisonRecord>
-
-extension ResultJournal where Header == ComparisonHeader, Record == ComparisonRecord {
-    /// Begins or continues the journal of a comparison.
-    ///
-    /// - Parameter turns: all of them, in order; the journal's records must be those of the first of them.
-    /// - Throws: `InputError` as `init(path:header:resume:accept:)`, and with line and field for a record that is not of its turn,
-    ///   or that no turn gives.
-    public convenience init(
-        comparison path: String, header: ComparisonHeader, turns: [Comparison.Turn], resume: Bool
-    ) throws(InputError) {
-        try self.init(path: path, header: header, resume: resume) { records throws(InputError) in
-            for (index, record) in records.enumerated() {
-                guard index < turns.count else { return turns.count }
-                guard let fault = record.fault(turns[index]) else { continue }
-                throw InputError(
-                    .invalidData, file: path, field: "line \(index + 2), \(fault.field)", value: fault.value, rule: fault.rule)
-            }
-            return records.count
-        }
-    }
-}
-
-extension ComparisonRecord {
-    /// The first field that cannot be this turn's; nil when the turn may have given the record.
-    fileprivate func fault(_ turn: Comparison.Turn) -> (field: String, value: String, rule: String)? {
-        let identity = [
-            ("method", method, turn.policy.name), ("id", id, turn.task.id), ("task", task, turn.task.name),
-            ("length", "\(length)", "\(turn.task.length)"),
-        ]
-        if let (field, value, wanted) = identity.first(where: { $0.1 != $0.2 }) {
-            return (field, value, "must be \(wanted), whose turn it is")
-        }
-        if turn.measuresMass != (meanMass != nil && minMass != nil) {
-            return ("meanMass", "\(meanMass.map { "\($0)" } ?? "none")", "must be there on the first task of each length alone")
-        }
-        // Masses are sums of FP32 probabilities, so they may pass 1 by their rounding.
-        let ranges: [(field: String, value: Double?, range: ClosedRange<Double>)] = [
-            ("right", right, 0...Double(max(0, of))), ("density", density, 0...1), ("meanMass", meanMass, 0...1.0001),
-            ("minMass", minMass, 0...1.0001),
-        ]
-        for (field, value, range) in ranges where value.map({ !range.contains($0) }) ?? false {
-            return (field, "\(value!)", "must be from \(range.lowerBound) to \(range.upperBound)")
-        }
-        let seconds = [("prefillSeconds", prefillSeconds), ("attentionSeconds", attentionSeconds), ("selectionSeconds", selectionSeconds)]
-        for (field, value) in seconds where !(value >= 0) { return (field, "\(value)", "must not be negative") }
-        return nil
-    }
-}

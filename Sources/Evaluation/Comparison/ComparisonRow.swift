@@ -11,7 +11,7 @@ public struct ComparisonRow: Sendable, Hashable, Codable {
     public let ofDense: Double?
     /// Mean nats a token; nil for questions.
     public let nll: Double?
-    /// nll over dense attention's, minus 1.
+    /// nll over dense attention's, minus 1; nil where that is 0.
     public let lossAboveDense: Double?
     /// Medians over tasks: to the first token, of that in attention, of that in selection.
     public let prefillSeconds, attentionSeconds, selectionSeconds: Double
@@ -64,7 +64,7 @@ public struct ComparisonRow: Sendable, Hashable, Codable {
         let reference = dense.reduce(0) { $0 + $1.right }
         ofDense = reference > 0 ? right / reference : nil
         nll = Self.meanLoss(own)
-        lossAboveDense = nll.flatMap { own in Self.meanLoss(dense).map { own / $0 - 1 } }
+        lossAboveDense = nll.flatMap { own in Self.meanLoss(dense).flatMap { $0 > 0 ? own / $0 - 1 : nil } }
         let seconds = own.map(\.prefillSeconds)
         prefillSeconds = Quantiles.median(seconds)
         attentionSeconds = Quantiles.median(own.map(\.attentionSeconds))

@@ -1,0 +1,56 @@
+import AttentionCore
+import DurableFiles
+import LanguageModels
+
+extension ResultJournal where Header == ComparisonHeader, Record == ComparisonRecord {
+    /// Begins or continues the journal of a comparison.
+    ///
+    /// - Parameter turns: of the comparison, in order; the journal has a record for each, as far as it goes.
+    /// - Throws: `InputError` as `init(path:header:resume:accept:)`, and with line and field for records that those turns did not write:
+    ///   a disk or an editor may have damaged them, and they are counted and divided by.
+    public convenience init(comparison path: String, header: ComparisonHeader, turns: [Comparison.Turn], resume: Bool) throws(InputError) {
+        try self.init(path: path, header: header, resume: resume) { records throws(InputError) in
+            for (index, (record, turn)) in zip(records, turns).enumerated() {
+                guard let fault = record.fault(of: turn) else { continue }
+                throw InputError(
+                    .invalidData, file: path, field: "line \(index + 2), \(fault.field)", value: fault.value, rule: fault.rule)
+            }
+            return min(records.count, turns.count)
+        }
+    }
+}
+
+extension ComparisonRecord {
+    /// Masses and densities are sums, so they may pass 1 by their rounding.
+    private static let shares = 0...1.0001
+    /// More questions than any task asks; sums do not overflow.
+    private static let mostAsked = 1 << 32
+    /// More seconds than any prefill takes, and more nats than a token loses.
+    private static let most = 1e9
+
+    /// The first field that `turn` cannot have written; nil for a record that it may have.
+    fileprivate func fault(of turn: Comparison.Turn) -> (field: String, value: String, rule: String)? {
+        let (name, own) = (turn.policy.name, turn.task)
+        if method != name { return ("method", method, "must be \(name), whose turn it is") }
+        if id != own.id { return ("id", id, "must be \(own.id), whose turn it is") }
+        if task != own.name { return ("task", task, "must be \(own.name), as of the task \(id)") }
+        if length != own.length { return ("length", "\(length)", "must be \(own.length), as of the task \(id)") }
+        if depth != own.depth { return ("depth", depth.map { "\($0)" } ?? "none", "must be as of the task \(id)") }
+        if !(0...Self.mostAsked).contains(of) { return ("of", "\(of)", "must be from 0 to \(Self.mostAsked)") }
+        if !(0...Double(of)).contains(right) { return ("right", "\(right)", "must be from 0 to \(of)") }
+        if prefillSeconds < 1e-9 { return ("prefillSeconds", "\(prefillSeconds)", "must be at least a nanosecond") }
+        let amounts = [
+            ("prefillSeconds", prefillSeconds), ("attentionSeconds", attentionSeconds), ("selectionSeconds", selectionSeconds),
+            ("negativeLogLikelihood", negativeLogLikelihood ?? 0),
+        ]
+        for (field, amount) in amounts where !(0...Self.most).contains(amount) {
+            return (field, "\(amount)", "must be from 0 to \(Self.most)")
+        }
+        let shares = [("density", density), ("meanMass", meanMass), ("minMass", minMass)]
+        for (field, share) in shares where !Self.shares.contains(share ?? 0) { return (field, "\(share!)", "must be from 0 to 1") }
+        if turn.measuresMass != (meanMass != nil && minMass != nil) {
+            return ("meanMass", meanMass.map { "\($0)" } ?? "none", "must be there on the first task of each length alone")
+        }
+        return nil
+    }
+}
