@@ -93,7 +93,7 @@ import Testing
             }
         }
         let expected = try scores(Program.json(command + [scratch.file("whole")]))
-        let running = try RunningProgram(Program.path, command + [folder, "--json"])
+        let running = try Program.start(command + [folder, "--json"])
         let journal = folder + "/journal.jsonl"
         func lines() -> Int { (try? String(contentsOfFile: journal, encoding: .utf8))?.split(separator: "\n").count ?? 0 }
         try #require(running.runs { lines() >= 4 }, "ended before it could be interrupted")

@@ -72,7 +72,7 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.file("whole")).sorted() == ["profile.json", "report.html"])
         for signal in [SIGINT, SIGKILL] {
             let folder = scratch.file("stopped-\(signal)")
-            let program = try RunningProgram(Program.path, command + [folder])
+            let program = try Program.start(command + [folder])
             try #require(program.runs { Study.journalLines(folder) >= 5 }, "ended before it could be interrupted")
             program.send(signal)
             let outcome = try program.wait()

@@ -27,7 +27,12 @@ enum Program {
 
     /// Runs to the end.
     static func run(_ arguments: [String], input: Data = Data()) throws -> Outcome {
-        try RunningProgram(path, inFP32(arguments), input: input).wait()
+        try start(arguments, input: input).wait()
+    }
+
+    /// Runs on, for tests that stop it.
+    static func start(_ arguments: [String], input: Data = Data()) throws -> RunningProgram {
+        try RunningProgram(path, inFP32(arguments), input: input)
     }
 
     private static let computing: Set = [

@@ -43,7 +43,7 @@ import Testing
     /// Starts, waits for some records beyond those already there, sends the signal, and waits for the end.
     private func interrupt(_ arguments: [String], in folder: String, with signal: Int32) throws -> Program.Outcome {
         let before = Study.journalLines(folder)
-        let program = try RunningProgram(Program.path, arguments)
+        let program = try Program.start(arguments)
         try #require(program.runs { Study.journalLines(folder) >= before + 10 }, "ended before it could be interrupted")
         program.send(signal)
         return try program.wait()
