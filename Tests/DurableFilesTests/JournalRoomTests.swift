@@ -26,8 +26,7 @@ import Testing
     /// Work that failed before it measured anything has nothing to lose.
     @Test func aHeaderAloneBlocksNothing() throws {
         _ = try begin("first")
-        let second = try begin("second")
-        try second.append([Record(loss: 1)])
+        try begin("second").append([Record(loss: 1)])
         #expect(try begin("second", resume: true).recorded.count == 1)
         let error = try #require(throws: InputError.self) { try begin("third") }
         #expect(error.code == .cannotCreate && error.rule.contains("--resume"))

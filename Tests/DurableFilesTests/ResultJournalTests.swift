@@ -132,7 +132,7 @@ private typealias Journal = ResultJournal<Work, Measurement>
         let error = #expect(throws: InputError.self) {
             try journal.append([Measurement(number: 0), Measurement(number: 1, seconds: .nan)])
         }
-        #expect(error?.code == .internalFailure)
+        #expect(error?.code == .invalidData)
         #expect(directory.text("journal.jsonl") == "{\"name\":\"work\"}\n")
     }
 
