@@ -17,7 +17,7 @@ extension FuzzedParser {
             Prepared(samples: try configurations(model)) { path in
                 try model.install(path, as: "config.json")
                 let loaded = try model.load()
-                let cache = loaded.makeCache(capacity: 4)
+                let cache = try loaded.makeCache(capacity: 4)
                 _ = try loaded.prefill([256, 97, 98], cache: cache, policy: .dense)
             }
         },
@@ -29,8 +29,10 @@ extension FuzzedParser {
         FuzzedParser(name: "safetensors-index") { model in
             let header = try Sample(safetensors: model.read("model.safetensors")).documents[0]
             let tensors = try members(Data(header.text.utf8))
-            let map = tensors.map { ($0.name, JSONTree.string("model.safetensors")) }
+            let map = tensors.map { ($0.name, JSONTree.string("shard.safetensors")) }
             let index = JSONTree.object([("metadata", .object([("total_size", .raw("1"))])), ("weight_map", .object(map))])
+            // A whole file would count before the index.
+            try FileManager.default.moveItem(atPath: model.path + "/model.safetensors", toPath: model.path + "/shard.safetensors")
             return Prepared(samples: [Sample([index])]) { path in
                 try model.install(path, as: "model.safetensors.index.json")
                 let archive = try SafetensorsArchive(directory: model.path)

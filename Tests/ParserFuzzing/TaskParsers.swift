@@ -8,7 +8,7 @@ extension FuzzedParser {
     static let taskParsers: [FuzzedParser] = [
         FuzzedParser(name: "task-file") { model in
             let rows = try rows.map { try JSONTree(parsing: Data($0.utf8)) }
-            let reading = TaskFile.Reading(tokenizer: try model.tokenizer(), hasBeginOfText: true, limits: [600, 700])
+            let reading = TaskFile.Reading(tokenizer: try model.tokenizer(), limits: [600, 700])
             return Prepared(samples: [Sample(rows), Sample([.list(rows)])] + rows.map { Sample([$0]) }) { path in
                 for task in try TaskFile.read(path, reading: reading) {
                     _ = (TaskFile.line(task), task.answeredInPrefill.text.count)
@@ -25,7 +25,7 @@ extension FuzzedParser {
             return Prepared(samples: [try Sample(json: templates)]) { path in
                 let templates = try PromptTemplates(contentsOf: path)
                 _ = try TaskFile.read(
-                    tasks, reading: .init(tokenizer: tokenizer, hasBeginOfText: true, limits: [100], templates: templates))
+                    tasks, reading: .init(tokenizer: tokenizer, limits: [100], templates: templates))
             }
         },
     ]

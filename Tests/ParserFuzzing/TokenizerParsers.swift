@@ -43,7 +43,28 @@ extension FuzzedParser {
             #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#,
             #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#,
         ]
-        return [try Sample(lines: data)]
+        var steps = plain
+        steps["pre_tokenizer"] = [
+            "type": "Sequence",
+            "pretokenizers": [
+                ["type": "Digits", "individual_digits": true] as [String: Any],
+                ["type": "Split", "pattern": ["String": "ab"], "behavior": "MergedWithPrevious", "invert": true],
+                ["type": "ByteLevel", "add_prefix_space": true, "use_regex": true],
+                ["type": "Split", "pattern": ["Regex": #"\p{N}{1,3}"#], "behavior": "Contiguous", "invert": false],
+            ],
+        ]
+        steps["added_tokens"] = [
+            ["id": 256, "content": "<|x|>", "special": true, "normalized": false, "lstrip": true, "rstrip": true] as [String: Any],
+            ["id": 290, "content": "ab", "special": false, "normalized": true, "single_word": true],
+        ]
+        steps["post_processor"] = [
+            "type": "TemplateProcessing", "single": [["SpecialToken": ["id": "x"]], ["Sequence": ["id": "A"]]],
+            "special_tokens": ["x": ["id": "x", "ids": [256], "tokens": ["x"]] as [String: Any]],
+        ]
+        var poor = vocabulary
+        for spelling in ["a", "\u{120}", "\u{10A}"] { poor[spelling] = nil }
+        steps["model"] = ["type": "BPE", "vocab": poor, "merges": [String](), "unk_token": "b", "fuse_unk": true, "byte_fallback": true]
+        return [try Sample(lines: data), Sample([try JSONTree(parsing: JSONSerialization.data(withJSONObject: steps))])]
             + (try rules.enumerated().map { index, rule in
                 var root = plain
                 root["normalizer"] = ["type": "NFC"]
