@@ -55,7 +55,7 @@ import Testing
         Case("alpha 1.5", [alpha, "1.5", "(0, 1]"], Case.setting("alpha", to: "1.5")),
         Case("alpha as a percentage", [alpha, "95.0", "(0, 1]"], Case.setting("alpha", to: "95")),
         Case("alpha NaN", ["JSON"], Case.setting("alpha", to: "NaN")),
-        Case("alpha as a text", [alpha, "Double"], Case.setting("alpha", to: "\"NaN\"")),
+        Case("alpha as a text", [alpha, "must be a number"], Case.setting("alpha", to: "\"NaN\"")),
         Case("alpha null", [alpha], Case.setting("alpha", to: "null")),
         Case("negative sinks", ["buckets[0].layers[0][0].parameters.sinks", "-1"], Case.setting("sinks", to: "-1")),
         Case(

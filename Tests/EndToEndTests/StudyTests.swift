@@ -172,9 +172,10 @@ enum Study {
     @Test func refusesTheJournalOfAnotherStudy() throws {
         let resume = command + ["--resume"]
         try expect(
-            .configuration, naming: ["out/journal.jsonl", "line 1, seed: 1: must be 2"], leaving: scratch, resume + ["--seed", "2"])
-        try expect(.configuration, naming: ["line 1, trials: 3: must be 5"], leaving: scratch, resume + ["--trials", "5"])
-        try expect(.configuration, naming: ["line 1, floor"], leaving: scratch, resume + ["--floor-nll", "0.5"])
+            .configuration, naming: ["out/journal.jsonl", "line 1, settings.seed: 1: must be 7"], leaving: scratch,
+            resume + ["--seed", "7"])
+        try expect(.configuration, naming: ["line 1, settings.trials: 3: must be 5"], leaving: scratch, resume + ["--trials", "5"])
+        try expect(.configuration, naming: ["line 1, settings.floor"], leaving: scratch, resume + ["--floor-nll", "0.5"])
         model.tensors[0].values[0] += 1
         try model.write()
         try expect(.configuration, naming: ["line 1, model"], leaving: scratch, resume)
