@@ -44,7 +44,11 @@ struct JournalFile: ~Copyable {
         if length == 0 { AtomicFile.syncDirectory(of: path) }
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        // A child that is being started holds the file too for a moment, and with it the lock, unless that is given up by name.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 
     /// The whole file. - Throws: `InputError` (`inputOutput`).
     func contents() throws(InputError) -> Data {
