@@ -55,14 +55,18 @@ public final class LanguageModel: Sendable {
         self.configuration = configuration
         self.kernel = kernel
         tokenizer = try directory.tokenizer()
-        let weights = try LlamaWeights(directory.weights, configuration: configuration, kernel: kernel)
-        let leftOver = weights.names.leftOver(in: directory.weights)
+        // What names alone can tell is told before gigabytes are read.
+        let names = LlamaTensorNames(directory.weights, configuration: configuration)
+        try names.checkAreNotQuantized(directory.weights)
+        let leftOver = names.leftOver(in: directory.weights)
         if let name = leftOver.inLayers.first, !ignoresExtraTensors {
             throw InputError(
                 .unsupported, file: directory.weights.listing, field: name,
-                rule: "is no tensor of a \(configuration.modelType) layer: left out, the model would compute something else")
+                rule: "is no tensor of a \(configuration.modelType) layer: left out (--ignore-extra-tensors), the model would compute "
+                    + "something else")
         }
         unreadTensors = leftOver.inLayers + leftOver.elsewhere
+        let weights = try LlamaWeights(directory.weights, names: names, configuration: configuration, kernel: kernel)
         decoder = LlamaDecoder(configuration: configuration, weights: weights, kernel: kernel)
     }
 

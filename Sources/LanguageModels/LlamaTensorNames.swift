@@ -24,9 +24,11 @@ struct LlamaTensorNames: Sendable {
 
     init(_ archive: SafetensorsArchive, configuration: ModelConfiguration) {
         hasPrefix = archive.contains(Self.embedding) || !archive.contains(String(Self.embedding.dropFirst(6)))
-        // A head that the file has counts even where the configuration says that it is the embedding.
-        hasHead = archive.contains(Self.head) || !configuration.tiesEmbeddings
         layerCount = configuration.layerCount
+        let embedding = hasPrefix ? Self.embedding : String(Self.embedding.dropFirst(6))
+        // A head that the file has counts even where the configuration says that it is the embedding; where it is, it is a copy that
+        // other programs do not save.
+        hasHead = !configuration.tiesEmbeddings || archive.contains(Self.head) && !archive.haveEqualContents(Self.head, embedding)
     }
 
     /// A tensor's name in the archive.
@@ -41,7 +43,8 @@ struct LlamaTensorNames: Sendable {
     /// Tensors that are not read: those inside the layers that are run, which would change what the model computes, and others.
     /// Tables that follow from the configuration are in neither list.
     func leftOver(in archive: SafetensorsArchive) -> (inLayers: [String], elsewhere: [String]) {
-        let read = Set(all.map(own))
+        // A head that is not read is a copy of the embedding.
+        let read = Set(all.map(own) + [Self.head])
         let rest = archive.names.filter { name in !read.contains(name) && !Self.buffers.contains(where: name.hasSuffix) }.sorted()
         let layers = own("model.layers.")
         func isInLayers(_ name: String) -> Bool {
@@ -51,14 +54,20 @@ struct LlamaTensorNames: Sendable {
         return (rest.filter(isInLayers), rest.filter { !isInLayers($0) })
     }
 
-    /// Weights that were quantised without the configuration's saying so have scales beside them.
+    /// Ends of the names of what stands beside quantised weights, in the place of "weight": by MLX, GPTQ, AWQ, FP8, compressed tensors and
+    /// bitsandbytes.
+    private static let quantizedParts = [
+        "scales", "qweight", "weight_scale", "weight_scale_inv", "weight_packed", "weight.absmax", "absmax", "SCB",
+    ]
+
+    /// Weights may be quantised without the configuration's saying so.
     ///
     /// - Throws: `InputError` (`unsupported`).
-    func checkIsNotQuantized(_ name: String, _ archive: SafetensorsArchive) throws(InputError) {
-        let stem = own(name).dropLast("weight".count)
-        for part in ["scales", "weight_scale", "weight_scale_inv", "qweight", "absmax"] where archive.contains(stem + part) {
-            throw InputError(
-                .unsupported, file: archive.listing, field: stem + part, rule: "quantised weights are not supported")
+    func checkAreNotQuantized(_ archive: SafetensorsArchive) throws(InputError) {
+        for name in all {
+            let stem = own(name).dropLast("weight".count)
+            guard let part = Self.quantizedParts.first(where: { archive.contains(stem + $0) }) else { continue }
+            throw InputError(.unsupported, file: archive.listing, field: stem + part, rule: "quantised weights are not supported")
         }
     }
 }

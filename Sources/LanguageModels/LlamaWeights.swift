@@ -41,16 +41,15 @@ struct LlamaWeights: Sendable {
     /// Where the tensors come from.
     let names: LlamaTensorNames
 
-    init(_ archive: SafetensorsArchive, configuration c: ModelConfiguration, kernel: AttentionKernel) throws(InputError) {
-        let names = LlamaTensorNames(archive, configuration: c)
+    init(
+        _ archive: SafetensorsArchive, names: LlamaTensorNames, configuration c: ModelConfiguration, kernel: AttentionKernel
+    ) throws(InputError) {
         self.names = names
         func vector(_ name: String) throws(InputError) -> Weights { try Weights(archive, names.own(name), [c.hiddenSize]) }
         func matrix(_ name: String, _ outputs: Int, _ inputs: Int) throws(InputError) -> PackedMatrix {
-            try names.checkIsNotQuantized(name, archive)
-            return try Weights(archive, names.own(name), [outputs, inputs]).packed(kernel)
+            try Weights(archive, names.own(name), [outputs, inputs]).packed(kernel)
         }
         let (queries, keyValues) = (c.queryHeads * c.headDimension, c.keyValueHeads * c.headDimension)
-        try names.checkIsNotQuantized(LlamaTensorNames.embedding, archive)
         embedding = try Weights(archive, names.own(LlamaTensorNames.embedding), [c.vocabularySize, c.hiddenSize])
         var layers: [Layer] = []
         for index in 0..<c.layerCount {

@@ -42,6 +42,7 @@ public struct ModelDirectory: Sendable {
     /// - Throws: `InputError`: whatever is wrong with a file; `invalidData` when the tokenizer's own tokens have ids the model's
     ///   embedding has no row for. Added ones, such as padding, may: a prompt that holds one is refused.
     public func tokenizer() throws(InputError) -> Tokenizer {
+        try checkTokenizerFormat()
         let tokenizer = try Tokenizer(path: tokenizerPath, settingsPath: path + "/tokenizer_config.json")
         guard tokenizer.modelVocabularySize <= configuration.vocabularySize else {
             throw InputError(
@@ -51,17 +52,35 @@ public struct ModelDirectory: Sendable {
         return tokenizer
     }
 
+    /// People who have the tokenizer in another form are told so.
+    private func checkTokenizerFormat() throws(InputError) {
+        guard !FileManager.default.fileExists(atPath: tokenizerPath) else { return }
+        for name in ["tokenizer.model", "vocab.json", "vocab.txt", "tiktoken.model"]
+        where FileManager.default.fileExists(atPath: path + "/" + name) {
+            throw InputError(.unsupported, file: path + "/" + name, rule: "the tokenizer must be a tokenizer.json")
+        }
+    }
+
     /// The SHA-256 of `tokenizer.json`, in hexadecimal.
     ///
     /// - Throws: `InputError` when the file cannot be read.
     public func tokenizerSHA256() throws(InputError) -> String { sha256(of: try MappedFile(tokenizerPath)) }
 
-    /// - Throws: `InputError` (`missingInput`) when there is no folder at `path`.
+    /// - Throws: `InputError`: `missingInput` when there is no folder at `path`; `unsupported` when what is there is a model in another form.
     public static func check(_ path: String) throws(InputError) {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw InputError(.missingInput, file: path, rule: "there is no such folder")
         }
-        guard isDirectory.boolValue else { throw InputError(.missingInput, file: path, rule: "must be a folder") }
+        guard isDirectory.boolValue else {
+            let isGGUF = path.lowercased().hasSuffix(".gguf")
+            throw InputError(
+                isGGUF ? .unsupported : .missingInput, file: path,
+                rule: isGGUF ? "GGUF files are not supported: must be a folder with safetensors" : "must be a folder")
+        }
+        let adapter = path + "/adapter_config.json"
+        if FileManager.default.fileExists(atPath: adapter), !FileManager.default.fileExists(atPath: configurationPath(in: path)) {
+            throw InputError(.unsupported, file: adapter, rule: "an adapter alone is no model: merge it into its base model first")
+        }
     }
 }

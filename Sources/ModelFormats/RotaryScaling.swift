@@ -51,19 +51,23 @@ struct RotaryFields {
     init(_ fields: JSONFields, maximumPositions: Int) throws(InputError) {
         try Self.checkWhole(fields)
         let bases = 1.0...1e12
-        let old = try fields.fields("rope_scaling")
+        let scaling = try fields.fields("rope_scaling")
+        let old = scaling?.object.members.isEmpty == true ? nil : scaling
         let new = try old == nil ? fields.fields("rope_parameters") : nil
         let base = try fields.number("rope_theta", in: bases, default: 10_000)
         self.base = try (old ?? new)?.number("rope_theta", in: bases, default: base) ?? base
         guard let own = old ?? new else {
-            scaling = .none
+            self.scaling = .none
             return
         }
-        for member in own.object.members where !Self.known.contains(member.name) {
+        for member in own.object.members where !Self.known.contains(member.name) && !member.value.isNull {
             throw own.error(member.name, "this setting is not supported", code: .unsupported)
         }
         try Self.checkWhole(own)
-        scaling = try Self.scaling(own, isOld: old != nil, maximumPositions: maximumPositions)
+        // A length at the top counts first, as in transformers 5.
+        let original = try fields.integer("original_max_position_embeddings", in: 1...ModelConfiguration.Limit.positions, default: 0)
+        self.scaling = try Self.scaling(
+            own, isOld: old != nil, originalPositions: original == 0 ? nil : original, maximumPositions: maximumPositions)
     }
 
     /// Embeddings that rotate only a part of each head are another model.
@@ -74,7 +78,7 @@ struct RotaryFields {
     }
 
     private static func scaling(
-        _ fields: JSONFields, isOld: Bool, maximumPositions: Int
+        _ fields: JSONFields, isOld: Bool, originalPositions: Int?, maximumPositions: Int
     ) throws(InputError) -> RotaryScaling {
         let member = fields.value("rope_type") == nil && fields.value("type") != nil ? "type" : "rope_type"
         let type = try fields.string(member, default: isOld ? nil : "default")
@@ -84,7 +88,9 @@ struct RotaryFields {
         switch type {
         case "default": return .none
         case "linear": return .linear(factor: try fields.number("factor", in: factors))
-        case "llama3": return .llama3(try Llama3RotaryScaling(fields, factors: factors, maximumPositions: maximumPositions))
+        case "llama3":
+            return .llama3(
+                try Llama3RotaryScaling(fields, factors: factors, originalPositions: originalPositions, maximumPositions: maximumPositions))
         default:
             throw fields.error(member, "must be \"default\", \"linear\" or \"llama3\"", code: .unsupported)
         }
@@ -92,7 +98,9 @@ struct RotaryFields {
 }
 
 extension Llama3RotaryScaling {
-    fileprivate init(_ fields: JSONFields, factors: ClosedRange<Double>, maximumPositions: Int) throws(InputError) {
+    fileprivate init(
+        _ fields: JSONFields, factors: ClosedRange<Double>, originalPositions: Int?, maximumPositions: Int
+    ) throws(InputError) {
         let factor = try fields.number("factor", in: factors)
         let low = try fields.number("low_freq_factor", in: factors)
         let high = try fields.number("high_freq_factor", in: factors)
@@ -100,6 +108,7 @@ extension Llama3RotaryScaling {
             "original_max_position_embeddings", in: 1...ModelConfiguration.Limit.positions, default: maximumPositions)
         guard low < high else { throw fields.error("high_freq_factor", "must be greater than low_freq_factor, \(low)") }
         self.init(
-            factor: factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalMaximumPositions: positions)
+            factor: factor, lowFrequencyFactor: low, highFrequencyFactor: high,
+            originalMaximumPositions: originalPositions ?? positions)
     }
 }

@@ -106,6 +106,15 @@ public struct SafetensorsArchive: Sendable {
         try owner(of: name).read(name, shape: shape, into: destination)
     }
 
+    /// True when both tensors are there, of one type and shape, and equal byte for byte.
+    public func haveEqualContents(_ first: String, _ second: String) -> Bool {
+        guard let (a, b) = try? (owner(of: first), owner(of: second)), let (x, y) = try? (a.tensor(first), b.tensor(second)),
+            x.typeName == y.typeName, x.shape == y.shape
+        else { return false }
+        let (left, right) = (a.data(of: x), b.data(of: y))
+        return left.count == right.count && (left.isEmpty || memcmp(left.baseAddress!, right.baseAddress!, left.count) == 0)
+    }
+
     /// Every tensor's name, in no order.
     public var names: [String] { owners.keys.map(\.text) }
 

@@ -17,8 +17,9 @@ struct TokenizerDefinition {
         let fields = try JSONFields(contentsOf: path)
         guard let model = try fields.fields("model") else { throw fields.error("model", "is missing") }
         try Self.checkModel(model)
+        try Self.checkKind(fields, model)
         composes = try Self.composes(fields)
-        splitter = try TextSplitter(fields, hasByteFallback: model.bool("byte_fallback", default: false))
+        splitter = try TextSplitter(fields)
         try Self.checkDecoder(fields)
         ignoresMerges = try model.bool("ignore_merges", default: false)
         var added: [AddedToken] = []
@@ -39,6 +40,18 @@ struct TokenizerDefinition {
         }
         guard try model.number("dropout", in: 0...1, default: 0) == 0 else {
             throw model.error("dropout", "only 0 is supported", code: .unsupported)
+        }
+    }
+
+    /// The kind of tokenizer is the first thing to say: each of its steps would be refused too.
+    private static func checkKind(_ fields: JSONFields, _ model: JSONFields) throws(InputError) {
+        let steps = try fields.fields("pre_tokenizer").map { top throws(InputError) in try top.flattened("pretokenizers") } ?? []
+        var types: [String] = []
+        for step in steps { types.append(try step.string("type")) }
+        let fallsBack = try model.bool("byte_fallback", default: false)
+        if !types.contains("ByteLevel"), fallsBack || types.contains("Metaspace") {
+            throw fields.error(
+                "pre_tokenizer", "SentencePiece tokenizers are not supported: must have a ByteLevel step", code: .unsupported)
         }
     }
 
@@ -76,7 +89,7 @@ extension TextSplitter {
     /// The steps of `pre_tokenizer`.
     ///
     /// - Throws: `InputError` (`unsupported`), naming the step, for one that is not known; when no step is byte-level.
-    fileprivate init(_ fields: JSONFields, hasByteFallback: Bool) throws(InputError) {
+    fileprivate init(_ fields: JSONFields) throws(InputError) {
         let steps = try fields.fields("pre_tokenizer").map { top throws(InputError) in try top.flattened("pretokenizers") } ?? []
         var splits: [TextSplit] = []
         var splitsBeforeSpace: Int?
@@ -98,11 +111,7 @@ extension TextSplitter {
             }
         }
         guard isByteLevel else {
-            throw fields.error(
-                "pre_tokenizer",
-                hasByteFallback
-                    ? "this is a SentencePiece tokenizer, which is not supported: must have a ByteLevel step"
-                    : "must have a ByteLevel step: others are not supported", code: .unsupported)
+            throw fields.error("pre_tokenizer", "must have a ByteLevel step: others are not supported", code: .unsupported)
         }
         self.init(splits: splits, splitsBeforeSpace: splitsBeforeSpace)
     }

@@ -39,9 +39,13 @@ extension TunedConfig {
     /// - Throws: `InputError` (`configuration`) that names both models when this config was tuned for another one.
     public func check(against other: ModelIdentity, path: String) throws(InputError) {
         guard model != other else { return }
+        var restamped = model
+        restamped.weightsSHA256 = other.weightsSHA256
+        // Configs once named the digest of the files; nothing tells them from configs of other weights.
+        let advice = restamped == other ? "; if it is, by an older version's digest, weightsSHA256 must be \(other.weightsSHA256)" : ""
         throw InputError(
             .configuration, file: path, field: "model", value: model.summary,
-            rule: "the config must be for the loaded model (\(other.summary))")
+            rule: "the config must be for the loaded model (\(other.summary))\(advice)")
     }
 
     private static func checkSchema(_ data: Data, path: String) throws(InputError) {

@@ -100,7 +100,10 @@ struct Session {
             directory: options.model ?? HaystackModel.modelDirectory.path, kernel: kernel, ignoresExtraTensors: options.ignoreExtraTensors)
         loadSeconds = (ContinuousClock.now - start).seconds
         if let name = model.unreadTensors.first {
-            Message.write("warning: \(model.directory.weights.listing): \(model.unreadTensors.count) tensors are not read, such as \(name)")
+            let count = model.unreadTensors.count
+            Message.write(
+                "warning: \(model.directory.weights.listing): "
+                    + (count == 1 ? "1 tensor is not read: \(name)" : "\(count) tensors are not read, such as \(name)"))
         }
         seed = options.machine.seed
         json = options.machine.json

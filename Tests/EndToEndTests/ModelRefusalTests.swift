@@ -101,6 +101,21 @@ import Testing
             model.configuration["hidden_act"] = "gelu"
             try model.write()
         },
+        Case("a Git LFS pointer", .invalidData, ["model.safetensors", "git-lfs pointer", "git lfs pull"]) { model in
+            try model.writeWeights(Data("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n".utf8))
+        },
+        Case("tensor of a layer that a Llama does not have", .unsupported, ["q_proj.bias", "--ignore-extra-tensors"]) { model in
+            model.tensors.append(.init(name: "model.layers.0.self_attn.q_proj.bias", shape: [16], values: Array(repeating: 0, count: 16)))
+            try model.write()
+        },
+        Case("quantised weights by MLX", .unsupported, ["model.layers.0.self_attn.q_proj.scales", "quantised"]) { model in
+            for part in ["scales", "biases"] {
+                model.tensors.append(
+                    .init(name: "model.layers.0.self_attn.q_proj." + part, shape: [16, 1], values: Array(repeating: 0, count: 16)))
+            }
+            try model.write()
+            try model.damageHeader(of: query) { ($0["dtype"], $0["shape"]) = ("U32", [16, 16]) }
+        },
         Case("quantised weights", .unsupported, ["config.json", "quantization_config"]) { model in
             model.configuration["quantization_config"] = ["bits": 4]
             try model.write()
@@ -118,7 +133,6 @@ import Testing
         },
         Case("tokenizer with more tokens than the model", .invalidData, ["tokenizer.json", "vocab", "256"]) { model in
             model.configuration["vocab_size"] = 200
-            model.configuration["bos_token_id"] = nil
             model.tensors[0].shape = [200, 16]
             model.tensors[0].values.removeLast(57 * 16)
             try model.write()
@@ -168,6 +182,22 @@ import Testing
             outcome.errors.hasPrefix("error: \(place)") && outcome.errors.filter { $0 == "\n" }.count == 1,
             "\(outcome.errors)")
         #expect(outcome.output.isEmpty && !FileManager.default.fileExists(atPath: model.scratch.file("out/config.json")))
+    }
+
+    /// Tensors that nothing reads are one warning; those in the layers too, where they are let pass.
+    @Test func warnsOfTensorsThatAreNotRead() throws {
+        let model = try TinyModel(Scratch())
+        for name in ["vision_tower.scale", "model.layers.0.self_attn.q_norm.weight", "vision_tower.weight"] {
+            model.tensors.append(.init(name: name, shape: [1], values: [1]))
+        }
+        try model.write()
+        try model.damageHeader(of: "vision_tower.scale") { $0["dtype"] = "F8_E8M0" }
+        let arguments = ["generate", "--model", model.path, "--prompt", "abc", "--max-tokens", "1", "--json"]
+        let outcome = try Program.run(arguments + ["--ignore-extra-tensors"])
+        #expect(outcome.exitCode == 0)
+        let warnings = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("warning: \(model.path)") }
+        #expect(warnings.count == 1 && warnings[0].hasSuffix("3 tensors are not read, such as model.layers.0.self_attn.q_norm.weight"))
+        #expect(try Program.run(arguments).exitCode == Refusal.unsupported.rawValue)
     }
 
     /// Every weight and every hidden state is finite, yet the scores are not: nothing may come of them, neither tokens nor records.

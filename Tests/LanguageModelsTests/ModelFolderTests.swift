@@ -61,6 +61,50 @@ import Testing
         #expect(error?.field == "lm_head.weight")
     }
 
+    /// A tied head that stands in the file as a copy of the embedding is left out where the model is saved anew.
+    @Test func aCopyOfTheEmbeddingIsNoHead() throws {
+        let tiny = try TinyModel(Scratch())
+        let identity = try Self.load(tiny).identity()
+        tiny.tensors.append(Self.tensor("lm_head.weight", like: tiny.tensors[0]))
+        try tiny.write()
+        let model = try Self.load(tiny)
+        #expect(try model.identity() == identity && model.unreadTensors.isEmpty)
+    }
+
+    /// Gigabytes are not read before what their names tell is told.
+    @Test func namesAreCheckedBeforeWeights() throws {
+        let tiny = try TinyModel(Scratch())
+        tiny.tensors[0].values[0] = .nan
+        tiny.tensors.append(.init(name: "model.layers.0.self_attn.q_proj.bias", shape: [1], values: [1]))
+        try tiny.write()
+        let error = #expect(throws: InputError.self) { try Self.load(tiny) }
+        #expect(error?.field == "model.layers.0.self_attn.q_proj.bias" && error?.rule.contains("--ignore-extra-tensors") == true)
+    }
+
+    /// What people have in the place of a folder with safetensors and a tokenizer.json.
+    @Test func otherFormatsAreNamed() throws {
+        func expect(_ name: String, _ rule: String, _ change: (TinyModel) throws -> String) throws {
+            let tiny = try TinyModel(Scratch())
+            let path = try change(tiny)
+            let error = #expect(throws: InputError.self) {
+                try LanguageModel.load(directory: path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+            }
+            #expect(error?.code == .unsupported && error?.file?.hasSuffix(name) == true && error?.rule.contains(rule) == true, "\(name)")
+        }
+        try expect("/model.gguf", "GGUF") { try $0.scratch.write("GGUF", to: "model.gguf") }
+        try expect("/adapter_config.json", "adapter") { tiny in
+            try FileManager.default.removeItem(atPath: tiny.path + "/config.json")
+            try tiny.scratch.write("{}", to: "model/adapter_config.json")
+            return tiny.path
+        }
+        for name in ["tokenizer.model", "vocab.json"] {
+            try expect("/" + name, "tokenizer.json") { tiny in
+                try FileManager.default.moveItem(atPath: tiny.path + "/tokenizer.json", toPath: tiny.path + "/" + name)
+                return tiny.path
+            }
+        }
+    }
+
     /// The decoder alone, as it is saved without its head: names lack "model.".
     @Test func namesWithoutAPrefix() throws {
         let tiny = try TinyModel(Scratch())
@@ -89,7 +133,8 @@ import Testing
         #expect(try Self.load(tiny).identity().weightsSHA256 != identity.weightsSHA256)
     }
 
-    @Test(arguments: ["scales", "qweight", "weight_scale"]) func quantizedWeightsAreNamed(part: String) throws {
+    @Test(arguments: ["scales", "qweight", "weight_scale", "weight_packed", "weight.absmax", "SCB"])
+    func quantizedWeightsAreNamed(part: String) throws {
         let tiny = try TinyModel(Scratch())
         tiny.tensors.append(.init(name: "model.layers.0.mlp.up_proj.\(part)", shape: [1], values: [1]))
         try tiny.write()

@@ -83,6 +83,14 @@ import Testing
         #expect(
             llama3.rotaryScaling
                 == .llama3(.init(factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalMaximumPositions: 32768)))
+        let top = try parse([
+            "original_max_position_embeddings": "512",
+            "rope_scaling": #"{"rope_type": "llama3", \#(Self.llama3), "attention_factor": null}"#,
+        ])
+        #expect(
+            top.rotaryScaling
+                == .llama3(.init(factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalMaximumPositions: 512)))
+        #expect(try parse(["rope_scaling": "{}", "rope_parameters": #"{"rope_theta": 7000.0}"#]).rotaryBase == 7000)
         #expect(try parse(without: "max_position_embeddings").maximumPositions == 2048)
         #expect(try parse(["eos_token_id": "[1, -1, 4096, 2]"]).endOfText == [1, 2])
         #expect(try parse(["initializer_range": "NaN", "router_bias": "[Infinity, -Infinity]"]).hiddenSize == 384)

@@ -69,6 +69,14 @@ import Testing
             $0.root["pre_tokenizer"] = nil
             $0[model: "byte_fallback"] = true
         },
+        .init("SentencePiece with a normaliser", .unsupported, "pre_tokenizer", "SentencePiece") {
+            $0.root["normalizer"] = ["type": "Prepend", "prepend": "▁"]
+            $0.root["pre_tokenizer"] = nil
+            $0[model: "byte_fallback"] = true
+        },
+        .init("punctuation", .unsupported, "pre_tokenizer.pretokenizers[0].type", "this pre-tokenizer") {
+            $0.root["pre_tokenizer"] = ["type": "Sequence", "pretokenizers": [["type": "Punctuation"], ["type": "ByteLevel"]]]
+        },
         .init("byte level twice", .unsupported, "pre_tokenizer.pretokenizers[1].type", "once") {
             $0.root["pre_tokenizer"] = ["type": "Sequence", "pretokenizers": [["type": "ByteLevel"], ["type": "ByteLevel"]]]
         },
@@ -86,7 +94,7 @@ import Testing
             $0.root["normalizer"] = ["type": "Sequence", "normalizers": [["type": "NFKC"]]]
         },
         .init("no splitting", .unsupported, "pre_tokenizer", "ByteLevel") { $0.root["pre_tokenizer"] = nil },
-        .init("metaspace", .unsupported, "pre_tokenizer.type", "ByteLevel") {
+        .init("metaspace", .unsupported, "pre_tokenizer", "SentencePiece") {
             $0.root["pre_tokenizer"] = ["type": "Metaspace"]
         },
         .init("other decoder", .unsupported, "decoder.type", "ByteLevel") { $0.root["decoder"] = ["type": "WordPiece"] },

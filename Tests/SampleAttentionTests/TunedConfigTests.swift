@@ -126,7 +126,10 @@ import Testing
         var other = config.model
         other.weightsSHA256 = "ffffff"
         let error = try #require(throws: InputError.self) { try config.check(against: other, path: "c.json") }
-        #expect(error.description.contains("aa") && error.description.contains("ffffff"))
+        #expect(error.description.contains("aa") && error.description.contains("weightsSHA256 must be ffffff"))
+        other.tokenizerSHA256 = "cc"
+        let otherTokenizer = try #require(throws: InputError.self) { try config.check(against: other, path: "c.json") }
+        #expect(!otherTokenizer.description.contains("must be ffffff"))
         #expect(throws: Never.self) { try config.check(against: config.model, path: "c.json") }
     }
 
