@@ -32,7 +32,15 @@ def save(package, folder):
     source = next(Path(package).rglob("*.gguf"))
     settings = {"gguf_file": source.name}
     AutoTokenizer.from_pretrained(source.parent, **settings).save_pretrained(folder)
-    AutoModelForCausalLM.from_pretrained(source.parent, dtype=torch.float32, **settings).save_pretrained(folder)
+    quantized = AutoModelForCausalLM.from_pretrained(source.parent, dtype=torch.float32, **settings)
+    # transformers saves no model whose configuration says that it came quantised, though its weights are FP32 by now.
+    configuration = quantized.config
+    if hasattr(configuration, "quantization_config"):
+        del configuration.quantization_config
+    model = type(quantized)(configuration)
+    model.load_state_dict(quantized.state_dict())
+    model.generation_config = quantized.generation_config
+    model.save_pretrained(folder)
 
 
 def main():
