@@ -12,8 +12,8 @@ export SAMPLE_ATTENTION_STRICT := 1
 program := .build/release/sample-attention
 out := out/demo
 # The demo's operations in matrix products (10⁹), and its seconds in everything else: only for saying how long it will take.
-demo_gflop := 60000
-demo_seconds := 40
+demo_gflop := 86000
+demo_seconds := 60
 packages := libopenblas-dev liblapacke-dev libgsl-dev libssl-dev
 
 .PHONY: demo test test-debug fuzz fuzz-debug sanitize bench docs format lint licences clean setup build
@@ -40,15 +40,15 @@ demo: build
 	@echo; echo "== Profile: how concentrated is each of the 48 heads?"; echo
 	@$(program) profile --length 4096 --output $(out)/profile
 	@echo; echo "== Tune: parameters for every head at two lengths"; echo
-	@$(program) tune --length 4096 --length 16384 --trials 20 --output $(out)/tuned
+	@$(program) tune --length 2048 --length 12288 --trials 20 --minutes 4 --output $(out)/tuned
 	@echo; echo "== Verify: measured error against the theorems' bounds"; echo
-	@$(program) verify
-	@echo; echo "== Generate: a question about a fact in 16,384 tokens, dense and tuned"; echo
-	@$(program) tasks --length 16384 --depth 0.5 --prompt-only > $(out)/needle.txt && tail -n 2 $(out)/needle.txt && echo
+	@$(program) verify --length 512 --length 1024
+	@echo; echo "== Generate: a question about a fact in 12,288 tokens, dense and tuned"; echo
+	@$(program) tasks --length 12288 --depth 0.5 --prompt-only > $(out)/needle.txt && tail -n 2 $(out)/needle.txt && echo
 	@$(program) generate --prompt-file $(out)/needle.txt --max-tokens 7 --attention dense
 	@$(program) generate --prompt-file $(out)/needle.txt --max-tokens 7 --config $(out)/tuned/config.json
 	@echo; echo "== Compare: dense, a plain window and tuned in turn (TTFT = time to first token)"; echo
-	@$(program) compare --methods dense,streaming-llm,tuned --config $(out)/tuned/config.json --length 4096 --length 16384 --kind needle-multi-key --kind interleaved --count 1 --output $(out)/comparison
+	@$(program) compare --methods dense,streaming-llm,tuned --config $(out)/tuned/config.json --length 2048 --length 12288 --kind needle-multi-key --kind interleaved --count 1 --depth 0.25 --depth 0.75 --output $(out)/comparison
 	@echo; echo "Reports: $(out)/profile/report.html, $(out)/tuned/report.html and $(out)/comparison/report.html"
 
 # No test imports with @testable; saying so keeps the flags, and with them the build, of a plain release build.

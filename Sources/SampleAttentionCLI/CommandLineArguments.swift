@@ -2,8 +2,8 @@ import AttentionCore
 
 /// What the user typed, made ready for the parser.
 struct CommandLineArguments {
-    /// A negative number is joined to the option before it: by itself the parser would take it for an option, and the option's own rule
-    /// would never be heard.
+    /// A value that begins with a dash is joined to the option before it where it cannot be an option: a negative number, which the parser
+    /// would otherwise refuse before the option's own rule is heard, and whatever follows an option that takes anything.
     private(set) var words: [String] = []
     /// True when --json stands where an option does; for failures of the parser itself, which leave no parsed flag.
     private(set) var askForJSON = false
@@ -25,10 +25,7 @@ struct CommandLineArguments {
                 words.append(word)
                 continue
             }
-            if Self.takingAnything.contains(word) {
-                words += [word, next]
-                rest.removeFirst()
-            } else if next.hasPrefix("-"), Double(next) != nil {
+            if next.hasPrefix("-"), Self.takingAnything.contains(word) || Double(next) != nil {
                 words.append("\(word)=\(next)")
                 rest.removeFirst()
             } else {

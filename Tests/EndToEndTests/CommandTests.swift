@@ -26,7 +26,7 @@ import Testing
     }
 
     @Test func thePromptMayBeginWithADash() throws {
-        for prompt in ["- summarize this", "-1", "--json"] {
+        for prompt in ["- summarize this", "-1", "--json", "--", "---", "-", "--prompt"] {
             let file = try Program.output(["generate", "--prompt-file", "-", "--max-tokens", "4"], input: Data(prompt.utf8))
             #expect(try Program.output(["generate", "--prompt", prompt, "--max-tokens", "4"]) == file)
         }
