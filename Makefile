@@ -71,10 +71,11 @@ fuzz-debug: setup
 # Leaks are not looked for: what lives until the end of the process, as a singleton does, is none.
 sanitize: $(addprefix sanitize-,address thread undefined)
 
+sanitize-%: export SAMPLE_ATTENTION_SANITIZER = $*
 sanitize-%: export ASAN_OPTIONS = detect_leaks=0
 sanitize-%: export UBSAN_OPTIONS = halt_on_error=1:print_stacktrace=1
 sanitize-%: setup
-	swift test --sanitize=$* --scratch-path .build-$*
+	swift test -c release --disable-testable-imports --sanitize=$* --scratch-path .build-$*
 
 bench: build
 	$(program) bench attention --length 4096 --length 8192

@@ -56,7 +56,7 @@ struct AntidiagonalEstimate {
         let inputs = stride * call.shape.headDimension
         keys = call.kernel.pool.map(call.shape.keyValueHeads) { head in
             let rows = Self.rows(call.inputs.key.head(head), positions: 0..<groups * stride, firstPosition: 0, reversedBy: nil)
-            return PackedMatrix(rows, outputs: groups, inputs: inputs, kernel: call.kernel)
+            return PackedMatrix(rows.base, outputs: groups, inputs: inputs, kernel: call.kernel)
         }
     }
 
@@ -79,7 +79,7 @@ struct AntidiagonalEstimate {
         let scores = AlignedBuffer<Float>(count: count * columns)
         let room = AlignedBuffer<Float>(count: kernel.packedElements(rows: count, inputs: width))
         kernel.multiply(
-            kernel.packed(rows, rows: count, inputs: width, room: room.base), keys[call.shape.keyValueHead(of: head)],
+            kernel.packed(rows.base, rows: count, inputs: width, room: room.base), keys[call.shape.keyValueHead(of: head)],
             outputs: 0..<columns, into: scores.base, stride: columns)
         var sums = [Float](repeating: 0, count: block + 1)
         let present = max(call.shape.firstPosition, block * size) / stride...(min(call.shape.keyCount, (block + 1) * size) - 1) / stride
@@ -101,15 +101,15 @@ struct AntidiagonalEstimate {
     }
 
     /// Rows at positions next to each other, zeros where there are none; within each group of `reversedBy` the last comes first.
-    private static func rows(_ tensor: HeadTensor, positions: Range<Int>, firstPosition: Int, reversedBy group: Int?) -> [Float] {
-        var rows = [Float](repeating: 0, count: positions.count * tensor.dimension)
-        rows.withUnsafeMutableBufferPointer { rows in
-            for (index, position) in positions.enumerated() {
-                let token = position - firstPosition
-                guard (0..<tensor.tokens).contains(token) else { continue }
-                let place = group.map { index / $0 * $0 + $0 - 1 - index % $0 } ?? index
-                (rows.baseAddress! + place * tensor.dimension).update(from: tensor.row(head: 0, token: token), count: tensor.dimension)
-            }
+    private static func rows(_ tensor: HeadTensor, positions: Range<Int>, firstPosition: Int, reversedBy group: Int?) -> AlignedBuffer<
+        Float
+    > {
+        let rows = AlignedBuffer<Float>(count: positions.count * tensor.dimension)
+        for (index, position) in positions.enumerated() {
+            let token = position - firstPosition
+            guard (0..<tensor.tokens).contains(token) else { continue }
+            let place = group.map { index / $0 * $0 + $0 - 1 - index % $0 } ?? index
+            (rows.base + place * tensor.dimension).update(from: tensor.row(head: 0, token: token), count: tensor.dimension)
         }
         return rows
     }
