@@ -66,7 +66,7 @@ import Testing
     }
 
     /// A file-size limit stands for a full disk: the write that passes it fails as it would there.
-    @Test func keepsTheJournalWhenTheDiskIsFull() throws {
+    @Test(.enabled(if: Program.mayBeLimited)) func keepsTheJournalWhenTheDiskIsFull() throws {
         let arguments = try command("tune", output: scratch.file("out")).map { "'\($0)'" }.joined(separator: " ")
         // 512-byte blocks: room for the header and some trials, but not for all and not for a report.
         let limited = try Program.shell("trap '' XFSZ; ulimit -f 6; exec \"$program\" \(arguments)")
@@ -82,7 +82,7 @@ import Testing
     }
 
     /// Room for the journal and not for the report.
-    @Test func saysThatAllIsMeasuredWhenTheReportCannotBeWritten() throws {
+    @Test(.enabled(if: Program.mayBeLimited)) func saysThatAllIsMeasuredWhenTheReportCannotBeWritten() throws {
         try Program.output(try command("profile", output: scratch.file("whole")))
         let report = try scratch.read("whole/report.html").utf8.count
         let arguments = try command("profile", output: scratch.file("out")).map { "'\($0)'" }.joined(separator: " ")
@@ -96,7 +96,7 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.file("out")).sorted() == ["profile.json", "report.html"])
     }
 
-    @Test func aProfileContinuesAfterAFullDisk() throws {
+    @Test(.enabled(if: Program.mayBeLimited)) func aProfileContinuesAfterAFullDisk() throws {
         let arguments = try command("profile", output: scratch.file("out")).map { "'\($0)'" }.joined(separator: " ")
         let limited = try Program.shell("trap '' XFSZ; ulimit -f 4; exec \"$program\" \(arguments)")
         #expect(limited.exitCode == Refusal.inputOutput.rawValue, "\(limited.errors)")

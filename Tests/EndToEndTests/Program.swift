@@ -5,6 +5,10 @@ import Testing
 
 /// The built program, run as its users run it.
 enum Program {
+    /// False under a sanitizer, which takes more addresses than a test may want to leave, and under ThreadSanitizer a file of shadow
+    /// memory too: tests that limit addresses or the size of files are left out there.
+    static let mayBeLimited = ProcessInfo.processInfo.environment["SAMPLE_ATTENTION_SANITIZER"] == nil
+
     /// What a finished run left behind.
     struct Outcome {
         /// 0…255, or 128 + the signal that ended it, as a shell would say.

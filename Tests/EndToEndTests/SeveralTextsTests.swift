@@ -43,7 +43,7 @@ import Testing
         Issue.record("no limit left \(atLines) lines")
     }
 
-    @Test func aContinuedProfileGivesEachTextItsOwnNumbers() throws {
+    @Test(.enabled(if: Program.mayBeLimited)) func aContinuedProfileGivesEachTextItsOwnNumbers() throws {
         let arguments = command("profile", texts)
         let whole = try Self.profiles(Program.json(arguments))
         #expect(try Self.heads(whole[0]) != Self.heads(whole[1]))

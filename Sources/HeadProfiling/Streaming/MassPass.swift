@@ -122,13 +122,14 @@ final class MassPass: @unchecked Sendable {
 
     private func count(_ step: ProbabilityWalk.Step) {
         let own = rows.base + step.worker * ProbabilityWalk.lanes * rowStride
+        let sums = keys.base + step.slot * alphas.count
         var counter = SparsityCounter(alphas: alphas)
         var least = [Float](repeating: .greatestFiniteMagnitude, count: ProbabilityWalk.lanes)
         for (lane, position) in step.block.positions.enumerated() { least[lane] = counter.leastNeeded(keys: position + 1) }
         step.block.collect(strip: step.strip, least: least, into: own, stride: rowStride) { lane, heavy, rest in
             let all = step.block.positions[lane] + 1
             for (alpha, fewest) in counter.fewestKeys(heavy, rest: rest, keys: all).enumerated() {
-                keys[step.slot * alphas.count + alpha] += fewest
+                sums[alpha] += fewest
             }
         }
     }
