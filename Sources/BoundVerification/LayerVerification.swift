@@ -2,7 +2,6 @@ import AttentionCore
 import AttentionKernels
 import ErrorBounds
 import SampleAttention
-import Synchronization
 
 /// All heads of one layer, each under the pattern that SampleAttention selects for it, the fixed patterns, and dense attention
 /// as the forward pass computed it; heads in parallel on the kernel's pool.
@@ -47,11 +46,10 @@ public struct LayerVerification: Sendable {
     /// - Throws: `InputError` (`invalidData`) when a number of the layer is not finite, naming layer, head and number.
     public func run(_ attention: Attention, label: String, workspace: AttentionWorkspace) throws(InputError) -> Outcome {
         let selected = selectedPatterns(attention.inputs, workspace: workspace)
-        let results = Mutex([Result<HeadVerification.Outcome, InputError>?](repeating: nil, count: selected.count))
         let inputs = attention.inputs
         let (layer, output) = (attention.layer, attention.output)
-        kernel.pool.run(selected.count) { _, head in
-            let result = Result { () throws(InputError) in
+        let results = kernel.pool.map(selected.count) { head in
+            Result { () throws(InputError) in
                 try HeadVerification(kernel: kernel, bounds: bounds).run(
                     InputError.within("layer \(layer), head \(head)") { () throws(InputError) in try KernelHead(queryHead: head, of: inputs)
                     },
@@ -59,12 +57,11 @@ public struct LayerVerification: Sendable {
                     dense: KernelOutput(head: head, of: output, precision: kernel.precision),
                     label: "\(label), layer \(layer), head \(head)")
             }
-            results.withLock { $0[head] = result }
         }
         var total = BoundVerifier(bounds: bounds)
         var heads: [HeadBounds] = []
-        for result in results.withLock({ $0 }) {
-            let outcome = try result!.get()
+        for result in results {
+            let outcome = try result.get()
             total.merge(outcome.verifier)
             heads.append(outcome.headBounds)
         }
