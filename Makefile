@@ -1,7 +1,7 @@
 # make demo   everything on the bundled model: profile, tune, verify, generate, compare
 # make test   all tests, in the release configuration that people run (in a build folder of their own)
 # make fuzz   damaged files for every reader of files (INPUTS of them each, made from SEED)
-# make sanitize   all tests under AddressSanitizer and ThreadSanitizer, and with kernels that trap on undefined behaviour: half an hour
+# make sanitize   all tests under AddressSanitizer and ThreadSanitizer, and with kernels that trap on undefined behaviour: 40 minutes
 # make bench  the attention kernel in both precisions, and a loop of OpenBLAS tiles
 # make docs   DocC archives of the libraries in .build/plugins
 # make licences  which product links which system library, against NOTICE

@@ -101,9 +101,11 @@ struct AntidiagonalEstimate {
     }
 
     /// Rows at positions next to each other, zeros where there are none; within each group of `reversedBy` the last comes first.
-    private static func rows(_ tensor: HeadTensor, positions: Range<Int>, firstPosition: Int, reversedBy group: Int?) -> AlignedBuffer<
-        Float
-    > {
+    ///
+    /// Shape: [positions][d].
+    private static func rows(
+        _ tensor: HeadTensor, positions: Range<Int>, firstPosition: Int, reversedBy group: Int?
+    ) -> AlignedBuffer<Float> {
         let rows = AlignedBuffer<Float>(count: positions.count * tensor.dimension)
         for (index, position) in positions.enumerated() {
             let token = position - firstPosition
