@@ -13,26 +13,30 @@ struct LlamaTensorNames: Sendable {
         "input_layernorm", "post_attention_layernorm", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
         "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
     ]
-    /// Ends of the names of tables and masks that older programs saved and that follow from the configuration.
-    private static let buffers = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "attn.bias", "masked_bias"]
+    /// Ends of the names of tables that older programs saved and that follow from the configuration.
+    private static let buffers = [".rotary_emb.inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached"]
+    /// What a name lacks where the decoder was saved without its head.
+    private static let prefix = "model."
 
     /// True when the decoder has a matrix of its own for the scores.
     let hasHead: Bool
     private let layerCount: Int
-    /// False when the names lack "model.", as where the decoder was saved without its head.
+    /// False when the names lack the prefix.
     private let hasPrefix: Bool
 
     init(_ archive: SafetensorsArchive, configuration: ModelConfiguration) {
-        hasPrefix = archive.contains(Self.embedding) || !archive.contains(String(Self.embedding.dropFirst(6)))
+        let bare = String(Self.embedding.dropFirst(Self.prefix.count))
+        // Where neither name is there, the usual one is missed.
+        hasPrefix = archive.contains(Self.embedding) || !archive.contains(bare)
         layerCount = configuration.layerCount
-        let embedding = hasPrefix ? Self.embedding : String(Self.embedding.dropFirst(6))
+        let embedding = hasPrefix ? Self.embedding : bare
         // A head that the file has counts even where the configuration says that it is the embedding; where it is, it is a copy that
         // other programs do not save.
         hasHead = !configuration.tiesEmbeddings || archive.contains(Self.head) && !archive.haveEqualContents(Self.head, embedding)
     }
 
     /// A tensor's name in the archive.
-    func own(_ name: String) -> String { hasPrefix || !name.hasPrefix("model.") ? name : String(name.dropFirst(6)) }
+    func own(_ name: String) -> String { hasPrefix || !name.hasPrefix(Self.prefix) ? name : String(name.dropFirst(Self.prefix.count)) }
 
     /// Every tensor that is read, by its usual name.
     var all: [String] {

@@ -25,7 +25,7 @@ import Testing
 
     /// Tensors in the layers that nothing reads would change the answers; elsewhere they are counted and passed over.
     @Test func leftOverTensors() throws {
-        for name in ["self_attn.q_proj.bias", "self_attn.q_norm.weight", "mlp.experts.0.up_proj.weight"] {
+        for name in ["self_attn.q_proj.bias", "self_attn.bias", "self_attn.q_norm.weight", "mlp.experts.0.up_proj.weight"] {
             let tiny = try TinyModel(Scratch())
             let expected = try Self.logits(Self.load(tiny))
             tiny.tensors.append(.init(name: "model.layers.0.\(name)", shape: [2], values: [1, 2]))
