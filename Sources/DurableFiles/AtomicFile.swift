@@ -62,7 +62,7 @@ public enum AtomicFile {
     }
 
     /// Writes until nothing is left; returns 0 or the error number.
-    static func writeAll(_ bytes: some ContiguousBytes, to descriptor: Int32) -> Int32 {
+    package static func writeAll(_ bytes: some ContiguousBytes, to descriptor: Int32) -> Int32 {
         bytes.withUnsafeBytes { buffer in
             var rest = buffer[...]
             while !rest.isEmpty {

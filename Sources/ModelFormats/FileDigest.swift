@@ -22,8 +22,9 @@ struct Digest: ~Copyable {
     /// 64 lower-case digits.
     consuming func hexadecimal() -> String {
         var digest = [UInt8](repeating: 0, count: 32)
+        isSound = isSound && EVP_DigestFinal_ex(context, &digest, nil) == 1
         // Fails only without memory, or where OpenSSL was built or configured without SHA-256.
-        precondition(isSound && EVP_DigestFinal_ex(context, &digest, nil) == 1, "OpenSSL must provide SHA-256")
+        precondition(isSound, "OpenSSL must provide SHA-256")
         let digits = Array("0123456789abcdef".utf8)
         return String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }

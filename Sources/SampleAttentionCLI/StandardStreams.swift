@@ -1,4 +1,5 @@
 import AttentionCore
+import DurableFiles
 import Foundation
 
 /// The three streams that a program is given.
@@ -20,7 +21,7 @@ enum StandardStreams {
 enum StandardOutput {
     /// Writes all of `bytes`, or ends the program with one line and exit code 74: a result that did not arrive is a failure.
     static func write(_ bytes: some Sequence<UInt8>) {
-        let error = writeAll(bytes, to: STDOUT_FILENO)
+        let error = AtomicFile.writeAll(ContiguousArray(bytes), to: STDOUT_FILENO)
         guard error != 0 else { return }
         let failure = InputError(.inputOutput, file: "standard output", rule: "cannot be written (\(String(cString: strerror(error))))")
         Message.write("error: \(failure.description)")
@@ -34,19 +35,5 @@ func print(_ text: String = "", terminator: String = "\n") { StandardOutput.writ
 /// Lines for people, on standard error.
 enum Message {
     // Nobody is left to tell when standard error cannot be written.
-    static func write(_ text: String) { _ = writeAll((text + "\n").utf8, to: STDERR_FILENO) }
-}
-
-/// Writes until nothing is left; returns 0 or the error number.
-private func writeAll(_ bytes: some Sequence<UInt8>, to descriptor: Int32) -> Int32 {
-    ContiguousArray(bytes).withUnsafeBytes { buffer in
-        var rest = buffer[...]
-        while !rest.isEmpty {
-            let count = write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-            if count < 0, errno == EINTR { continue }
-            if count < 0 { return errno }
-            rest = rest.dropFirst(count)
-        }
-        return 0
-    }
+    static func write(_ text: String) { _ = AtomicFile.writeAll(Array((text + "\n").utf8), to: STDERR_FILENO) }
 }
