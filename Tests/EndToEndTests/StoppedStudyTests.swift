@@ -59,11 +59,25 @@ import Testing
                 "tune", "--length", "16384", "--trials", "4", "--isa", "scalar", "--threads", "1", "--output", folder, "--force",
                 "--latency-model", try Study.latencyModel(scratch, headDimension: 64),
             ])
-        try #require(program.runs { program.catches(SIGINT) })
+        try #require(program.runs { Study.journalLines(folder) == 1 && program.catches(SIGINT) })
         program.send(SIGINT)
         let outcome = try program.wait()
         #expect(outcome.exitCode == 128 + SIGINT)
         #expect(outcome.errors.contains("--resume"))
         #expect(Study.journalLines(folder) == 1)
+    }
+
+    /// Calibrating comes before the journal. Scalar code on one thread takes long for it.
+    @Test func saysWhenItIsStoppedWhileCalibrating() throws {
+        let folder = scratch.file("calibrating")
+        let program = try RunningProgram(
+            Program.path, ["tune", "--length", "2048", "--isa", "scalar", "--threads", "1", "--precision", "fp32", "--output", folder],
+            environment: ["XDG_CACHE_HOME": scratch.file("cache")])
+        try #require(program.runs { program.catches(SIGINT) })
+        program.send(SIGINT)
+        let outcome = try program.wait()
+        #expect(outcome.exitCode == 128 + SIGINT)
+        #expect(outcome.errors == "stopped before anything was measured for the study. Start again with the same command.\n")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
     }
 }

@@ -9,6 +9,7 @@ import ModelFormats
 import ModelTuning
 import Reporting
 import SampleAttention
+import Synchronization
 
 /// `tune`: find parameters for every head and write a config.
 struct TuneCommand: ModelCommand {
@@ -69,19 +70,19 @@ struct TuneCommand: ModelCommand {
         try directory.reserve("config.json", "report.html")
         if !resume { try StudyJournal.requireRoom(at: directory.file("journal.jsonl")) }
         // What can be refused has been: calibrating may take a while.
+        let opened = OpenedJournal()
+        let interruption = Interruption { opened.lastWord() }
         let latency = try calibrated(session)
         let identity = try session.identity()
-        let journal = try StudyJournal(
-            study: directory.file("journal.jsonl"),
-            header: StudyHeader(
-                model: identity, textSHA256: texts.map(\.sha256), settings: settings, kernel: session.kernel, latency: latency.model,
-                warmStartSHA256: warmText.map(ModelFormats.sha256)),
-            resume: resume)
-        let costs = try journal.header.latency(like: latency.model, path: journal.path)
-        let interruption = Interruption {
-            journal.settle()
-            return "stopped; \(journal.path) is whole. Continue with the same command and --resume."
+        let journal = try opened.open {
+            try StudyJournal(
+                study: directory.file("journal.jsonl"),
+                header: StudyHeader(
+                    model: identity, textSHA256: texts.map(\.sha256), settings: settings, kernel: session.kernel, latency: latency.model,
+                    warmStartSHA256: warmText.map(ModelFormats.sha256)),
+                resume: resume)
         }
+        let costs = try journal.header.latency(like: latency.model, path: journal.path)
         let result = try withExtendedLifetime(interruption) {
             let study = TuningStudy(
                 model: session.model, settings: settings, latency: costs, journal: journal, warmStart: warm, minutes: minutes)
@@ -184,6 +185,28 @@ struct TuneCommand: ModelCommand {
         ) { done, total, status in
             if bar == nil { bar = ProgressBar("calibrate", total: total) }
             bar?.update(done: done, status: status)
+        }
+    }
+}
+
+/// A study's journal, once it is there, for the last word of one that is stopped.
+private final class OpenedJournal: Sendable {
+    private let journal = Mutex<StudyJournal?>(nil)
+
+    /// A last word waits until the journal is open: what is on the disk by then is what it speaks of.
+    func open(_ make: () throws -> StudyJournal) throws -> StudyJournal {
+        try journal.withLock { journal in
+            let made = try make()
+            journal = made
+            return made
+        }
+    }
+
+    func lastWord() -> String {
+        journal.withLock { journal in
+            guard let journal else { return "stopped before anything was measured for the study. Start again with the same command." }
+            journal.settle()
+            return "stopped; \(journal.path) is whole. Continue with the same command and --resume."
         }
     }
 }
