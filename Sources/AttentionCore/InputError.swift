@@ -53,7 +53,7 @@ public struct InputError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     public var description: String {
-        [file, field, value, rule].compactMap(\.self).map(Self.oneLine).joined(separator: ": ")
+        [file, field, value.map { $0.isEmpty ? "\"\"" : $0 }, rule].compactMap(\.self).map(Self.oneLine).joined(separator: ": ")
     }
 
     /// Control characters would break the one-line promise, and a hostile value could be megabytes long.

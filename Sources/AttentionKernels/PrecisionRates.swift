@@ -25,5 +25,11 @@ public struct PrecisionRates: Hashable, Sendable, Codable {
     }
 
     /// BF16 where it is faster by more than measuring is unsure of and its rounding of operands costs: by a quarter.
-    public var fastest: Precision { bf16Gigaflops > 1.25 * fp32Gigaflops ? .bf16 : .fp32 }
+    public var fastest: Precision { gain > Self.leastGain ? .bf16 : .fp32 }
+
+    /// Whether the choice would be the same had one of the rates been measured up to an eighth too low, as on a busy machine.
+    public var areClear: Bool { !(Self.leastGain * 0.875...Self.leastGain / 0.875).contains(gain) }
+
+    private static let leastGain = 1.25
+    private var gain: Double { bf16Gigaflops / fp32Gigaflops }
 }

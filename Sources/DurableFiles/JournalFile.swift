@@ -5,8 +5,8 @@ import Foundation
 ///
 /// The lock belongs to the open file (`flock`), so it ends with the process however that ends. Appended bytes are on the disk when
 /// `append` returns, and when it fails the file is as long as before.
-struct JournalFile: ~Copyable {
-    private let path: String
+public struct JournalFile: ~Copyable, Sendable {
+    public let path: String
     private let descriptor: Int32
     /// Bytes of the file.
     private(set) var length: Int
@@ -14,7 +14,7 @@ struct JournalFile: ~Copyable {
     /// Opens the file, which is made when it is missing, and locks it.
     ///
     /// - Throws: `InputError` (`cannotCreate`) when it cannot be opened for writing, is no regular file, or another process holds it.
-    init(_ path: String) throws(InputError) {
+    public init(_ path: String) throws(InputError) {
         self.path = path
         while true {
             // O_NONBLOCK: opening a named pipe must fail below, not wait for a reader.
@@ -45,6 +45,8 @@ struct JournalFile: ~Copyable {
     }
 
     deinit {
+        // Nothing came to be written, as when what stood between opening and writing failed.
+        if length == 0 { remove() }
         // A child that is being started holds the file too for a moment, and with it the lock, unless that is given up by name.
         flock(descriptor, LOCK_UN)
         close(descriptor)

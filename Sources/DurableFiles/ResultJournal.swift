@@ -23,12 +23,11 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
         var isSettled = false
     }
 
-    /// Whether a journal may be begun at a path: one that holds nothing but a header is begun anew, for nothing is lost with it.
+    /// Whether a journal may be begun in a file: one that holds nothing but a header is begun anew, for nothing is lost with it.
     ///
-    /// - Throws: `InputError` (`cannotCreate`) when a journal with records, or another file, is there.
-    public static func requireRoom(at path: String) throws(InputError) {
-        guard let existing = FileManager.default.contents(atPath: path) else { return }
-        try requireRoom(existing, path: path)
+    /// - Throws: `InputError` (`cannotCreate`) when a journal with records, or something else, is there.
+    public static func requireRoom(in file: borrowing JournalFile) throws(InputError) {
+        try requireRoom(file.contents(), path: file.path)
     }
 
     private static func requireRoom(_ existing: Data, path: String) throws(InputError) {
@@ -45,11 +44,19 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
     ///     that cannot be.
     /// - Throws: `InputError`: an existing journal with records without `resume` (nothing measured is overwritten), a journal that another
     ///   process is writing, one of other work, a broken line before the last, or a file that cannot be written.
-    public init(
+    public convenience init(
         path: String, header: Header, resume: Bool, accept: ([Record]) throws(InputError) -> Int = { $0.count }
     ) throws(InputError) {
+        try self.init(file: JournalFile(path), header: header, resume: resume, accept: accept)
+    }
+
+    /// As `init(path:header:resume:accept:)`, in a file that is locked already.
+    public init(
+        file: consuming JournalFile, header: Header, resume: Bool, accept: ([Record]) throws(InputError) -> Int = { $0.count }
+    ) throws(InputError) {
+        var file = consume file
+        let path = file.path
         self.path = path
-        var file = try JournalFile(path)
         let existing = try file.contents()
         if existing.isEmpty || !resume {
             try Self.requireRoom(existing, path: path)
@@ -113,7 +120,8 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
         _ existing: Data, header: Header, path: String, accept: ([Record]) throws(InputError) -> Int
     ) throws(InputError) -> (header: Header, records: [Record], bytes: Int) {
         let data = existing.lastIndex(of: UInt8(ascii: "\n")).map { existing[...$0] } ?? Data()
-        let lines = data.split(separator: UInt8(ascii: "\n"))
+        // Empty lines are lines too, so that an error names the line that an editor shows.
+        let lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
         guard let first = lines.first else { return (header, [], 0) }
         let found = try decoded(Header.self, first, path: path, line: 1, rule: "must be the header of such a journal")
         if let difference = header.difference(from: found) {
@@ -139,7 +147,7 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
             let fault = DecodingFault(error)
             let field = fault.field.map { "line \(number), \($0)" } ?? "line \(number)"
             throw InputError(
-                .invalidData, file: path, field: field, value: fault.value, rule: rule + (fault.rule.map { ": \($0)" } ?? ""))
+                .invalidData, file: path, field: field, value: fault.value, rule: "\(rule): \(fault.rule ?? "it is not valid JSON")")
         }
     }
 }

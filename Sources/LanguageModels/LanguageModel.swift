@@ -231,9 +231,7 @@ public final class LanguageModel: Sendable {
     /// Finite weights can still overflow FP32; scores that are not numbers must not be taken for answers.
     private func checkFinite(_ hidden: Slice<UnsafeMutableBufferPointer<Float>>, firstToken: Int) throws(InputError) {
         guard let index = hidden.firstIndex(where: { !$0.isFinite }) else { return }
-        throw InputError(
-            .invalidData, file: directory.path, field: "hidden state of token \(firstToken + index / configuration.hiddenSize)",
-            value: "\(hidden[index])", rule: "must be finite: the weights are too large for FP32")
+        throw unusable("hidden state of token \(firstToken + index / configuration.hiddenSize)", hidden[index])
     }
 
     private static func report(_ passes: [LlamaDecoder.Pass], tokens: Int, seconds: Double) -> PrefillReport {

@@ -53,7 +53,7 @@ struct JSONFields {
     ) throws(InputError) -> Double {
         if let fallback, value(member) == nil { return fallback }
         guard let value = try required(member).number, range.contains(value) else {
-            throw error(member, "must be a number in \(range.lowerBound)...\(range.upperBound)")
+            throw error(member, "must be a number from \(range.lowerBound) to \(range.upperBound)")
         }
         return value
     }

@@ -13,8 +13,8 @@ public final class MappedFile: @unchecked Sendable {  // Immutable after init; t
 
     /// Maps the regular file at `path`.
     ///
-    /// - Throws: `InputError` (`missingInput`) when there is no such file, (`inputOutput`) when it is empty, is not a
-    ///   regular file or cannot be read.
+    /// - Throws: `InputError` (`missingInput`) when there is no such file, (`invalidData`) when it is empty, (`inputOutput`) when it
+    ///   is not a regular file or cannot be read.
     public init(_ path: String) throws(InputError) {
         // O_NONBLOCK: opening a named pipe must fail below, not wait for a writer.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -48,7 +48,7 @@ public final class MappedFile: @unchecked Sendable {  // Immutable after init; t
         guard status.st_mode & S_IFMT == S_IFREG else {
             throw InputError(.inputOutput, file: path, rule: "must be a regular file")
         }
-        guard status.st_size > 0 else { throw InputError(.inputOutput, file: path, rule: "must not be empty") }
+        guard status.st_size > 0 else { throw InputError(.invalidData, file: path, rule: "must not be empty") }
         return Int(status.st_size)
     }
 

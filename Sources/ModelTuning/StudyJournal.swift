@@ -128,10 +128,11 @@ final class StudyMemory {
 extension ResultJournal where Header == StudyHeader, Record == StudyRecord {
     /// Begins or continues the journal of a study.
     ///
-    /// - Throws: `InputError` as `init(path:header:resume:accept:)`, and for records of heads that the model does not have or with
+    /// - Throws: `InputError` as `init(file:header:resume:accept:)`, and for records of heads that the model does not have or with
     ///   numbers that no measurement gives.
-    public convenience init(study path: String, header: StudyHeader, resume: Bool) throws(InputError) {
-        try self.init(path: path, header: header, resume: resume) { records throws(InputError) in
+    public convenience init(study file: consuming JournalFile, header: StudyHeader, resume: Bool) throws(InputError) {
+        let path = file.path
+        try self.init(file: file, header: header, resume: resume) { records throws(InputError) in
             for (index, record) in records.enumerated() {
                 guard let rule = record.fault(header.model) else { continue }
                 throw InputError(.invalidData, file: path, field: "line \(index + 2)", rule: rule)

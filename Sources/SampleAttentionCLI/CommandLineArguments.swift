@@ -6,7 +6,7 @@ struct CommandLineArguments {
     /// would otherwise refuse before the option's own rule is heard, and whatever follows an option that takes anything.
     private(set) var words: [String] = []
     /// True when --json stands where an option does; for failures of the parser itself, which leave no parsed flag.
-    private(set) var askForJSON = false
+    private(set) var asksForJSON = false
 
     /// Options whose value may be anything (`.unconditional`).
     private static let takingAnything: Set<String> = ["--prompt"]
@@ -20,7 +20,7 @@ struct CommandLineArguments {
                 words += [word] + rest
                 return
             }
-            if word == "--json" { askForJSON = true }
+            if word == "--json" { asksForJSON = true }
             guard word.hasPrefix("--"), !word.contains("="), let next = rest.first else {
                 words.append(word)
                 continue

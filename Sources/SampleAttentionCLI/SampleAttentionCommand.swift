@@ -22,15 +22,25 @@ struct SampleAttentionCommand: ParsableCommand {
     static func main() {
         StandardStreams.reserveClosed()
         let arguments = CommandLineArguments(CommandLine.arguments.dropFirst())
-        var printsJSON = arguments.askForJSON
+        var printsJSON = arguments.asksForJSON
         do {
             try CommandLineArguments.checkEncoding()
+            try checkCommand(arguments.words.first)
             var command = try parseAsRoot(arguments.words)
             printsJSON = (command as? any JSONPrinting)?.json ?? false
             try command.run()
         } catch {
             Failure(error, printsJSON: printsJSON).exit()
         }
+    }
+}
+
+extension SampleAttentionCommand {
+    /// - Throws: `InputError` (`usage`) for a command that there is not; the parser would speak of whatever follows it.
+    private static func checkCommand(_ word: String?) throws(InputError) {
+        let known = configuration.subcommands.compactMap { $0.configuration.commandName }
+        guard let word, !word.hasPrefix("-"), word != "help", !known.contains(word) else { return }
+        throw InputError(.usage, field: "command", value: word, rule: "must be one of \(known.joined(separator: ", "))")
     }
 }
 

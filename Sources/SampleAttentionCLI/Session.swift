@@ -52,7 +52,7 @@ struct MachineOptions: ParsableArguments {
 
     static func precision(named name: String) throws(InputError) -> Precision {
         guard let precision = Precision(rawValue: name) else {
-            let known = (Precision.allCases.map(\.rawValue) + [automaticPrecision]).joined(separator: ", ")
+            let known = ([automaticPrecision] + Precision.allCases.map(\.rawValue)).joined(separator: ", ")
             throw InputError(.usage, field: "precision", value: name, rule: "must be one of \(known)")
         }
         return precision

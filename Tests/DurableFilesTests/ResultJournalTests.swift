@@ -75,7 +75,10 @@ private typealias Journal = ResultJournal<Work, Measurement>
         let text = try #require(directory.text("journal.jsonl"))
         try text.replacingOccurrences(of: "\"number\":0", with: "\"number\":").write(toFile: path, atomically: false, encoding: .utf8)
         let error = try #require(refusal(resume: true))
-        #expect(error.code == .invalidData && error.field == "line 2")
+        #expect(error.code == .invalidData && error.field == "line 2" && error.rule.hasSuffix("it is not valid JSON"))
+        // Lines are counted as an editor counts them.
+        try text.replacingOccurrences(of: "\n", with: "\n\n").write(toFile: path, atomically: false, encoding: .utf8)
+        #expect(try #require(refusal(resume: true)).field == "line 2")
     }
 
     @Test func otherWorkAndNoResumeAreRefused() throws {

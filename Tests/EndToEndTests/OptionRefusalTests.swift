@@ -123,7 +123,8 @@ import Testing
         Case(["bench", "gemm", "--shape", "4x4"], "shape: 4x4: must be ROWSxINPUTSxOUTPUTS"),
         Case(["bench", "gemm", "--shape", "4x0x4"], "shape: 4x0x4"),
         Case(["bench", "prefill", "--length", "1"], "length: 1"),
-        Case(generate + ["--precision", "fp8"], "precision: fp8: must be one of fp32, bf16"),
+        Case(generate + ["--precision", "fp8"], "precision: fp8: must be one of auto, fp32, bf16"),
+        Case(generate + ["--precision", ""], "precision: \"\": must be one of auto"),
     ]
 
     @Test(arguments: cases)
@@ -152,6 +153,8 @@ import Testing
     @Test func refusesAnUnknownCommand() throws {
         let outcome = try Program.run(["frobnicate"])
         #expect(outcome.exitCode == Refusal.usage.rawValue)
-        #expect(outcome.errors == "error: Unexpected argument 'frobnicate'\n" && outcome.output.isEmpty)
+        #expect(outcome.errors.hasPrefix("error: command: frobnicate: must be one of profile, ") && outcome.output.isEmpty)
+        let json = try Program.run(["frobnicate", "--json"]).json()["error"] as? [String: String]
+        #expect(json?["message"]?.hasPrefix("command: frobnicate: must be one of") == true)
     }
 }

@@ -67,17 +67,19 @@ import Testing
         #expect(Study.journalLines(folder) == 1)
     }
 
-    /// Calibrating comes before the journal. Scalar code on one thread takes long for it.
+    /// Calibrating comes before the journal's first line, and after its lock. Scalar code on one thread takes long for it.
     @Test func saysWhenItIsStoppedWhileCalibrating() throws {
         let folder = scratch.file("calibrating")
-        let program = try RunningProgram(
-            Program.path, ["tune", "--length", "2048", "--isa", "scalar", "--threads", "1", "--precision", "fp32", "--output", folder],
-            environment: ["XDG_CACHE_HOME": scratch.file("cache")])
+        let tune = ["tune", "--length", "2048", "--isa", "scalar", "--threads", "1", "--precision", "fp32", "--output", folder]
+        let program = try RunningProgram(Program.path, tune, environment: ["XDG_CACHE_HOME": scratch.file("cache")])
         try #require(program.runs { program.catches(SIGINT) })
+        let second = try Program.run(tune)
+        #expect(second.exitCode == Refusal.cannotCreate.rawValue && second.errors.contains("another process is writing this journal"))
         program.send(SIGINT)
         let outcome = try program.wait()
         #expect(outcome.exitCode == 128 + SIGINT)
         #expect(outcome.errors == "stopped before anything was measured for the study. Start again with the same command.\n")
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["journal.jsonl"])
+        #expect(try Data(contentsOf: URL(fileURLWithPath: folder + "/journal.jsonl")).isEmpty)
     }
 }

@@ -50,7 +50,7 @@ import Testing
         expectError(.missingInput) { _ = try SafetensorsFile(directory.path + "/absent") }
         expectError(.missingInput) { _ = try MappedFile(directory.write("x", to: "file") + "/below") }
         expectError(.inputOutput, rule: "regular file") { _ = try SafetensorsFile(directory.path) }
-        expectError(.inputOutput, rule: "empty") { _ = try SafetensorsFile(directory.write([], to: "empty")) }
+        expectError(.invalidData, rule: "empty") { _ = try SafetensorsFile(directory.write([], to: "empty")) }
         let pipe = directory.path + "/pipe"
         try #require(mkfifo(pipe, 0o600) == 0)
         expectError(.inputOutput, rule: "regular file") { _ = try SafetensorsFile(pipe) }

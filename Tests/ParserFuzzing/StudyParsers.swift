@@ -122,10 +122,11 @@ extension FuzzedParser {
         let path = fuzzing.scratch.file("study.jsonl")
         let text = (0..<4000).map { "word\($0 * $0 % 97) " }.joined()
         _ = try TuningStudy(
-            model: model, settings: settings, latency: latency, journal: StudyJournal(study: path, header: header, resume: false)
+            model: model, settings: settings, latency: latency,
+            journal: StudyJournal(study: JournalFile(path), header: header, resume: false)
         ).run(TuningText(text, name: "text", path: "text", model: model)) { _ in }
         return try prepared(path) { path in
-            let journal = try StudyJournal(study: path, header: header, resume: true)
+            let journal = try StudyJournal(study: JournalFile(path), header: header, resume: true)
             _ = TuningStudy(
                 model: model, settings: settings, latency: try journal.header.latency(like: latency, path: path), journal: journal)
         }

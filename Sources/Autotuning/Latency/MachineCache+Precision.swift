@@ -14,7 +14,8 @@ extension MachineCache {
 
     /// How fast a machine multiplies in each precision, as kept or measured now.
     ///
-    /// A file that cannot be read or written costs the measurement, some 50 ms, and no warning.
+    /// Rates that leave it open which precision is faster, as a busy machine may give, are not kept. A file that cannot be read or
+    /// written costs the measurement, some 50 ms, and no warning.
     ///
     /// - Parameters:
     ///   - provenance: this tool on this machine; the precision in it says nothing here.
@@ -31,6 +32,7 @@ extension MachineCache {
             return kept.rates
         }
         let rates = try measure()
+        if !rates.areClear { return rates }
         let kept = KeptRates(
             tool: provenance.tool, cpu: machine.cpu, instructionSet: machine.instructionSet, threads: machine.threads, rates: rates)
         let encoder = JSONEncoder()

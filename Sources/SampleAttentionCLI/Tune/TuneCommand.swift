@@ -68,15 +68,16 @@ struct TuneCommand: ModelCommand {
         try HeldOutCheck.checkPrompts(heldOut, tunedLengths: settings.lengths, seed: settings.seed)
         let directory = try OutputDirectory(output)
         try directory.reserve("config.json", "report.html")
-        if !resume { try StudyJournal.requireRoom(at: directory.file("journal.jsonl")) }
-        // What can be refused has been: calibrating may take a while.
+        // Locked before calibrating, which may take a while: another study in this folder is refused at once.
+        var file: JournalFile? = try JournalFile(directory.file("journal.jsonl"))
+        if !resume { try StudyJournal.requireRoom(in: file!) }
         let opened = OpenedJournal()
         let interruption = Interruption { opened.lastWord() }
         let latency = try calibrated(session)
         let identity = try session.identity()
         let journal = try opened.open {
             try StudyJournal(
-                study: directory.file("journal.jsonl"),
+                study: file.take()!,
                 header: StudyHeader(
                     model: identity, textSHA256: texts.map(\.sha256), settings: settings, kernel: session.kernel, latency: latency.model,
                     warmStartSHA256: warmText.map(ModelFormats.sha256)),
