@@ -47,6 +47,21 @@ import Testing
         #expect(cells.filter { $0.method == "window" && $0.depth < 0.9 }.allSatisfy { $0.right == 0 })
     }
 
+    /// A quotient that no number holds could not be written as JSON either.
+    @Test func aDenseLossNextToNothingHasNoGrowth() throws {
+        func record(_ method: String, loss: Double) throws -> ComparisonRecord {
+            let json = """
+                {"method": "\(method)", "id": "a", "task": "t", "length": 12, "right": 1, "of": 1, "negativeLogLikelihood": \(loss),
+                "prefillSeconds": 1, "attentionSeconds": 1, "selectionSeconds": 0, "density": 1}
+                """
+            return try JSONDecoder().decode(ComparisonRecord.self, from: Data(json.utf8))
+        }
+        for (dense, own, growth) in [(2.0, 3.0, 0.5), (.leastNormalMagnitude, 1e9, nil), (0, 3, nil), (0, 0, nil)] as [(Double, Double, Double?)] {
+            let rows = ComparisonRow.rows([try record("dense", loss: dense), try record("window", loss: own)])
+            #expect(rows.first { $0.method == "window" }?.lossAboveDense == growth, "\(own) over \(dense)")
+        }
+    }
+
     @Test func journalsBelongToTheirWork() throws {
         let model = try EvaluationTests.load()
         func header(_ methods: String = "a", tasks: String = "b", threads: Int = 2) throws -> ComparisonHeader {

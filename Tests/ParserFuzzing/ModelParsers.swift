@@ -75,9 +75,9 @@ extension FuzzedParser {
             if tensor.dataType == .int32 {
                 _ = try file.integers(tensor.name, shape: tensor.shape)
             } else {
-                let destination = UnsafeMutablePointer<Float>.allocate(capacity: max(1, tensor.elementCount))
-                defer { destination.deallocate() }
-                try file.read(tensor.name, shape: tensor.shape, into: destination)
+                // A tensor of an unknown type may have any shape.
+                let destination = try AlignedBuffer<Float>(extents: tensor.elementCount, of: tensor.name, reserving: true)
+                try file.read(tensor.name, shape: tensor.shape, into: destination.base)
             }
         }
     }

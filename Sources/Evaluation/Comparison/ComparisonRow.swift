@@ -64,7 +64,9 @@ public struct ComparisonRow: Sendable, Hashable, Codable {
         let reference = dense.reduce(0) { $0 + $1.right }
         ofDense = reference > 0 ? right / reference : nil
         nll = Self.meanLoss(own)
-        lossAboveDense = nll.flatMap { own in Self.meanLoss(dense).flatMap { $0 > 0 ? own / $0 - 1 : nil } }
+        // Nothing is said of a dense loss so near to 0 that no number holds the quotient.
+        let growth = nll.flatMap { own in Self.meanLoss(dense).map { own / $0 - 1 } }
+        lossAboveDense = growth.flatMap { $0.isFinite ? $0 : nil }
         let seconds = own.map(\.prefillSeconds)
         prefillSeconds = Quantiles.median(seconds)
         attentionSeconds = Quantiles.median(own.map(\.attentionSeconds))
