@@ -88,7 +88,7 @@ def main():
     arguments.add_argument("--length", type=int, default=4096)
     arguments.add_argument("--trials", type=int, nargs="+", default=[20, 32, 50, 100], help="the most are run, fewer are the first of them")
     arguments.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    arguments.add_argument("--samplers", nargs="+", default=["quasi-random", "tpe", "gp", "nsga2"])
+    arguments.add_argument("--samplers", nargs="+", default=["quasi-random", "tpe"])
     arguments.add_argument("--scratch", type=pathlib.Path, help="a folder for journals, which are used again when they are there")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
