@@ -132,7 +132,6 @@ let package = Package(
             "Autotuning",
             [
                 "Autotuning", "HeadProfiling", "DurableFiles", "AttentionCore", "AttentionKernels", "SampleAttention", "SampleStatistics",
-                "LinearAlgebra",
             ]),
         tests(
             "ModelTuning",

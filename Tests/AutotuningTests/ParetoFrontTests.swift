@@ -70,12 +70,6 @@ import Testing
         #expect(enough == Array(fronts.prefix(2)))
     }
 
-    @Test func crowdingIsTheRoomBetweenNeighbours() {
-        let front: [NondominatedSorting.Objectives] = [.init(0, 10), .init(1, 6), .init(2, 5), .init(10, 0)]
-        #expect(NondominatedSorting.crowdingDistances(front) == [.infinity, 0.2 + 0.5, 0.9 + 0.6, .infinity])
-        #expect(NondominatedSorting.crowdingDistances([.init(1, 1), .init(1, 1), .init(1, 1)]) == [.infinity, 0, .infinity])
-    }
-
     /// Greedily, each area taken from the definition.
     @Test func thePartOfAFrontDominatesTheMost() {
         let members = ParetoFront(Self.trials(200, seed: 5, levels: 1000)).members

@@ -97,12 +97,6 @@ struct RandomSampler: Sampler {
         Claim(kind: .tpe, function: .branin, trials: 100, share: 0.1),
         Claim(kind: .tpe, function: .hartmann3, trials: 100, share: 0.2),
         Claim(kind: .tpe, function: .zdt1, trials: 100, share: 0.4),
-        Claim(kind: .gp, function: .branin, trials: 40, share: 0.01),
-        Claim(kind: .gp, function: .hartmann3, trials: 40, share: 0.01),
-        Claim(kind: .gp, function: .zdt1, trials: 40, share: 0.1),
-        Claim(kind: .nsga2, function: .branin, trials: 200, share: 0.2),
-        Claim(kind: .nsga2, function: .hartmann3, trials: 200, share: 0.25),
-        Claim(kind: .nsga2, function: .zdt1, trials: 200, share: 0.5),
     ]
 
     @Test(arguments: claims) func itBeatsRandomSearch(_ claim: Claim) {
@@ -117,9 +111,9 @@ struct RandomSampler: Sampler {
     }
 
     /// What runs already is no news: a batch keeps apart, where proposals that knew nothing of each other would crowd.
-    @Test(arguments: [SamplerKind.tpe, .gp]) func aBatchSpreads(_ kind: SamplerKind) {
+    @Test func aBatchSpreads() {
         let distances = Self.seeds.map { seed in
-            var sampler = kind.make(dimensions: 2, objectives: 1, seed: seed)
+            var sampler = SamplerKind.tpe.make(dimensions: 2, objectives: 1, seed: seed)
             _ = SamplerConformance.run(&sampler, trials: 15, objective: { TestFunction.branin($0) })
             let batch = (0..<8).map { _ in sampler.ask() }
             return Quantiles.median(

@@ -15,7 +15,7 @@ import Testing
 
     @Test func namesTheFirstMemberThatDiffers() {
         var other = Settings()
-        other.sampler = "gp"
+        other.sampler = "quasi-random"
         other.floor.tail = 0.5
         let difference = JournalDifference.first(ofMembers: Settings(), other, named: "settings.")
         #expect(difference == JournalDifference(field: "settings.floor", own: #"{"loss":0.01}"#, others: #"{"loss":0.01,"tail":0.5}"#))

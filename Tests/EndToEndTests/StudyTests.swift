@@ -186,6 +186,14 @@ enum Study {
         try expect(.configuration, naming: ["line 1, textSHA256"], leaving: scratch, command + ["--resume"])
     }
 
+    /// A journal may name a sampler that there was once, or will be.
+    @Test func refusesTheJournalOfAnUnknownSampler() throws {
+        let journal = try scratch.read("out/journal.jsonl").replacingOccurrences(of: #""sampler":"tpe""#, with: #""sampler":"gp""#)
+        try scratch.write(journal, to: "out/journal.jsonl")
+        let parts = ["out/journal.jsonl: line 1, settings.sampler: gp: ", "must be one of quasi-random, tpe"]
+        try expect(.invalidData, naming: parts, leaving: scratch, command + ["--resume"])
+    }
+
     /// Line 1 is the header, line 2 the first trial.
     @Test(arguments: [
         ("nonsense", 1, "line 1: must be the header of such a journal"), ("nonsense", 2, "line 2: must be a record of this journal"),

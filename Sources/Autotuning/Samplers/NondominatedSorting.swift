@@ -34,21 +34,6 @@ package enum NondominatedSorting {
         return fronts
     }
 
-    /// How much room each trial of a front has: the perimeter, halved, of the box that its neighbours span, each objective
-    /// relative to the front's extent; infinite at the ends.
-    ///
-    /// - Parameter front: ascends in the first objective.
-    /// Complexity: O(front). Source: Deb et al. (IEEE Trans. Evol. Comp. 6, 2002), III-B.
-    package static func crowdingDistances(_ front: [Objectives]) -> [Double] {
-        guard front.count > 2 else { return Array(repeating: .infinity, count: front.count) }
-        let extent = front[front.count - 1] - front[0]
-        return front.indices.map { index in
-            guard index > 0, index < front.count - 1 else { return .infinity }
-            let box = front[index + 1] - front[index - 1]
-            return (0..<2).reduce(0) { $0 + (extent[$1] == 0 ? 0 : abs(box[$1] / extent[$1])) }
-        }
-    }
-
     /// Positions of `count` trials of a front that together dominate much: again and again the one that adds the largest area,
     /// relative to the reference.
     ///

@@ -1,6 +1,6 @@
 import QuasiRandom
 
-/// Points spread evenly over the cube, whatever is told: the baseline, and the other samplers' first trials.
+/// Points spread evenly over the cube, whatever is told: the baseline, and the first trials of `TPESampler`.
 ///
 /// Trial number t gets the t-th point of the sequence, or the first after it that has not been tried.
 ///

@@ -13,7 +13,7 @@ import AttentionCore
 ///   A trial that got lost is told as failed, else it counts as running for ever.
 /// - **Any point may be told**, whether it was asked for or not, once or often; a failed trial (`nil`, or an objective that is not
 ///   finite) says that the point is no good and leaves the sampler usable.
-/// - **It costs little** beside a trial: milliseconds at a thousand trials, see each sampler.
+/// - **It costs little** beside a trial: a fraction of a millisecond at a thousand trials, see each sampler.
 ///
 /// The vocabulary (study, trial, sampler, ask, tell) is Optuna's (Akiba et al., KDD 2019).
 public protocol Sampler: Sendable {
@@ -33,16 +33,12 @@ public protocol Sampler: Sendable {
     mutating func tell(_ point: [Double], values: [Double]?)
 }
 
-/// The samplers by the names that configs and command lines use.
+/// The samplers by the names that journals and command lines use.
 public enum SamplerKind: String, Sendable, Hashable, NamedCase {
     /// Evenly spread points; learns nothing.
     case quasiRandom = "quasi-random"
-    /// Tree-structured Parzen estimator: a good start for any number of trials.
+    /// Tree-structured Parzen estimator.
     case tpe
-    /// Gaussian process with expected improvement: the fewest trials, the most time a trial.
-    case gp
-    /// Genetic algorithm for two objectives and many trials.
-    case nsga2
 
     /// A sampler that has seen nothing.
     ///
@@ -53,8 +49,6 @@ public enum SamplerKind: String, Sendable, Hashable, NamedCase {
         switch self {
         case .quasiRandom: QuasiRandomSampler(dimensions: dimensions, objectives: objectives, seed: seed)
         case .tpe: TPESampler(dimensions: dimensions, objectives: objectives, seed: seed)
-        case .gp: GaussianProcessSampler(dimensions: dimensions, objectives: objectives, seed: seed)
-        case .nsga2: NSGAIISampler(dimensions: dimensions, objectives: objectives, seed: seed)
         }
     }
 }

@@ -14,14 +14,14 @@ struct SamplerBenchCommand: MachineCommand {
         abstract: "Time the samplers of the tuner: one proposal and one told result a trial, with 3 parameters.",
         discussion: """
             "ms a trial" is the mean over a study of so many trials, "at the end" the median of its last tenth, "most" the slowest trial \
-            (a Gaussian process fits its hyperparameters now and then). Before it is timed each sampler must go on alike when it is told \
+            (now and then TPE gives its kernels another width). Before it is timed each sampler must go on alike when it is told \
             a study anew. --best adds what the study found: the least value of Branin's function, 0.3979 at best, and with two \
             objectives the area that the front of ZDT1 dominates up to (1.1, 1.1), 0.8767 at best.
             """)
 
     @OptionGroup var machine: MachineOptions
 
-    @Option(help: "quasi-random, tpe, gp or nsga2; repeatable (default: all).")
+    @Option(help: "quasi-random or tpe; repeatable (default: all).")
     var sampler: [String] = []
 
     @Option(help: "Objectives, 1 or 2; repeatable (default: both).")
@@ -64,13 +64,7 @@ struct SamplerBenchCommand: MachineCommand {
 
     private func kinds() throws(InputError) -> [SamplerKind] {
         if sampler.isEmpty { return SamplerKind.allCases }
-        return try sampler.map { name throws(InputError) in
-            guard let kind = SamplerKind(rawValue: name) else {
-                let known = SamplerKind.allCases.map(\.rawValue).joined(separator: ", ")
-                throw InputError(.usage, field: "sampler", value: name, rule: "must be one of \(known)")
-            }
-            return kind
-        }
+        return try sampler.map { name throws(InputError) in try ParameterOptions.choice(name, "sampler") }
     }
 
     private func measure(_ kind: SamplerKind, objectives: Int) throws(InputError) -> Row {

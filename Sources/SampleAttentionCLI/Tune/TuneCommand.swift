@@ -34,7 +34,7 @@ struct TuneCommand: ModelCommand {
     @Option(help: "Candidates of each head at the shortest length.")
     var trials = 32
 
-    @Option(help: "What proposes candidates, after a ladder of windows: quasi-random, tpe, gp or nsga2.")
+    @Option(help: "What proposes candidates, after a ladder of windows: quasi-random or tpe.")
     var sampler = SamplerKind.tpe.rawValue
 
     @Option(help: "About how long search, probes and allocation may take; the result then depends on the machine's pace.")
