@@ -56,7 +56,10 @@ import Testing
                 """
             return try JSONDecoder().decode(ComparisonRecord.self, from: Data(json.utf8))
         }
-        for (dense, own, growth) in [(2.0, 3.0, 0.5), (.leastNormalMagnitude, 1e9, nil), (0, 3, nil), (0, 0, nil)] as [(Double, Double, Double?)] {
+        let losses: [(dense: Double, own: Double, growth: Double?)] = [
+            (2, 3, 0.5), (.leastNormalMagnitude, 1e9, nil), (0, 3, nil), (0, 0, nil),
+        ]
+        for (dense, own, growth) in losses {
             let rows = ComparisonRow.rows([try record("dense", loss: dense), try record("window", loss: own)])
             #expect(rows.first { $0.method == "window" }?.lossAboveDense == growth, "\(own) over \(dense)")
         }
