@@ -1,33 +1,43 @@
 import AttentionCore
 import CAttentionKernels
 
-/// The SIMD instruction set the kernels run on.
-public enum InstructionSet: String, Sendable, NamedCase {
-    case scalar, avx2, avx512
-    /// AVX-512 with BF16 products in hardware; FP32 as `avx512`.
-    case avx512bf16
+/// The SIMD instruction set the kernels run on: one of those that `CAttentionKernels` lists, from the slowest to the fastest.
+public struct InstructionSet: Hashable, Sendable, NamedCase, CustomStringConvertible {
+    /// Its name in the list, which options and files know it by.
+    public let rawValue: String
+    private let place: Int32
+
+    private init(place: Int32) {
+        rawValue = String(cString: sa_instruction_set(place).name)
+        self.place = place
+    }
+
+    /// The set of a name; nil for names that are not in the list.
+    public init?(rawValue: String) {
+        guard let set = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+        self = set
+    }
+
+    /// Every set that there are kernels for, whether or not this machine can run them.
+    public static let allCases = (0..<sa_instruction_set_count()).map { InstructionSet(place: $0) }
+
+    /// The reference that all others are checked against; runs everywhere.
+    public static let scalar = allCases[0]
 
     /// The fastest set this machine and this build have.
-    public static let best: InstructionSet = allCases.last { $0.isAvailable } ?? .scalar
+    public static let best = allCases.last { $0.isAvailable } ?? .scalar
 
     /// True when this machine can run it.
-    public var isAvailable: Bool { sa_kernels(code) != nil }
+    public var isAvailable: Bool { sa_instruction_set(place).kernels != nil }
+
+    public var description: String { rawValue }
 
     /// - Throws: `InputError` (`unsupported`) when this machine lacks the instruction set.
     package func kernels() throws(InputError) -> KernelTable {
-        guard let table = sa_kernels(code) else {
+        guard let table = sa_instruction_set(place).kernels else {
             throw InputError(.unsupported, field: "isa", value: rawValue, rule: "this machine does not have these instructions")
         }
         return KernelTable(functions: table.pointee)
-    }
-
-    private var code: SAInstructionSet {
-        switch self {
-        case .scalar: SA_SCALAR
-        case .avx2: SA_AVX2
-        case .avx512: SA_AVX512
-        case .avx512bf16: SA_AVX512BF16
-        }
     }
 }
 

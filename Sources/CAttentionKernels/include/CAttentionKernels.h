@@ -103,10 +103,24 @@ typedef struct SAKernelTable {
 } SAKernelTable;
 #undef SA_FIELD
 
-/* SA_AVX512BF16 is SA_AVX512 with the BF16 products in hardware (vdpbf16ps); the others widen to FP32 for them. */
-typedef enum SAInstructionSet { SA_SCALAR = 0, SA_AVX2 = 1, SA_AVX512 = 2, SA_AVX512BF16 = 3 } SAInstructionSet;
+/* Every instruction set, from the slowest to the fastest, the reference that the others are checked against first. A name is what
+ * options and files call the set; its kernels stand in kernels_<name>.c, which says what the machine must have to run them. */
+#define SA_INSTRUCTION_SET_LIST(X)                                                                                         \
+    X(scalar)                                                                                                              \
+    X(avx2)                                                                                                                \
+    X(avx512)                                                                                                              \
+    /* avx512 with the BF16 products in hardware (vdpbf16ps); the sets before it widen to FP32 for them. */                \
+    X(avx512bf16)
 
-/* The kernels for an instruction set, or NULL when this machine or this build lacks it. */
-const SAKernelTable *sa_kernels(SAInstructionSet instruction_set);
+typedef struct SAInstructionSet {
+    const char *name;
+    /* NULL when this machine or this build lacks the instructions. */
+    const SAKernelTable *kernels;
+} SAInstructionSet;
+
+int sa_instruction_set_count(void);
+
+/* The set at a place of the list, 0 ... count - 1. */
+SAInstructionSet sa_instruction_set(int place);
 
 #endif
