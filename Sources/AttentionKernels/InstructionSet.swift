@@ -69,4 +69,7 @@ package struct KernelTable: @unchecked Sendable {
     package static let lanes = Int(SA_LANES)
     /// Keys whose scores are held at once.
     package static let tileKeys = Int(SA_TILE_KEYS)
+    /// Lanes that a masked tile does or leaves out together, in the widest instruction set. Narrower ones are finer, which spares a few
+    /// pairs at the edges.
+    package static let vectorLanes = Int(SA_VECTOR_LANES)
 }

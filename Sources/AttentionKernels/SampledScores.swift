@@ -30,6 +30,9 @@ public struct SampledScores: Sendable {
     /// Rows of one block of `probabilities`.
     public static var lanesPerBlock: Int { KernelTable.lanes }
 
+    /// Keys of a full tile, which is also a block of a `BlockMask`.
+    package static var keysPerTile: Int { KernelTable.tileKeys }
+
     /// The mass each key receives from sampled rows: `mass_j = Σ_{i ∈ rows} P_ij`, P = softmax over all causal keys; of many
     /// heads at once, in parallel: the result for entry e is `results[e]`. The total over all keys, window included, is
     /// `rows.count`. The same whatever the number of threads.

@@ -8,6 +8,8 @@
 #define LANE_VECTORS (SA_LANES / WIDTH)
 #define PANEL_LANES (SA_PANEL_VECTORS * WIDTH)
 
+_Static_assert(WIDTH <= SA_VECTOR_LANES, "no vector is wider than what callers leave room for");
+
 typedef float vfloat __attribute__((vector_size(SA_VECTOR_BYTES)));
 typedef int32_t vint __attribute__((vector_size(SA_VECTOR_BYTES)));
 

@@ -12,6 +12,9 @@
 /* Keys whose probabilities are held at once. */
 #define SA_TILE_KEYS 128
 
+/* The most lanes that a masked tile does, or leaves out, together: one vector of the widest instruction set. */
+#define SA_VECTOR_LANES 16
+
 /* Axes: lane = query row of the block, key = row of K or V, dimension = element of a head's vector.
  * Scores are in base-2 units: (q . k) * scale * log2(e).
  *
@@ -61,7 +64,7 @@ typedef struct SALaneBlock {
     X(row_mass, void, (const void *p, int keys, const uint8_t *first, const uint8_t *end, const uint8_t *group,           \
                        const float *weight, float *mass))                                                                 \
     /* Appends weight[lane] * p[key][lane], where that is at least least[lane], to rows[lane * stride + count[lane]] in the   \
-     * order of keys, and adds the others to rest[lane]; least > 0. Writes up to 16 floats past every lane's last. */         \
+     * order of keys, and adds the others to rest[lane]; least > 0. Writes up to SA_VECTOR_LANES floats past every lane's last. */ \
     X(collect, void, (const void *p, int keys, const float *weight, const float *least, float *rows, ptrdiff_t stride,    \
                       int32_t *count, float *rest))                                                                       \
     /* out[output / SA_LANES][step][output % SA_LANES] = w[output][step], zero past the last output. */                   \
