@@ -54,7 +54,7 @@ public struct LayerVerification: Sendable {
                     InputError.within("layer \(layer), head \(head)") { () throws(InputError) in try KernelHead(queryHead: head, of: inputs)
                     },
                     patterns: [selected[head]] + VerifiedPattern.fixed(keyCount: inputs.shape.keyCount),
-                    dense: KernelOutput(head: head, of: output, precision: kernel.precision),
+                    dense: KernelOutput(head: head, of: output, kernel: kernel),
                     label: "\(label), layer \(layer), head \(head)")
             }
         }

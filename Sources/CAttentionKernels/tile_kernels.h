@@ -8,7 +8,7 @@
 
 INLINE vfloat SA_TILE_NAME(element)(vfloat even, vfloat odd) { return SA_PAIRS ? pair_bf16(even, odd) : even; }
 
-INLINE vfloat SA_TILE_NAME(power)(vfloat x) { return SA_PAIRS ? exp2_coarse(x) : exp2_vector(x); }
+INLINE vfloat SA_TILE_NAME(power)(vfloat x) { return SA_PAIRS ? exp2_bf16(x) : exp2_vector(x); }
 
 /* WIDTH rows of WIDTH x ROWS_A_STEP values at x, transposed into steps. */
 static void SA_TILE_NAME(pack_queries)(

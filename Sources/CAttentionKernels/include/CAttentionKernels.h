@@ -95,9 +95,20 @@ typedef struct SALaneBlock {
     /* The sum of x, read once: measures how fast memory delivers. */                                                     \
     X(read_sum, float, (const float *x, ptrdiff_t count))
 
+/* How the tile kernels of a precision round. Everything rounds to nearest; sums are FP32. */
+typedef struct SARounding {
+    /* The largest relative error of rounding a float to an operand: 2^-p for p significant bits, 0 when operands are floats. */
+    double operand_roundoff;
+    /* 2^x errs by no more than a polynomial of this degree in the fraction of x, by Horner's rule in FP32, whose own largest
+     * relative error is exp2_error. */
+    int exp2_degree;
+    double exp2_error;
+} SARounding;
+
 #define SA_FIELD(name, result, parameters) result(*name) parameters;
 typedef struct SATileKernelTable {
     SA_TILE_KERNEL_LIST(SA_FIELD)
+    SARounding rounding;
 } SATileKernelTable;
 
 typedef struct SAKernelTable {
