@@ -1,5 +1,6 @@
 import AttentionCore
 import CAttentionKernels
+import Parallelism
 
 /// The shared attention kernel: softmax over the keys a plan keeps, renormalised, accumulated in FP32.
 ///

@@ -1,5 +1,6 @@
 import AttentionCore
 import CAttentionKernels
+import Parallelism
 
 /// Exact softmax of chosen query rows over all their causal keys: stage 1 of SampleAttention, and the measuring
 /// instrument of profiles. Each score is computed once; what outlives a block of `lanesPerBlock` rows is its sums.

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import ErrorBounds
+import Parallelism
 import SampleAttention
 
 /// All heads of one layer, each under the pattern that SampleAttention selects for it, the fixed patterns, and dense attention

@@ -6,6 +6,7 @@ import Foundation
 import HaystackModel
 import LanguageModels
 import ModelFormats
+import Parallelism
 import Reporting
 import SampleAttention
 

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import Foundation
+import Parallelism
 import Testing
 
 @Suite struct InstructionSetTests {

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import CAttentionKernels
+import Parallelism
 import Testing
 
 #if canImport(Glibc)

@@ -3,6 +3,7 @@ import AttentionKernels
 import AttentionTestSupport
 import BoundVerification
 import ErrorBounds
+import Parallelism
 import Testing
 
 /// The real kernel, every instruction set of this machine in both precisions, against the derived allowance.

@@ -1,4 +1,5 @@
 import AttentionCore
+import Parallelism
 
 /// NSGA-II, an elitist genetic algorithm: children of the least dominated and least crowded trials so far.
 ///

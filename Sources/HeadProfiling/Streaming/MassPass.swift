@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import Parallelism
 import SampleAttention
 
 /// The first pass over a head's probabilities: where the mass lies, how few keys each row needs, what patterns retain.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import AttentionCore
 import AttentionKernels
+import Parallelism
 
 /// The synthetic heads of a benchmark.
 struct HeadShapeOptions: ParsableArguments {

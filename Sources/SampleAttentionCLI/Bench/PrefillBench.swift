@@ -3,6 +3,7 @@ import AttentionCore
 import AttentionKernels
 import LanguageModels
 import ModelFormats
+import Parallelism
 import Reporting
 import SampleAttention
 
