@@ -48,9 +48,6 @@ public enum Precision: String, Sendable, NamedCase {
     /// Operands rounded to BF16 (8 significant bits, relative error up to 2⁻⁸) as they are packed. Runs everywhere, and fast
     /// where the instruction set has BF16 products.
     case bf16
-
-    /// 32-bit elements that `count` neighbours of a product's inner axis fill.
-    func steps(_ count: Int) -> Int { self == .bf16 ? (count + 1) / 2 : count }
 }
 
 /// The microkernels of one instruction set (function pointers; see `CAttentionKernels.h` for each contract).
@@ -72,4 +69,14 @@ package struct KernelTable: @unchecked Sendable {
     /// Lanes that a masked tile does or leaves out together, in the widest instruction set. Narrower ones are finer, which spares a few
     /// pairs at the edges.
     package static let vectorLanes = Int(SA_VECTOR_LANES)
+    /// Values that a step holds at most, whatever the precision: what begins at a multiple of it begins a step.
+    package static let mostStepValues = Int(SA_MOST_STEP_VALUES)
+}
+
+extension SATileKernelTable {
+    /// 32-bit elements that `count` neighbours of a product's inner axis fill.
+    package func steps(_ count: Int) -> Int {
+        let values = Int(step_values)
+        return (count + values - 1) / values
+    }
 }

@@ -125,10 +125,10 @@ struct RowBlockRun {
 
     private func storedColumns(_ range: Range<Int>) -> StoredKeys {
         let offset = plan.columnOffsets[block.head] + range.lowerBound
-        let keySteps = kernel.precision.steps(dimension)
+        let keySteps = kernel.tiles.steps(dimension)
         return StoredKeys(
             keys: workspace.gatheredKeys.base + offset * keySteps,
-            values: workspace.gatheredValues.base + kernel.precision.steps(offset) * dimension, keyStride: keySteps,
+            values: workspace.gatheredValues.base + kernel.tiles.steps(offset) * dimension, keyStride: keySteps,
             valueStride: dimension, count: range.count, isPacked: true)
     }
 
@@ -182,14 +182,14 @@ struct RowBlockRun {
         if stored.isPacked {
             return SATile(
                 keys: keys, key_stride: stored.keyStride,
-                values: stored.values + kernel.precision.steps(range.lowerBound) * stored.valueStride, value_stride: stored.valueStride,
+                values: stored.values + kernel.tiles.steps(range.lowerBound) * stored.valueStride, value_stride: stored.valueStride,
                 count: count, first: nil, end: nil, next: (nil, nil), next_stride: (0, 0))
         }
         let values = stored.values + range.lowerBound * stored.valueStride
         kernel.tiles.pack_keys(keys, stored.keyStride, nil, count, Int32(dimension), scratch.tileKeys)
         kernel.tiles.pack_values(values, stored.valueStride, nil, count, Int32(dimension), scratch.tileValues)
         return SATile(
-            keys: scratch.tileKeys, key_stride: kernel.precision.steps(dimension), values: scratch.tileValues, value_stride: dimension,
+            keys: scratch.tileKeys, key_stride: kernel.tiles.steps(dimension), values: scratch.tileValues, value_stride: dimension,
             count: count, first: nil, end: nil, next: (nil, nil), next_stride: (0, 0))
     }
 

@@ -111,7 +111,7 @@ public struct SampledScores: Sendable {
 
     /// Room for a strip on every worker of the kernel's pool.
     package func prepareStrips(_ workspace: AttentionWorkspace, shape: AttentionShape, precision: Precision) -> SampledStrip.Layout {
-        let layout = SampledStrip.Layout(keys: shape.keyCount, precision: precision)
+        let layout = SampledStrip.Layout(keys: shape.keyCount, kernels: kernel.table.tiles(precision))
         workspace.prepareScratch(dimension: shape.headDimension, keys: shape.keyCount, threads: kernel.pool.threads)
         workspace.prepareStrips(count: layout.floats * kernel.pool.threads)
         return layout

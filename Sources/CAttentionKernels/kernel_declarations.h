@@ -27,5 +27,5 @@ SA_TILE_KERNEL_LIST(SA_DECLARE_TILE)
 #define SA_DEFINE_TABLE                                                                                                    \
     static const SAKernelTable table = {                                                                                   \
         SA_KERNEL_LIST(SA_ENTRY)                                                                                           \
-        .fp32 = {SA_TILE_KERNEL_LIST(SA_FP32_ENTRY).rounding = SA_FP32_ROUNDING},                                          \
-        .bf16 = {SA_TILE_KERNEL_LIST(SA_BF16_ENTRY).rounding = SA_BF16_ROUNDING}};
+        .fp32 = {SA_TILE_KERNEL_LIST(SA_FP32_ENTRY).step_values = 1, .rounding = SA_FP32_ROUNDING},                        \
+        .bf16 = {SA_TILE_KERNEL_LIST(SA_BF16_ENTRY).step_values = 2, .rounding = SA_BF16_ROUNDING}};

@@ -56,6 +56,7 @@ import Testing
             kernels.pack_values(x, stride, index, Int32(rows), Int32(d), &chosenValues)
             return variant.values(queries + keys + chosen + values + chosenValues, lines: 1)
         }
+        #expect(variant.vector.steps(d) == variant.steps(d) && variant.scalar.steps(d) == variant.steps(d), "the tables state their layout")
         // Both round to nearest, ties to even.
         #expect(packed.vector == packed.scalar)
     }

@@ -95,6 +95,9 @@ typedef struct SALaneBlock {
     /* The sum of x, read once: measures how fast memory delivers. */                                                     \
     X(read_sum, float, (const float *x, ptrdiff_t count))
 
+/* The most values that a step of any precision holds. */
+#define SA_MOST_STEP_VALUES 2
+
 /* How the tile kernels of a precision round. Everything rounds to nearest; sums are FP32. */
 typedef struct SARounding {
     /* The largest relative error of rounding a float to an operand: 2^-p for p significant bits, 0 when operands are floats. */
@@ -108,6 +111,8 @@ typedef struct SARounding {
 #define SA_FIELD(name, result, parameters) result(*name) parameters;
 typedef struct SATileKernelTable {
     SA_TILE_KERNEL_LIST(SA_FIELD)
+    /* Values of the axis that a product sums over in one step, which is a 32-bit element of its operands. */
+    int step_values;
     SARounding rounding;
 } SATileKernelTable;
 
