@@ -57,7 +57,7 @@ test: setup
 
 # Debug builds add overflow, bounds and exclusivity checks: the kernels and what feeds them must pass under these too.
 test-debug: setup
-	swift test --filter 'AttentionCoreTests|LinearAlgebraTests|AttentionKernelsTests|SampleAttentionTests|ModelFormatsTests'
+	swift test --filter 'AttentionCoreTests|ParallelismTests|LinearAlgebraTests|AttentionKernelsTests|SampleAttentionTests|ModelFormatsTests'
 
 INPUTS ?= 100000
 SEED ?= 1

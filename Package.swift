@@ -39,7 +39,7 @@ func tests(_ target: String, _ dependencies: [Target.Dependency] = [], resources
 let package = Package(
     name: "sample-attention",
     products: [
-        .library(name: "SampleAttention", targets: ["AttentionCore", "AttentionKernels", "SampleAttention"]),
+        .library(name: "SampleAttention", targets: ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention"]),
         .library(name: "AttentionBaselines", targets: ["AttentionBaselines"]),
         .library(name: "HeadProfiling", targets: ["HeadProfiling"]),
         .library(name: "ErrorBounds", targets: ["ErrorBounds"]),
@@ -58,33 +58,37 @@ let package = Package(
 
         // Foundations.
         library("AttentionCore", []),
+        library("Parallelism", ["AttentionCore"]),
         library("SampleStatistics", []),
         library("LinearAlgebra", ["AttentionCore", "COpenBLAS", "CLAPACKE"]),
         // The one target that links GSL, which is under the GPL: see NOTICE before depending on it.
         library("QuasiRandom", ["AttentionCore", "CGSL"]),
-        library("AttentionKernels", ["AttentionCore", "CAttentionKernels"]),
+        library("AttentionKernels", ["AttentionCore", "Parallelism", "CAttentionKernels"]),
 
         // The method.
-        library("SampleAttention", ["AttentionCore", "AttentionKernels", "SampleStatistics"], exclude: ["tuned-config.schema.json"]),
-        library("AttentionBaselines", ["AttentionCore", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
+        library(
+            "SampleAttention", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleStatistics"],
+            exclude: ["tuned-config.schema.json"]),
+        library("AttentionBaselines", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
         library("DurableFiles", ["AttentionCore"]),
-        library("HeadProfiling", ["AttentionCore", "AttentionKernels", "SampleAttention", "SampleStatistics"]),
+        library("HeadProfiling", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "SampleStatistics"]),
         library("ErrorBounds", ["AttentionCore", "SampleStatistics", "LinearAlgebra"]),
-        library("BoundVerification", ["AttentionCore", "AttentionKernels", "SampleAttention", "ErrorBounds"]),
+        library("BoundVerification", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "ErrorBounds"]),
         library(
             "Autotuning",
             [
-                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "SampleStatistics", "LinearAlgebra", "QuasiRandom",
+                "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "HeadProfiling", "SampleStatistics", "LinearAlgebra",
+                "QuasiRandom",
                 "DurableFiles",
             ]),
 
         // Models and what is asked of them.
         library("ModelFormats", ["AttentionCore", "COpenSSL"]),
-        library("LanguageModels", ["AttentionCore", "AttentionKernels", "SampleAttention", "ModelFormats"]),
+        library("LanguageModels", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "ModelFormats"]),
         library(
             "Evaluation",
             [
-                "AttentionCore", "AttentionKernels", "SampleAttention", "HeadProfiling", "LanguageModels", "ModelFormats",
+                "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "HeadProfiling", "LanguageModels", "ModelFormats",
                 "SampleStatistics",
                 "DurableFiles",
             ]),
@@ -101,7 +105,7 @@ let package = Package(
         .executableTarget(
             name: "sample-attention",
             dependencies: [
-                "AttentionCore", "AttentionKernels", "SampleAttention", "AttentionBaselines", "HeadProfiling", "ErrorBounds",
+                "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "AttentionBaselines", "HeadProfiling", "ErrorBounds",
                 "BoundVerification", "Autotuning", "ModelTuning", "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel",
                 "Reporting", "SampleStatistics", "LinearAlgebra", "DurableFiles", argumentParser,
             ],
@@ -113,51 +117,56 @@ let package = Package(
             name: "AttentionTestSupport", dependencies: ["AttentionCore"], path: "Tests/AttentionTestSupport",
             swiftSettings: swiftSettings),
         tests("AttentionCore", ["AttentionCore"]),
+        tests("Parallelism", ["Parallelism"]),
         tests("SampleStatistics", ["SampleStatistics", "AttentionCore", "CGSL"]),
         tests("LinearAlgebra", ["LinearAlgebra", "AttentionCore"]),
         tests("QuasiRandom", ["QuasiRandom"]),
-        tests("AttentionKernels", ["AttentionCore", "AttentionKernels", "CAttentionKernels"]),
-        tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore", "ErrorBounds"]),
-        tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "AttentionKernels", "SampleAttention"]),
-        tests("AttentionBaselines", ["AttentionBaselines", "AttentionCore", "AttentionKernels", "SampleAttention"]),
+        tests("AttentionKernels", ["AttentionCore", "Parallelism", "AttentionKernels", "CAttentionKernels"]),
+        tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore", "Parallelism", "ErrorBounds"]),
+        tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention"]),
+        tests("AttentionBaselines", ["AttentionBaselines", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention"]),
         tests("DurableFiles", ["DurableFiles", "AttentionCore"]),
         tests("ErrorBounds", ["AttentionCore", "ErrorBounds"]),
         tests(
             "BoundVerification",
             [
-                "BoundVerification", "ErrorBounds", "AttentionCore", "AttentionKernels", "SampleAttention", "LanguageModels",
+                "BoundVerification", "ErrorBounds", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "LanguageModels",
                 "ModelFormats", "HaystackModel",
             ]),
         tests(
             "Autotuning",
             [
-                "Autotuning", "HeadProfiling", "DurableFiles", "AttentionCore", "AttentionKernels", "SampleAttention", "SampleStatistics",
+                "Autotuning", "HeadProfiling", "DurableFiles", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention",
+                "SampleStatistics",
             ]),
         tests(
             "ModelTuning",
             [
-                "ModelTuning", "Evaluation", "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels",
+                "ModelTuning", "Evaluation", "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "Parallelism",
+                "AttentionKernels",
                 "SampleAttention",
             ]),
         tests("ModelFormats", ["ModelFormats", "HaystackModel", "AttentionCore"], resources: [.copy("golden")]),
         tests(
             "LanguageModels",
             [
-                "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention",
+                "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention",
                 "AttentionBaselines",
             ],
             resources: [.copy("golden")]),
         tests(
             "Evaluation",
             [
-                "Evaluation", "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "AttentionKernels", "SampleAttention",
+                "Evaluation", "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "Parallelism", "AttentionKernels",
+                "SampleAttention",
                 "HeadProfiling", "DurableFiles",
             ], resources: [.copy("golden")]),
         tests("Reporting", ["Reporting", "AttentionCore"]),
         .executableTarget(
             name: "ParserFuzzing",
             dependencies: [
-                "AttentionCore", "AttentionKernels", "AttentionTestSupport", "Autotuning", "DurableFiles", "Evaluation", "HeadProfiling",
+                "AttentionCore", "Parallelism", "AttentionKernels", "AttentionTestSupport", "Autotuning", "DurableFiles", "Evaluation",
+                "HeadProfiling",
                 "LanguageModels", "ModelFormats", "ModelTuning", "SampleAttention", argumentParser,
             ],
             path: "Tests/ParserFuzzing", swiftSettings: testSettings),

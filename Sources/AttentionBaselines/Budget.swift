@@ -1,5 +1,5 @@
 import AttentionCore
-import AttentionKernels
+import Parallelism
 import SampleAttention
 
 /// How much a method keeps.
@@ -36,7 +36,7 @@ public enum Budget: Sendable, Hashable {
 extension LayerCall {
     /// One pattern a head, made by as many threads as there are.
     func patternOfEachHead(_ pattern: @Sendable (_ head: Int) -> SparsePattern) -> [SparsePattern] {
-        kernel.pool.map(shape.queryHeads, pattern)
+        pool.map(shape.queryHeads, pattern)
     }
 
     /// Blocks of 128 positions up to the last key.

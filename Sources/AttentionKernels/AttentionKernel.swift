@@ -1,5 +1,6 @@
 import AttentionCore
 import CAttentionKernels
+import Parallelism
 
 /// The shared attention kernel: softmax over the keys a plan keeps, renormalised, accumulated in FP32.
 ///
@@ -47,7 +48,7 @@ public struct AttentionKernel: Sendable {
         precondition(
             [query, key, value, output.readOnly].allSatisfy { $0.dimension == shape.headDimension },
             "every tensor must have the plan's head dimension")
-        workspace.prepare(for: plan, precision: precision, threads: pool.threads)
+        workspace.prepare(for: plan, kernels: tiles, threads: pool.threads)
         gatherColumns(plan, key: key, value: value, workspace: workspace)
         let lse = logSumExp.map { SharedPointer($0) }
         pool.run(plan.blocks.count) { worker, index in
@@ -73,10 +74,10 @@ public struct AttentionKernel: Sendable {
                 let count = Int32(gather.columns.count)
                 tiles.pack_keys(
                     key.row(head: own, token: 0), key.tokenStride, first, count, Int32(dimension),
-                    workspace.gatheredKeys.base + offset * precision.steps(dimension))
+                    workspace.gatheredKeys.base + offset * tiles.steps(dimension))
                 tiles.pack_values(
                     value.row(head: own, token: 0), value.tokenStride, first, count, Int32(dimension),
-                    workspace.gatheredValues.base + precision.steps(offset) * dimension)
+                    workspace.gatheredValues.base + tiles.steps(offset) * dimension)
             }
         }
     }

@@ -39,7 +39,7 @@ public struct AttentionPlan: Sendable {
     /// Longest first.
     let blocks: [RowBlock]
     let gathers: [Gather]
-    /// Where each head's gathered columns begin in the workspace, counted in columns; even, so that BF16 values pair up.
+    /// Where each head's gathered columns begin in the workspace, counted in columns: at the beginning of a step in every precision.
     let columnOffsets: [Int]
     /// Columns the workspace has to hold.
     let gatheredColumns: Int
@@ -132,7 +132,7 @@ public struct AttentionPlan: Sendable {
             let keyValueHead: Int
             let columns: [Int32]
         }
-        let chunk = 256
+        let (chunk, align) = (256, KernelTable.mostStepValues)
         var known: [Source: Int] = [:]
         var offsets: [Int] = []
         var gathers: [Gather] = []
@@ -151,7 +151,7 @@ public struct AttentionPlan: Sendable {
             offsets.append(total)
             let count = part.columns.count
             gathers += stride(from: 0, to: count, by: chunk).map { Gather(head: head, columns: $0..<min($0 + chunk, count)) }
-            total += (count + 1) / 2 * 2
+            total += (count + align - 1) / align * align
         }
         return (offsets, gathers, total)
     }

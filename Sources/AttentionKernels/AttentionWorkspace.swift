@@ -1,4 +1,5 @@
 import AttentionCore
+import CAttentionKernels
 
 /// Memory that a kernel works in. Grows as needed; one run at a time.
 ///
@@ -21,11 +22,11 @@ public final class AttentionWorkspace: @unchecked Sendable {
     }
 
     /// Makes room for a run of `plan` on `threads` workers. Keeps what is already large enough.
-    func prepare(for plan: AttentionPlan, precision: Precision, threads: Int) {
+    func prepare(for plan: AttentionPlan, kernels: SATileKernelTable, threads: Int) {
         let dimension = plan.shape.headDimension
         prepareScratch(dimension: dimension, keys: plan.shape.keyCount, threads: threads)
-        let keys = plan.gatheredColumns * precision.steps(dimension)
-        let values = precision.steps(plan.gatheredColumns) * dimension
+        let keys = plan.gatheredColumns * kernels.steps(dimension)
+        let values = kernels.steps(plan.gatheredColumns) * dimension
         if gatheredKeys.count < keys { gatheredKeys = AlignedBuffer(count: keys) }
         if gatheredValues.count < values { gatheredValues = AlignedBuffer(count: values) }
     }

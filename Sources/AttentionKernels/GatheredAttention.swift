@@ -1,5 +1,6 @@
 import AttentionCore
 import CAttentionKernels
+import Parallelism
 
 #if canImport(Glibc)
     import Glibc
@@ -185,7 +186,7 @@ private struct GatheredRun {
                 value.row(head: 0, token: 0), value.tokenStride, index.baseAddress, count, Int32(dimension), scratch.tileValues)
         }
         return SATile(
-            keys: scratch.tileKeys, key_stride: kernel.precision.steps(dimension), values: scratch.tileValues, value_stride: dimension,
+            keys: scratch.tileKeys, key_stride: kernel.tiles.steps(dimension), values: scratch.tileValues, value_stride: dimension,
             count: Int32(keys.count), first: nil, end: nil, next: (nil, nil), next_stride: (0, 0))
     }
 

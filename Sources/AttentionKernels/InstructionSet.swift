@@ -1,33 +1,43 @@
 import AttentionCore
 import CAttentionKernels
 
-/// The SIMD instruction set the kernels run on.
-public enum InstructionSet: String, Sendable, NamedCase {
-    case scalar, avx2, avx512
-    /// AVX-512 with BF16 products in hardware; FP32 as `avx512`.
-    case avx512bf16
+/// The SIMD instruction set the kernels run on: one of those that `CAttentionKernels` lists, from the slowest to the fastest.
+public struct InstructionSet: Hashable, Sendable, NamedCase, CustomStringConvertible {
+    /// Its name in the list, which options and files know it by.
+    public let rawValue: String
+    private let place: Int32
+
+    private init(place: Int32) {
+        rawValue = String(cString: sa_instruction_set(place).name)
+        self.place = place
+    }
+
+    /// The set of a name; nil for names that are not in the list.
+    public init?(rawValue: String) {
+        guard let set = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+        self = set
+    }
+
+    /// Every set that there are kernels for, whether or not this machine can run them.
+    public static let allCases = (0..<sa_instruction_set_count()).map { InstructionSet(place: $0) }
+
+    /// The reference that all others are checked against; runs everywhere.
+    public static let scalar = allCases[0]
 
     /// The fastest set this machine and this build have.
-    public static let best: InstructionSet = allCases.last { $0.isAvailable } ?? .scalar
+    public static let best = allCases.last { $0.isAvailable } ?? .scalar
 
     /// True when this machine can run it.
-    public var isAvailable: Bool { sa_kernels(code) != nil }
+    public var isAvailable: Bool { sa_instruction_set(place).kernels != nil }
+
+    public var description: String { rawValue }
 
     /// - Throws: `InputError` (`unsupported`) when this machine lacks the instruction set.
     package func kernels() throws(InputError) -> KernelTable {
-        guard let table = sa_kernels(code) else {
+        guard let table = sa_instruction_set(place).kernels else {
             throw InputError(.unsupported, field: "isa", value: rawValue, rule: "this machine does not have these instructions")
         }
         return KernelTable(functions: table.pointee)
-    }
-
-    private var code: SAInstructionSet {
-        switch self {
-        case .scalar: SA_SCALAR
-        case .avx2: SA_AVX2
-        case .avx512: SA_AVX512
-        case .avx512bf16: SA_AVX512BF16
-        }
     }
 }
 
@@ -38,9 +48,6 @@ public enum Precision: String, Sendable, NamedCase {
     /// Operands rounded to BF16 (8 significant bits, relative error up to 2⁻⁸) as they are packed. Runs everywhere, and fast
     /// where the instruction set has BF16 products.
     case bf16
-
-    /// 32-bit elements that `count` neighbours of a product's inner axis fill.
-    func steps(_ count: Int) -> Int { self == .bf16 ? (count + 1) / 2 : count }
 }
 
 /// The microkernels of one instruction set (function pointers; see `CAttentionKernels.h` for each contract).
@@ -59,4 +66,17 @@ package struct KernelTable: @unchecked Sendable {
     package static let lanes = Int(SA_LANES)
     /// Keys whose scores are held at once.
     package static let tileKeys = Int(SA_TILE_KEYS)
+    /// Lanes that a masked tile does or leaves out together, in the widest instruction set. Narrower ones are finer, which spares a few
+    /// pairs at the edges.
+    package static let vectorLanes = Int(SA_VECTOR_LANES)
+    /// Values that a step holds at most, whatever the precision: what begins at a multiple of it begins a step.
+    package static let mostStepValues = Int(SA_MOST_STEP_VALUES)
+}
+
+extension SATileKernelTable {
+    /// 32-bit elements that `count` neighbours of a product's inner axis fill.
+    package func steps(_ count: Int) -> Int {
+        let values = Int(step_values)
+        return (count + values - 1) / values
+    }
 }

@@ -1,5 +1,6 @@
 import AttentionCore
 import CAttentionKernels
+import Parallelism
 
 /// What this machine can do at most on the kernel's instruction set and threads: the roof that speeds are compared with.
 public struct MachinePeak: Sendable {

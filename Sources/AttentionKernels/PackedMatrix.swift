@@ -8,6 +8,8 @@ public final class PackedMatrix: Sendable {
     public let outputs: Int
     public let inputs: Int
     public let precision: Precision
+    /// Steps of one output's inputs.
+    private let steps: Int
     /// [outputs / 64][step of inputs][64].
     private let storage: AlignedBuffer<Float>
 
@@ -23,14 +25,15 @@ public final class PackedMatrix: Sendable {
         self.outputs = outputs
         self.inputs = inputs
         precision = kernel.precision
+        steps = kernel.tiles.steps(inputs)
         let blocks = (outputs + Self.blockOutputs - 1) / Self.blockOutputs
-        storage = AlignedBuffer(count: blocks * Self.blockOutputs * precision.steps(inputs))
+        storage = AlignedBuffer(count: blocks * Self.blockOutputs * steps)
         kernel.tiles.pack_weights(weights, Int32(outputs), Int32(inputs), storage.base)
     }
 
     fileprivate func block(ofOutput output: Int) -> UnsafePointer<Float> {
         precondition(output % Self.blockOutputs == 0, "products begin at a block of outputs")
-        return UnsafePointer(storage.base + output * precision.steps(inputs))
+        return UnsafePointer(storage.base + output * steps)
     }
 }
 
@@ -45,7 +48,7 @@ public struct PackedRows: @unchecked Sendable {
 
 extension AttentionKernel {
     /// 32-bit elements of room that `packed` needs.
-    public func packedElements(rows: Int, inputs: Int) -> Int { precision == .fp32 ? 0 : rows * precision.steps(inputs) }
+    public func packedElements(rows: Int, inputs: Int) -> Int { precision == .fp32 ? 0 : rows * tiles.steps(inputs) }
 
     /// Rows ready for `multiply`: in place in FP32, rounded into `room` in BF16; valid while both stand.
     public func packed(
@@ -54,7 +57,7 @@ extension AttentionKernel {
         if precision == .fp32 { return PackedRows(rows: rows, inputs: inputs, precision: precision, base: x, stride: inputs) }
         tiles.pack_keys(x, inputs, nil, Int32(rows), Int32(inputs), room)
         return PackedRows(
-            rows: rows, inputs: inputs, precision: precision, base: UnsafePointer(room), stride: precision.steps(inputs))
+            rows: rows, inputs: inputs, precision: precision, base: UnsafePointer(room), stride: tiles.steps(inputs))
     }
 
     /// Y = X · Wᵀ, or Y += X · Wᵀ, for some outputs of W. Runs on the calling thread; sums are FP32.

@@ -1,5 +1,6 @@
 import AttentionCore
 import CAttentionKernels
+import Parallelism
 
 /// How fast an instruction set multiplies in each precision on some threads: what decides between them where nobody else does.
 ///

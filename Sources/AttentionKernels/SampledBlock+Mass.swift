@@ -147,7 +147,7 @@ extension SampledBlock {
     }
 
     /// Room that `collect` needs behind a row's keys.
-    package static let collectSlack = 16
+    package static let collectSlack = KernelTable.vectorLanes
 
     /// A row's probabilities that are at least a limit, and the sum of the others.
     ///

@@ -11,15 +11,15 @@ import CAttentionKernels
 package struct SampledStrip {
     package struct Layout {
         let keys: Int
-        let precision: Precision
+        /// 32-bit elements of a tile's probabilities.
+        let tileElements: Int
 
-        package init(keys: Int, precision: Precision) {
+        package init(keys: Int, kernels: SATileKernelTable) {
             self.keys = keys
-            self.precision = precision
+            tileElements = kernels.steps(KernelTable.tileKeys) * KernelTable.lanes
         }
 
         package var tiles: Int { (keys + KernelTable.tileKeys - 1) / KernelTable.tileKeys }
-        var tileElements: Int { precision.steps(KernelTable.tileKeys) * KernelTable.lanes }
         /// Kernels may use the room of floats for a tile that they leave in BF16, so the last one has that behind it.
         private var slack: Int { KernelTable.tileKeys * KernelTable.lanes - tileElements }
         package var floats: Int { tiles * (tileElements + 2 * KernelTable.lanes) + slack }
@@ -105,7 +105,7 @@ package struct SampledBlock {
         }
         tiles.pack_keys(keys, key.tokenStride, nil, count, Int32(dimension), scratch.tileKeys)
         return SATile(
-            keys: scratch.tileKeys, key_stride: precision.steps(dimension), values: nil, value_stride: 0, count: count, first: nil,
+            keys: scratch.tileKeys, key_stride: tiles.steps(dimension), values: nil, value_stride: 0, count: count, first: nil,
             end: nil, next: (range.upperBound < keyEnd ? keys + range.count * key.tokenStride : nil, nil),
             next_stride: (key.tokenStride, 0))
     }

@@ -1,5 +1,6 @@
 import AttentionCore
 import CAttentionKernels
+import Parallelism
 
 /// Exact softmax of chosen query rows over all their causal keys: stage 1 of SampleAttention, and the measuring
 /// instrument of profiles. Each score is computed once; what outlives a block of `lanesPerBlock` rows is its sums.
@@ -29,6 +30,9 @@ public struct SampledScores: Sendable {
 
     /// Rows of one block of `probabilities`.
     public static var lanesPerBlock: Int { KernelTable.lanes }
+
+    /// Keys of a full tile, which is also a block of a `BlockMask`.
+    package static var keysPerTile: Int { KernelTable.tileKeys }
 
     /// The mass each key receives from sampled rows: `mass_j = Σ_{i ∈ rows} P_ij`, P = softmax over all causal keys; of many
     /// heads at once, in parallel: the result for entry e is `results[e]`. The total over all keys, window included, is
@@ -107,7 +111,7 @@ public struct SampledScores: Sendable {
 
     /// Room for a strip on every worker of the kernel's pool.
     package func prepareStrips(_ workspace: AttentionWorkspace, shape: AttentionShape, precision: Precision) -> SampledStrip.Layout {
-        let layout = SampledStrip.Layout(keys: shape.keyCount, precision: precision)
+        let layout = SampledStrip.Layout(keys: shape.keyCount, kernels: kernel.table.tiles(precision))
         workspace.prepareScratch(dimension: shape.headDimension, keys: shape.keyCount, threads: kernel.pool.threads)
         workspace.prepareStrips(count: layout.floats * kernel.pool.threads)
         return layout

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import HeadProfiling
+import Parallelism
 import SampleAttention
 
 /// Measures candidates on every head of one layer: real Q, K and V, real selection, real kernel, every query row.

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import ErrorBounds
+import Parallelism
 
 /// One head under several patterns: the kernel is run under each and held against the exact computation and every bound.
 ///

@@ -61,7 +61,7 @@ public struct KernelHead: Sendable {
                 projection: $0.baseAddress!, heads: 1, tokens: shape.queryCount, dimension: shape.headDimension)
             kernel.run(plan, query: query, key: key, value: value, output: output, workspace: workspace)
         }
-        return KernelOutput(rows: rows, width: shape.headDimension, rounding: KernelRounding(kernel.precision))
+        return KernelOutput(rows: rows, width: shape.headDimension, rounding: KernelRounding(kernel.rounding))
     }
 }
 
@@ -92,19 +92,18 @@ private final class OwnedRows: Sendable {
 }
 
 extension KernelRounding {
-    /// How the attention kernel rounds in a precision.
-    public init(_ precision: Precision) {
-        switch precision {
-        case .fp32: self = .fp32
-        case .bf16: self = .bf16
-        }
+    /// How an attention kernel rounds.
+    public init(_ facts: RoundingFacts) {
+        self.init(
+            operandRoundoff: facts.operandRoundoff, polynomialDegree: facts.exponentialDegree, polynomialError: facts.exponentialError,
+            tileKeys: facts.tileKeys, partialTiles: facts.partialTiles)
     }
 }
 
 extension KernelOutput {
-    /// One head of a layer's output. Shapes: output [heads][queryCount][d].
-    public init(head: Int, of output: HeadTensor, precision: Precision) {
+    /// One head of a layer's output that a kernel made. Shapes: output [heads][queryCount][d].
+    public init(head: Int, of output: HeadTensor, kernel: AttentionKernel) {
         let rows = (0..<output.tokens).flatMap { UnsafeBufferPointer(start: output.row(head: head, token: $0), count: output.dimension) }
-        self.init(rows: rows, width: output.dimension, rounding: KernelRounding(precision))
+        self.init(rows: rows, width: output.dimension, rounding: KernelRounding(kernel.rounding))
     }
 }

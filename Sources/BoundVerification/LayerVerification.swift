@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import ErrorBounds
+import Parallelism
 import SampleAttention
 
 /// All heads of one layer, each under the pattern that SampleAttention selects for it, the fixed patterns, and dense attention
@@ -54,7 +55,7 @@ public struct LayerVerification: Sendable {
                     InputError.within("layer \(layer), head \(head)") { () throws(InputError) in try KernelHead(queryHead: head, of: inputs)
                     },
                     patterns: [selected[head]] + VerifiedPattern.fixed(keyCount: inputs.shape.keyCount),
-                    dense: KernelOutput(head: head, of: output, precision: kernel.precision),
+                    dense: KernelOutput(head: head, of: output, kernel: kernel),
                     label: "\(label), layer \(layer), head \(head)")
             }
         }

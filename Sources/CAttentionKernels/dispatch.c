@@ -1,28 +1,15 @@
-#include "CAttentionKernels.h"
+#include "instruction_sets.h"
 
-extern const SAKernelTable sa_kernel_table__scalar;
-#if defined(__x86_64__)
-extern const SAKernelTable sa_kernel_table__avx2, sa_kernel_table__avx512, sa_kernel_table__avx512bf16;
+#define SA_SET(name) {#name, sa_kernels__##name},
+static const struct {
+    const char *name;
+    const SAKernelTable *(*kernels)(void);
+} sets[] = {SA_INSTRUCTION_SET_LIST(SA_SET)};
+#undef SA_SET
 
-static int has_avx512(void) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl");
-}
-#endif
+int sa_instruction_set_count(void) { return (int)(sizeof sets / sizeof sets[0]); }
 
-const SAKernelTable *sa_kernels(SAInstructionSet instruction_set) {
-    switch (instruction_set) {
-        case SA_SCALAR:
-            return &sa_kernel_table__scalar;
-#if defined(__x86_64__)
-        case SA_AVX2:
-            return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &sa_kernel_table__avx2 : NULL;
-        case SA_AVX512:
-            return has_avx512() ? &sa_kernel_table__avx512 : NULL;
-        case SA_AVX512BF16:
-            return has_avx512() && __builtin_cpu_supports("avx512bf16") ? &sa_kernel_table__avx512bf16 : NULL;
-#endif
-        default:
-            return NULL;
-    }
+SAInstructionSet sa_instruction_set(int place) {
+    SAInstructionSet set = {sets[place].name, sets[place].kernels()};
+    return set;
 }

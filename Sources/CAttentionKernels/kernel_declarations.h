@@ -1,6 +1,7 @@
 /* Declares every kernel of the lists for SA_SUFFIX: sa_<name>__<suffix>, and sa_<name>_<precision>__<suffix> for tile
  * kernels. Include after defining SA_SUFFIX. */
-#include "CAttentionKernels.h"
+#include "instruction_sets.h"
+#include "rounding.h"
 
 #define SA_JOIN_(name, suffix) sa_##name##__##suffix
 #define SA_JOIN(name, suffix) SA_JOIN_(name, suffix)
@@ -22,6 +23,9 @@ SA_TILE_KERNEL_LIST(SA_DECLARE_TILE)
 #define SA_ENTRY(name, result, parameters) .name = SA_NAME(name),
 #define SA_FP32_ENTRY(name, result, parameters) .name = SA_FP32_NAME(name),
 #define SA_BF16_ENTRY(name, result, parameters) .name = SA_BF16_NAME(name),
-#define SA_DEFINE_TABLE(symbol)                                                                                            \
-    const SAKernelTable symbol = {                                                                                         \
-        SA_KERNEL_LIST(SA_ENTRY).fp32 = {SA_TILE_KERNEL_LIST(SA_FP32_ENTRY)}, .bf16 = {SA_TILE_KERNEL_LIST(SA_BF16_ENTRY)}};
+/* Defines the table that SA_NAME(kernels) returns where the machine can run it. */
+#define SA_DEFINE_TABLE                                                                                                    \
+    static const SAKernelTable table = {                                                                                   \
+        SA_KERNEL_LIST(SA_ENTRY)                                                                                           \
+        .fp32 = {SA_TILE_KERNEL_LIST(SA_FP32_ENTRY).step_values = 1, .rounding = SA_FP32_ROUNDING},                        \
+        .bf16 = {SA_TILE_KERNEL_LIST(SA_BF16_ENTRY).step_values = 2, .rounding = SA_BF16_ROUNDING}};

@@ -1,4 +1,5 @@
 /* AVX-512 with the BF16 dot product (vdpbf16ps: two products a lane): panels as for AVX-512. */
+#include "instruction_sets.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #pragma clang attribute push( \
@@ -9,6 +10,12 @@
 #define SA_PANEL_ROWS 6
 #define SA_HAS_BF16_PRODUCTS 1
 #include "vector_kernels.h"
-SA_DEFINE_TABLE(sa_kernel_table__avx512bf16)
+SA_DEFINE_TABLE
 #pragma clang attribute pop
+
+const SAKernelTable *sa_kernels__avx512bf16(void) {
+    return sa_kernels__avx512() && __builtin_cpu_supports("avx512bf16") ? &table : NULL;
+}
+#else
+const SAKernelTable *sa_kernels__avx512bf16(void) { return NULL; }
 #endif

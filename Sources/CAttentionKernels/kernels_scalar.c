@@ -79,4 +79,6 @@ static float sa_read_sum__scalar(const float *x, ptrdiff_t count) {
     return sum;
 }
 
-SA_DEFINE_TABLE(sa_kernel_table__scalar)
+SA_DEFINE_TABLE
+
+const SAKernelTable *sa_kernels__scalar(void) { return &table; }

@@ -5,10 +5,11 @@
 
 /* Two neighbouring rows of a tile, or one in FP32: the element at (step, lane vector). */
 #define ROWS_A_STEP (SA_PAIRS ? 2 : 1)
+_Static_assert(ROWS_A_STEP <= SA_MOST_STEP_VALUES, "packed columns of a plan begin at a step");
 
 INLINE vfloat SA_TILE_NAME(element)(vfloat even, vfloat odd) { return SA_PAIRS ? pair_bf16(even, odd) : even; }
 
-INLINE vfloat SA_TILE_NAME(power)(vfloat x) { return SA_PAIRS ? exp2_coarse(x) : exp2_vector(x); }
+INLINE vfloat SA_TILE_NAME(power)(vfloat x) { return SA_PAIRS ? exp2_bf16(x) : exp2_vector(x); }
 
 /* WIDTH rows of WIDTH x ROWS_A_STEP values at x, transposed into steps. */
 static void SA_TILE_NAME(pack_queries)(

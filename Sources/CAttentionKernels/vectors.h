@@ -8,6 +8,8 @@
 #define LANE_VECTORS (SA_LANES / WIDTH)
 #define PANEL_LANES (SA_PANEL_VECTORS * WIDTH)
 
+_Static_assert(WIDTH <= SA_VECTOR_LANES, "no vector is wider than what callers leave room for");
+
 typedef float vfloat __attribute__((vector_size(SA_VECTOR_BYTES)));
 typedef int32_t vint __attribute__((vector_size(SA_VECTOR_BYTES)));
 
@@ -83,19 +85,11 @@ INLINE vfloat exp2_polynomial(vfloat x, const float *coefficients, int count) {
     return scale_by_power(p, n);
 }
 
-/* The polynomial of degree 6 and least relative error (1.9e-9, found by Remez).
- * Error: at most 1 ulp against a correctly rounded exp2 in -126 ... 0, measured in the tests. */
-INLINE vfloat exp2_vector(vfloat x) {
-    const float coefficients[] = {0.000153458121587f, 0.00133999312095f, 0.00961848895652f, 0.05550328777f,
-                                  0.240226468906f,    0.693147205737f,   1.0f};
-    return exp2_polynomial(x, coefficients, 7);
-}
+/* For FP32. Error: at most 1 ulp against a correctly rounded exp2 in -126 ... 0, measured in the tests. */
+INLINE vfloat exp2_vector(vfloat x) { return exp2_polynomial(x, exp2_fine, EXP2_COEFFICIENTS(exp2_fine)); }
 
-/* The same to 7.5e-5 by the best cubic: for results that BF16 rounds by up to 4e-3 next. */
-INLINE vfloat exp2_coarse(vfloat x) {
-    const float coefficients[] = {0.055171669074863f, 0.242611122194330f, 0.693260985457337f, 0.999928073540496f};
-    return exp2_polynomial(x, coefficients, 4);
-}
+/* For BF16. */
+INLINE vfloat exp2_bf16(vfloat x) { return exp2_polynomial(x, exp2_coarse, EXP2_COEFFICIENTS(exp2_coarse)); }
 
 /* BF16 is the upper half of a float; rounds to nearest, ties to even. */
 INLINE vint round_bf16(vfloat x) {

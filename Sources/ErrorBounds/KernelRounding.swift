@@ -12,18 +12,24 @@ public struct KernelRounding: Hashable, Sendable {
     public let operandRoundoff: Double
     /// ε, the largest relative error of the computed 2^x for an FP32 x.
     public let exponentialError: Double
+    /// Keys of a full tile, and the most tiles that are only partly a row's.
+    public let tileKeys, partialTiles: Int
 
-    public init(operandRoundoff: Double, exponentialError: Double) {
+    public init(operandRoundoff: Double, exponentialError: Double, tileKeys: Int, partialTiles: Int) {
         precondition((0..<1).contains(operandRoundoff) && (0..<1).contains(exponentialError), "relative errors are shares of 1")
+        precondition(tileKeys >= 1 && partialTiles >= 0, "a tile has keys")
         self.operandRoundoff = operandRoundoff
         self.exponentialError = exponentialError
+        self.tileKeys = tileKeys
+        self.partialTiles = partialTiles
     }
 
-    /// FP32 operands; 2^f, |f| ≤ ½, by a polynomial of degree 6 with relative error 1.9 · 10⁻⁹.
-    public static let fp32 = KernelRounding(operandRoundoff: 0, exponentialError: horner(degree: 6, approximation: 1.9e-9))
-
-    /// BF16 operands: 8 significant bits with the implicit one, so β = 2⁻⁸; 2^f by a cubic with relative error 7.5 · 10⁻⁵.
-    public static let bf16 = KernelRounding(operandRoundoff: 0x1p-8, exponentialError: horner(degree: 3, approximation: 7.5e-5))
+    /// The same with 2^f, |f| ≤ ½, by a polynomial of a degree whose own relative error is at most `polynomialError`.
+    public init(operandRoundoff: Double, polynomialDegree: Int, polynomialError: Double, tileKeys: Int, partialTiles: Int) {
+        self.init(
+            operandRoundoff: operandRoundoff, exponentialError: Self.horner(degree: polynomialDegree, approximation: polynomialError),
+            tileKeys: tileKeys, partialTiles: partialTiles)
+    }
 
     /// u = 2⁻²⁴, the unit roundoff of FP32.
     static let unit = 0x1p-24
@@ -54,9 +60,8 @@ public struct KernelRounding: Hashable, Sendable {
         (Self.gamma(dimension + 4) + 4 * Self.unit) * (1 + ownScoreError(dimension: dimension))
     }
 
-    /// The most often a row's shift moves: once for a tile of 128 keys that it keeps any of. The four kinds of keys (its own
-    /// block, the window, columns, key blocks) leave up to six tiles partly filled.
-    func shiftMoves(keptKeys: Int) -> Int { keptKeys / 128 + 6 }
+    /// The most often a row's shift moves: once for a tile that it keeps any key of.
+    func shiftMoves(keptKeys: Int) -> Int { keptKeys / tileKeys + partialTiles }
 
     // MARK: Sums
 

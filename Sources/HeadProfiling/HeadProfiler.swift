@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import Parallelism
 import SampleAttention
 
 /// Measures every head of a layer exactly: all query rows, all causal keys, no sampling.

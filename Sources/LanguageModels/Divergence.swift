@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import ModelFormats
+import Parallelism
 
 /// How one run's next-token distributions q differ from a reference run's p, at every position of a text.
 public struct Divergence: Sendable {

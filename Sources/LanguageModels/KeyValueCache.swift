@@ -1,6 +1,6 @@
 import AttentionCore
-import AttentionKernels
 import ModelFormats
+import Parallelism
 
 /// Keys and values of every layer for the positions seen so far.
 ///

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import ModelFormats
+import Parallelism
 
 extension LanguageModel {
     /// The model's opinion at every position of a text.

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import ModelFormats
+import Parallelism
 import SampleAttention
 
 /// The Llama forward pass: RMSNorm, rotary embedding, grouped-query attention, SwiGLU, residuals. Matrix products take

@@ -1,7 +1,7 @@
 import AttentionCore
-import AttentionKernels
 import Foundation
 import ModelFormats
+import Parallelism
 import Synchronization
 
 /// Cosine and sine tables of rotary position embedding, halves convention: (x_i, x_{i + d/2}) turns by position · θ_i.

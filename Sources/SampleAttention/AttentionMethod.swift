@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import Parallelism
 
 /// A way to attend in one layer of a prefill: what a rival system is to a model.
 ///
@@ -41,6 +42,8 @@ public struct LayerCall: Sendable {
     }
 
     public var shape: AttentionShape { inputs.shape }
+    /// The kernel's threads, idle while it is not running.
+    public var pool: WorkerPool { kernel.pool }
 }
 
 /// A method that says which pairs each head keeps, and leaves the rest to the shared kernel.

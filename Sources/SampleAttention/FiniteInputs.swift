@@ -1,5 +1,5 @@
 import AttentionCore
-import AttentionKernels
+import Parallelism
 
 extension SampleAttentionOperator.Inputs {
     /// Refuses inputs that no retained mass can be measured of: numbers that are not finite, in rows that a measurement may never look

@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import Parallelism
 
 /// SampleAttention for one layer: sample rows, select columns, run the shared kernel.
 ///

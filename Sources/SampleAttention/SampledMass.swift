@@ -58,7 +58,8 @@ package struct SampledMass: Sendable {
 }
 
 extension SampleAttentionParameters {
-    fileprivate func massRule(promptLength: Int) -> SampledScores.MassRule {
+    /// Which of a column's mass stage 1 counts.
+    package func massRule(promptLength: Int) -> SampledScores.MassRule {
         switch columnScoring {
         case .allMass: .all
         case .windowAware: .outsideWindow(window.positions(promptLength: promptLength))

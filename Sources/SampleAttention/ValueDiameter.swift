@@ -1,5 +1,5 @@
 import AttentionCore
-import AttentionKernels
+import Parallelism
 
 /// The size of one head's value rows as bounds need it: R = max_j ‖V_j‖₁, and an upper bound of D = max_{j,k} ‖V_j − V_k‖₁ for error
 /// bounds of the form (1 − r) · D. Reads V as it lies in memory; `ErrorBounds.ValueExtent` is the same in double precision.

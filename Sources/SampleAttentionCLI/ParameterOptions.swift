@@ -106,11 +106,14 @@ struct ParameterOptions: ParsableArguments {
         _ text: String, _ field: String
     ) throws(InputError) -> Value {
         guard let value = Value(rawValue: text) else {
-            let names = Value.allCases.map(\.rawValue)
-            throw InputError(
-                .usage, field: field, value: text,
-                rule: "must be \(names.dropLast().joined(separator: ", ")) or \(names.last ?? "")")
+            throw InputError(.usage, field: field, value: text, rule: "must be \(choices(of: Value.self))")
         }
         return value
+    }
+
+    /// The names of all cases, as a sentence lists them.
+    static func choices<Value: RawRepresentable<String> & CaseIterable>(of type: Value.Type) -> String {
+        let names = type.allCases.map(\.rawValue)
+        return "\(names.dropLast().joined(separator: ", ")) or \(names.last ?? "")"
     }
 }

@@ -6,6 +6,7 @@ import Foundation
 import HaystackModel
 import LanguageModels
 import ModelFormats
+import Parallelism
 import Reporting
 import SampleAttention
 
@@ -14,7 +15,7 @@ struct MachineOptions: ParsableArguments {
     @Option(help: "Worker threads (default: the machine's cores).")
     var threads: Int?
 
-    @Option(help: "Instruction set: scalar, avx2, avx512 or avx512bf16 (default: the best this machine has).")
+    @Option(help: "Instruction set: \(ParameterOptions.choices(of: InstructionSet.self)) (default: the best this machine has).")
     var isa: String?
 
     @Option(

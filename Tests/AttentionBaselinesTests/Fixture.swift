@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import AttentionTestSupport
+import Parallelism
 import SampleAttention
 
 /// Random heads as one layer's call, lent to a test.

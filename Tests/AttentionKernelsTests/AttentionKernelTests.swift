@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import AttentionTestSupport
+import Parallelism
 import Testing
 
 /// The ladder: each instruction set against the double-precision oracle, on every kind of pattern and shape.

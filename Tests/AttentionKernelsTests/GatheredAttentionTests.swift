@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import AttentionTestSupport
+import Parallelism
 import Testing
 
 /// Softmaxes put together from groups of keys, against the double-precision oracle.

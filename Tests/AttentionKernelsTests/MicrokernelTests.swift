@@ -10,7 +10,7 @@ import Testing
 
 /// Each vector instruction set against the scalar reference, operation by operation, around every block size.
 @Suite struct MicrokernelTests {
-    static let vectorSets = [SA_AVX2, SA_AVX512, SA_AVX512BF16].filter { sa_kernels($0) != nil }.map(\.rawValue)
+    static let vectorSets = InstructionSet.allCases.filter { $0 != .scalar && $0.isAvailable }
     static let sizes = [1, 5, 6, 7, 15, 16, 17, 31, 33, 64, 65, 128]
 
     static func random(_ count: Int, _ seed: UInt64, scale: Float = 1) -> [Float] {
@@ -23,8 +23,10 @@ import Testing
         Float(zip(a, b).reduce(0.0) { worse($0, Double(abs($1.0 - $1.1) / (abs($1.1) + floor))) })
     }
 
-    func both(_ set: UInt32, _ body: (SAKernelTable) -> [Float]) -> (vector: [Float], scalar: [Float]) {
-        (body(sa_kernels(SAInstructionSet(set))!.pointee), body(sa_kernels(SA_SCALAR)!.pointee))
+    static func kernels(_ set: InstructionSet) -> SAKernelTable { try! set.kernels().functions }
+
+    func both(_ set: InstructionSet, _ body: (SAKernelTable) -> [Float]) -> (vector: [Float], scalar: [Float]) {
+        (body(Self.kernels(set)), body(Self.kernels(.scalar)))
     }
 
     /// Lane bounds of every kind: whole, empty, single lanes.
@@ -35,8 +37,8 @@ import Testing
     }
 
     /// The stated error of the vector exponential: at most 1 ulp over its whole range, exactly 0 far below, exactly 1 at 0.
-    @Test(arguments: vectorSets) func exponentialIsWithinOneUlp(set: UInt32) {
-        let kernels = sa_kernels(SAInstructionSet(set))!.pointee
+    @Test(arguments: vectorSets) func exponentialIsWithinOneUlp(set: InstructionSet) {
+        let kernels = Self.kernels(set)
         let inputs = (0..<200_000).map { Float($0) * -126.0 / 200_000 }
         var outputs = inputs
         _ = kernels.row_exp2(&outputs, Int32(inputs.count), 0)
@@ -51,7 +53,7 @@ import Testing
         #expect(kernels.row_exp2(&far, 3, 0) == 0)
     }
 
-    @Test(arguments: vectorSets, sizes) func rowKernels(set: UInt32, size: Int) {
+    @Test(arguments: vectorSets, sizes) func rowKernels(set: InstructionSet, size: Int) {
         let d = size, keys = 2 * size + 3, stride = d + 1
         let q = Self.random(d, 1), k = Self.random(keys * stride, 2), p = Self.random(keys, 3)
         let scored = both(set) { kernels in
@@ -68,7 +70,7 @@ import Testing
         #expect(Self.difference(summed.vector, summed.scalar, floor: Float(keys)) < 0x1p-22 * Float(keys + 8))
     }
 
-    @Test(arguments: vectorSets, sizes) func elementwise(set: UInt32, size: Int) {
+    @Test(arguments: vectorSets, sizes) func elementwise(set: InstructionSet, size: Int) {
         let x = Self.random(size, 1, scale: 5), w = Self.random(size, 2)
         let result = both(set) { kernels in
             var y = [Float](repeating: 0, count: size), gate = x, rotated = x + w
@@ -89,7 +91,7 @@ import Testing
         #expect(Self.difference(swiglu.vector, swiglu.scalar) < 1e-5)
     }
 
-    @Test(arguments: vectorSets, [1, 5, 63, 64]) func finishedOutputIsTheSameEverywhere(set: UInt32, rows: Int) {
+    @Test(arguments: vectorSets, [1, 5, 63, 64]) func finishedOutputIsTheSameEverywhere(set: InstructionSet, rows: Int) {
         for d in [1, 10, 16, 35] {
             let stride = d + 3
             let ot = Self.random(64 * d, 1), sum = Self.random(64, 2).map { abs($0) + 1 }
@@ -102,7 +104,7 @@ import Testing
         }
     }
 
-    @Test(arguments: vectorSets) func readSumAddsEverything(set: UInt32) {
+    @Test(arguments: vectorSets) func readSumAddsEverything(set: InstructionSet) {
         for count in [0, 1, 127, 128, 1000] {
             let x = Self.random(count, 3)
             let sums = both(set) { [$0.read_sum(x, count)] }

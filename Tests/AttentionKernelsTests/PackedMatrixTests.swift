@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import Parallelism
 import Testing
 
 /// Products with packed weights against sums in double precision.

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import AttentionTestSupport
+import Parallelism
 import Testing
 
 @Suite struct SampledScoresTests {
@@ -162,8 +163,8 @@ import Testing
     }
 
     /// A kernel may fill the room of a whole tile of floats, also at the strip's last tile and in BF16.
-    @Test(arguments: Precision.allCases, [1, 100, 128, 129, 1000]) func stripsHoldWholeTiles(precision: Precision, keys: Int) {
-        let layout = SampledStrip.Layout(keys: keys, precision: precision)
+    @Test(arguments: Precision.allCases, [1, 100, 128, 129, 1000]) func stripsHoldWholeTiles(precision: Precision, keys: Int) throws {
+        let layout = SampledStrip.Layout(keys: keys, kernels: try InstructionSet.best.kernels().tiles(precision))
         let memory = AlignedBuffer<Float>(count: layout.floats)
         let last = SampledStrip(layout: layout, base: memory.base).probabilities(tile: layout.tiles - 1)
         #expect(last - memory.base + KernelTable.tileKeys * KernelTable.lanes <= layout.floats)

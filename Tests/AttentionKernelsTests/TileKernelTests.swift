@@ -10,13 +10,13 @@ import Testing
 /// Each vector instruction set's tile kernels against the scalar ones, in both precisions, around every block size.
 @Suite struct TileKernelTests {
     struct Variant: Sendable, CustomTestStringConvertible {
-        let set: UInt32
+        let set: InstructionSet
         let precision: Precision
-        var testDescription: String { "instruction set \(set), \(precision.rawValue)" }
+        var testDescription: String { "\(set), \(precision.rawValue)" }
 
-        var vector: SATileKernelTable { table(sa_kernels(SAInstructionSet(set))!.pointee) }
-        var scalar: SATileKernelTable { table(sa_kernels(SA_SCALAR)!.pointee) }
-        private func table(_ kernels: SAKernelTable) -> SATileKernelTable { precision == .fp32 ? kernels.fp32 : kernels.bf16 }
+        var vector: SATileKernelTable { tiles(set) }
+        var scalar: SATileKernelTable { tiles(.scalar) }
+        private func tiles(_ set: InstructionSet) -> SATileKernelTable { try! set.kernels().tiles(precision) }
 
         /// Elements that `count` neighbours fill.
         func steps(_ count: Int) -> Int { precision == .bf16 ? (count + 1) / 2 : count }
@@ -56,6 +56,7 @@ import Testing
             kernels.pack_values(x, stride, index, Int32(rows), Int32(d), &chosenValues)
             return variant.values(queries + keys + chosen + values + chosenValues, lines: 1)
         }
+        #expect(variant.vector.steps(d) == variant.steps(d) && variant.scalar.steps(d) == variant.steps(d), "the tables state their layout")
         // Both round to nearest, ties to even.
         #expect(packed.vector == packed.scalar)
     }

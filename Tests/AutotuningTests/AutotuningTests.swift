@@ -3,6 +3,7 @@ import AttentionKernels
 import AttentionTestSupport
 import Autotuning
 import HeadProfiling
+import Parallelism
 import SampleAttention
 import Testing
 

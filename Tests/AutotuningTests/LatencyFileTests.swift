@@ -4,6 +4,7 @@ import AttentionTestSupport
 import Autotuning
 import DurableFiles
 import Foundation
+import Parallelism
 import SampleAttention
 import Testing
 

@@ -3,6 +3,7 @@ import AttentionKernels
 import AttentionTestSupport
 import BoundVerification
 import ErrorBounds
+import Parallelism
 import Testing
 
 /// The real kernel, every instruction set of this machine in both precisions, against the derived allowance.
@@ -77,7 +78,8 @@ import Testing
         let workspace = AttentionWorkspace()
         let output = try head.output(keeping: .dense, kernel: index.kernel, workspace: workspace)
         let measured = MaskMeasurement(head.exact, keeping: SparsePattern.dense, values: values, label: "bf16", kernel: output)
-        let exact = KernelAllowance(.fp32, head: head.exact, values: values)
+        let floats = try AttentionKernel(instructionSet: index.kernel.instructionSet, pool: index.kernel.pool)
+        let exact = KernelAllowance(KernelRounding(floats.rounding), head: head.exact, values: values)
         var allowances: [Double] = []
         ExactAttention(head.exact, kernelAllowance: exact).forEachRow(keeping: SparsePattern.dense) {
             allowances.append($0.kernelAllowance)
@@ -99,7 +101,7 @@ import Testing
             keeping: .windowColumns(WindowColumns(window: 1, columns: [])), kernel: index.kernel, workspace: AttentionWorkspace())
         ExactAttention(head.exact).forEachRow(keeping: SparsePattern.windowColumns(WindowColumns(window: 1, columns: []))) { row in
             let error = output.errors(row).deviation / value
-            let roundoff = KernelRounding(index.kernel.precision).operandRoundoff
+            let roundoff = KernelRounding(index.kernel.rounding).operandRoundoff
             // The exponential of 0 errs by less than 1e-4, which BF16 rounds away above the line and not below it.
             #expect(error <= roundoff + 1e-4)
             #expect(error >= 0.5 * roundoff)

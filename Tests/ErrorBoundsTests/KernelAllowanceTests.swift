@@ -55,7 +55,7 @@ import Testing
         var generator = SeededGenerator(seed: seed)
         let direction = (0..<made.head.valueDimension).map { _ in generator.normal() > 0 ? 1.0 : -1 }
         let kernel = WorstKernel(head: made.head, pattern: made.pattern, roundoff: roundoff)
-        let rounding = KernelRounding(operandRoundoff: roundoff, exponentialError: KernelRounding.fp32.exponentialError)
+        let rounding = KernelRounding(operandRoundoff: roundoff, exponentialError: 2e-6, tileKeys: 128, partialTiles: 6)
         return MaskMeasurement(
             made.head, keeping: made.pattern, values: ValueExtent(of: made.head), label: "worst",
             kernel: KernelOutput(rows: kernel.output(direction), width: made.head.valueDimension, rounding: rounding))
@@ -85,7 +85,7 @@ import Testing
         #expect(verifier.holds, "\(verifier.brokenChecks.compactMap(\.violationDescription))")
     }
 
-    @Test("an output a little beyond its allowance is caught, and the row named", arguments: [KernelRounding.fp32, .bf16])
+    @Test("an output a little beyond its allowance is caught, and the row named", arguments: [KernelRounding.floats, .halves])
     func perturbed(rounding: KernelRounding) throws {
         let head = AdversarialHeads.random(queryCount: 20, keyCount: 30, dimension: 6, seed: 65)
         let pattern = SparsePattern.windowColumns(WindowColumns(window: 5, columns: [0, 3]))
@@ -114,11 +114,19 @@ import Testing
         let calm = try AttentionHead(queries: [[0]], keys: [[0]], values: [[1e37]], scale: 1)
         func allowance(_ head: AttentionHead) -> Double {
             var last = 0.0
-            let allowance = KernelAllowance(.fp32, head: head, values: ValueExtent(of: head))
+            let allowance = KernelAllowance(.floats, head: head, values: ValueExtent(of: head))
             ExactAttention(head, kernelAllowance: allowance).forEachRow(keeping: SparsePattern.dense) { last = $0.kernelAllowance }
             return last
         }
         #expect(allowance(large) == .infinity)
         #expect(allowance(calm) < 1e32)
     }
+}
+
+extension KernelRounding {
+    /// Operands that are not rounded, and such of 8 significant bits.
+    fileprivate static let floats = KernelRounding(
+        operandRoundoff: 0, polynomialDegree: 6, polynomialError: 1e-9, tileKeys: 128, partialTiles: 6)
+    fileprivate static let halves = KernelRounding(
+        operandRoundoff: 0x1p-8, polynomialDegree: 3, polynomialError: 1e-4, tileKeys: 128, partialTiles: 6)
 }

@@ -4,6 +4,7 @@ import AttentionTestSupport
 import Evaluation
 import HeadProfiling
 import LanguageModels
+import Parallelism
 import SampleAttention
 import Testing
 

@@ -5,6 +5,7 @@ import DurableFiles
 import Evaluation
 import Foundation
 import LanguageModels
+import Parallelism
 import SampleAttention
 import Testing
 

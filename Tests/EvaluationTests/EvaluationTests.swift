@@ -5,6 +5,7 @@ import Foundation
 import HaystackModel
 import LanguageModels
 import ModelFormats
+import Parallelism
 import SampleAttention
 import Testing
 

@@ -7,6 +7,7 @@ import Foundation
 import HeadProfiling
 import LanguageModels
 import ModelFormats
+import Parallelism
 import SampleAttention
 import Testing
 

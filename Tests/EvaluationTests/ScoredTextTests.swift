@@ -3,6 +3,7 @@ import AttentionTestSupport
 import Evaluation
 import Foundation
 import LanguageModels
+import Parallelism
 import Testing
 
 /// What of an answer is scored.

@@ -6,6 +6,7 @@ import Foundation
 import HaystackModel
 import LanguageModels
 import ModelFormats
+import Parallelism
 import Testing
 
 /// Each kind of task, its answer worked out again from what the prompt says.

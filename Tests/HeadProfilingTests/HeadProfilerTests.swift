@@ -2,6 +2,7 @@ import AttentionCore
 import AttentionKernels
 import AttentionTestSupport
 import HeadProfiling
+import Parallelism
 import SampleAttention
 import Testing
 

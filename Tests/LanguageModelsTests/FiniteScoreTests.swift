@@ -3,6 +3,7 @@ import AttentionCore
 import AttentionKernels
 import AttentionTestSupport
 import LanguageModels
+import Parallelism
 import SampleAttention
 import Testing
 

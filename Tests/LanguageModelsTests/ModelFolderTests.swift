@@ -4,6 +4,7 @@ import AttentionTestSupport
 import Foundation
 import LanguageModels
 import ModelFormats
+import Parallelism
 import SampleAttention
 import Testing
 

@@ -4,6 +4,7 @@ import AttentionTestSupport
 import Foundation
 import LanguageModels
 import ModelFormats
+import Parallelism
 import Testing
 
 /// What the bundled model does not have: an own head, heads that do not fill the hidden size, scaled rotary embeddings.

@@ -1,8 +1,8 @@
-import AttentionKernels
 import AttentionTestSupport
 import Foundation
 import LanguageModels
 import ModelFormats
+import Parallelism
 import Testing
 
 /// A model's rotary table grows with what is asked of it, and never changes what it held.

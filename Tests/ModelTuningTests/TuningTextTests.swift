@@ -6,6 +6,7 @@ import HaystackModel
 import LanguageModels
 import ModelFormats
 import ModelTuning
+import Parallelism
 import SampleAttention
 import Testing
 

@@ -4,6 +4,7 @@ import AttentionTestSupport
 import Foundation
 import LanguageModels
 import ModelFormats
+import Parallelism
 import SampleAttention
 
 /// The tiny model that files are about, in a folder of its own.

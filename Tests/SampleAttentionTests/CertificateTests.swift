@@ -3,6 +3,7 @@ import AttentionKernels
 import AttentionTestSupport
 import ErrorBounds
 import Foundation
+import Parallelism
 import SampleAttention
 import Testing
 

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import AttentionTestSupport
+import Parallelism
 import SampleAttention
 import Testing
 

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import LinearAlgebra
+import Parallelism
 import SampleAttention
 
 /// What says which key columns matter, in place of sampled rows' exact attention.
@@ -50,7 +51,7 @@ public enum ColumnImportance: Sendable, Hashable {
 
     private static func inverseNorms(_ call: LayerCall) -> [[Float]] {
         let key = call.inputs.key
-        let norms = call.kernel.pool.map(key.heads) { head in
+        let norms = call.pool.map(key.heads) { head in
             (0..<key.tokens).map { token -> Float in
                 let row = key.row(head: head, token: token)
                 var sum: Float = 0
@@ -112,7 +113,7 @@ private struct LowRankHeads: ~Copyable {
         let (queries, keys) = (SharedPointer(query.base), SharedPointer(key.base))
         // Scores are divided by √rank where they should be by √d.
         let scale = Float((Double(rank) / Double(shape.headDimension)).squareRoot())
-        call.kernel.pool.run(shape.keyValueHeads) { _, head in
+        call.pool.run(shape.keyValueHeads) { _, head in
             let own = call.inputs.key.head(head)
             let axes = Self.mainAxes(own, rank: rank)
             Self.project(own, on: axes, rank: rank, into: keys.base + head * shape.keyCount * rank)
@@ -172,7 +173,7 @@ private struct PooledQueries: ~Copyable {
         rows = blocks.map { $0.upperBound - 1 }
         storage = AlignedBuffer(count: shape.queryHeads * shape.queryCount * shape.headDimension)
         let target = SharedPointer(storage.base)
-        call.kernel.pool.run(shape.queryHeads) { _, head in
+        call.pool.run(shape.queryHeads) { _, head in
             for block in blocks {
                 let mean = target.base + (head * shape.queryCount + block.upperBound - 1) * shape.headDimension
                 for token in block {

@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import Parallelism
 import SampleAttention
 import Synchronization
 
@@ -71,7 +72,7 @@ public final class SharedSelection: PatternMethod {
             requests: (0..<shape.queryHeads).map { head in
                 (head, rows.indices.filter { $0 % shape.groupSize == head % shape.groupSize }.map { rows[$0] }, rule)
             }, workspace: workspace)
-        let groups = call.kernel.pool.map(shape.keyValueHeads) { group -> SparsePattern in
+        let groups = call.pool.map(shape.keyValueHeads) { group -> SparsePattern in
             var sum = masses[group * shape.groupSize]
             for head in group * shape.groupSize + 1..<(group + 1) * shape.groupSize {
                 for key in sum.indices { sum[key] += masses[head][key] }

@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import Parallelism
 import SampleAttention
 
 /// Hash-sparse attention: queries and keys are hashed, and a query sees the earlier keys of its bucket, and itself.
@@ -28,7 +29,7 @@ public struct HashSparse: AttentionMethod {
         _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, workspace: AttentionWorkspace
     ) -> SampleAttentionOperator.Report {
         let start = ContinuousClock.now
-        let groups = call.kernel.pool.map(call.shape.queryHeads) { self.groups(call, head: $0) }
+        let groups = call.pool.map(call.shape.queryHeads) { self.groups(call, head: $0) }
         let hashed = ContinuousClock.now
         let softmax = GatheredSoftmax(shape: call.shape, output: output)
         call.kernel.accumulate(

@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import Parallelism
 import SampleAttention
 
 /// HyperAttention: exact attention near the diagonal, and for everything left of it the heavy entries that a sorted hash finds, with
@@ -43,7 +44,7 @@ public struct HyperAttention: AttentionMethod {
         method.divide(0..<shape.keyCount, firstQuery: shape.firstPosition, depth: 0, leaves: &leaves, levels: &levels)
         // A row meets its leaf, then one block and its samples of each level: groups of one pass have no row in common.
         let passes = levels.map { splits in
-            call.kernel.pool.map(splits.count * shape.queryHeads) { index in
+            call.pool.map(splits.count * shape.queryHeads) { index in
                 method.groups(call, splits[index / shape.queryHeads], head: index % shape.queryHeads)
             }
         }

@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import Parallelism
 import SampleAttention
 
 /// XAttention: blocks of keys ranked by the attention along strided antidiagonals.
@@ -54,7 +55,7 @@ struct AntidiagonalEstimate {
         self.stride = stride
         let groups = (call.shape.keyCount + stride - 1) / stride
         let inputs = stride * call.shape.headDimension
-        keys = call.kernel.pool.map(call.shape.keyValueHeads) { head in
+        keys = call.pool.map(call.shape.keyValueHeads) { head in
             let rows = Self.rows(call.inputs.key.head(head), positions: 0..<groups * stride, firstPosition: 0, reversedBy: nil)
             return PackedMatrix(rows.base, outputs: groups, inputs: inputs, kernel: call.kernel)
         }

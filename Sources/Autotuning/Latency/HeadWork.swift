@@ -4,8 +4,8 @@ import SampleAttention
 
 /// What one head's prefill attention has to do, in the units its time is made of: pairs, keys, tiles.
 ///
-/// Counts follow the kernel: rows go in lane blocks of `AttentionPlan` and in vectors of 16 lanes, keys in tiles of 128, and what a
-/// mask throws away inside them is work all the same. They depend on parameters, pattern and shape, never on data, and are for one
+/// Counts are the kernel's (`KernelWork`): rows go in lane blocks and in vectors of 16 lanes, keys in tiles of 128, and what a mask throws
+/// away inside them is work all the same. They depend on parameters, pattern and shape, never on data, and are for one
 /// head dimension: a pair is 4 · d operations in attention and 2 · d where only scores are made.
 public struct HeadWork: Hashable, Sendable {
     /// The kinds of work, and what each is counted in.
@@ -65,7 +65,7 @@ public struct HeadWork: Hashable, Sendable {
     ///   - pattern: see `SampleAttentionOperator.pattern`; must fit the shape.
     ///   - promptLength: the length that windows refer to; the keys when nil.
     ///   - certifiedRows: rows drawn for one look of a certificate.
-    /// Complexity: O(queries / 16 · log columns) without block lists, and as `PatternParts.keyBlocks` for each row block with them.
+    /// Complexity: as `KernelWork`.
     public init(
         _ parameters: SampleAttentionParameters?, pattern: SparsePattern, shape: AttentionShape, promptLength: Int? = nil,
         certifiedRows: Int = 0

@@ -12,6 +12,9 @@
 /* Keys whose probabilities are held at once. */
 #define SA_TILE_KEYS 128
 
+/* The most lanes that a masked tile does, or leaves out, together: one vector of the widest instruction set. */
+#define SA_VECTOR_LANES 16
+
 /* Axes: lane = query row of the block, key = row of K or V, dimension = element of a head's vector.
  * Scores are in base-2 units: (q . k) * scale * log2(e).
  *
@@ -61,7 +64,7 @@ typedef struct SALaneBlock {
     X(row_mass, void, (const void *p, int keys, const uint8_t *first, const uint8_t *end, const uint8_t *group,           \
                        const float *weight, float *mass))                                                                 \
     /* Appends weight[lane] * p[key][lane], where that is at least least[lane], to rows[lane * stride + count[lane]] in the   \
-     * order of keys, and adds the others to rest[lane]; least > 0. Writes up to 16 floats past every lane's last. */         \
+     * order of keys, and adds the others to rest[lane]; least > 0. Writes up to SA_VECTOR_LANES floats past every lane's last. */ \
     X(collect, void, (const void *p, int keys, const float *weight, const float *least, float *rows, ptrdiff_t stride,    \
                       int32_t *count, float *rest))                                                                       \
     /* out[output / SA_LANES][step][output % SA_LANES] = w[output][step], zero past the last output. */                   \
@@ -92,9 +95,25 @@ typedef struct SALaneBlock {
     /* The sum of x, read once: measures how fast memory delivers. */                                                     \
     X(read_sum, float, (const float *x, ptrdiff_t count))
 
+/* The most values that a step of any precision holds. */
+#define SA_MOST_STEP_VALUES 2
+
+/* How the tile kernels of a precision round. Everything rounds to nearest; sums are FP32. */
+typedef struct SARounding {
+    /* The largest relative error of rounding a float to an operand: 2^-p for p significant bits, 0 when operands are floats. */
+    double operand_roundoff;
+    /* 2^x errs by no more than a polynomial of this degree in the fraction of x, by Horner's rule in FP32, whose own largest
+     * relative error is exp2_error. */
+    int exp2_degree;
+    double exp2_error;
+} SARounding;
+
 #define SA_FIELD(name, result, parameters) result(*name) parameters;
 typedef struct SATileKernelTable {
     SA_TILE_KERNEL_LIST(SA_FIELD)
+    /* Values of the axis that a product sums over in one step, which is a 32-bit element of its operands. */
+    int step_values;
+    SARounding rounding;
 } SATileKernelTable;
 
 typedef struct SAKernelTable {
@@ -103,10 +122,24 @@ typedef struct SAKernelTable {
 } SAKernelTable;
 #undef SA_FIELD
 
-/* SA_AVX512BF16 is SA_AVX512 with the BF16 products in hardware (vdpbf16ps); the others widen to FP32 for them. */
-typedef enum SAInstructionSet { SA_SCALAR = 0, SA_AVX2 = 1, SA_AVX512 = 2, SA_AVX512BF16 = 3 } SAInstructionSet;
+/* Every instruction set, from the slowest to the fastest, the reference that the others are checked against first. A name is what
+ * options and files call the set; its kernels stand in kernels_<name>.c, which says what the machine must have to run them. */
+#define SA_INSTRUCTION_SET_LIST(X)                                                                                         \
+    X(scalar)                                                                                                              \
+    X(avx2)                                                                                                                \
+    X(avx512)                                                                                                              \
+    /* avx512 with the BF16 products in hardware (vdpbf16ps); the sets before it widen to FP32 for them. */                \
+    X(avx512bf16)
 
-/* The kernels for an instruction set, or NULL when this machine or this build lacks it. */
-const SAKernelTable *sa_kernels(SAInstructionSet instruction_set);
+typedef struct SAInstructionSet {
+    const char *name;
+    /* NULL when this machine or this build lacks the instructions. */
+    const SAKernelTable *kernels;
+} SAInstructionSet;
+
+int sa_instruction_set_count(void);
+
+/* The set at a place of the list, 0 ... count - 1. */
+SAInstructionSet sa_instruction_set(int place);
 
 #endif

@@ -3,6 +3,7 @@ import AttentionKernels
 import HeadProfiling
 import LanguageModels
 import ModelFormats
+import Parallelism
 import SampleAttention
 
 /// Profiles a model's heads prompt by prompt, in one dense prefill each.

@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import Parallelism
 import SampleAttention
 
 /// The first pass over a head's probabilities: where the mass lies, how few keys each row needs, what patterns retain.
@@ -76,7 +77,7 @@ final class MassPass: @unchecked Sendable {
 
     private func addColumns(_ step: ProbabilityWalk.Step) {
         let positions = step.block.positions
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: BlockMask.blockSize) { received in
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: SampledScores.keysPerTile) { received in
             step.block.forEachTile { index, tile in
                 let least = positions[0] - (tile.upperBound - 1)
                 let most = positions.last! - tile.lowerBound
@@ -105,7 +106,7 @@ final class MassPass: @unchecked Sendable {
         let lanes = ProbabilityWalk.lanes
         let target = cells.base + step.slot * side * side
         withUnsafeTemporaryAllocation(of: Float.self, capacity: side * lanes) { mass in
-            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: BlockMask.blockSize) { groups in
+            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: SampledScores.keysPerTile) { groups in
                 mass.update(repeating: 0)
                 step.block.forEachTile { index, tile in
                     for (offset, key) in tile.enumerated() { groups[offset] = UInt8(key / size) }

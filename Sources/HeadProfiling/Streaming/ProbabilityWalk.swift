@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import Parallelism
 import SampleAttention
 
 /// Every probability of one head, row block by row block, in FP32 whatever the kernel's precision; nothing is stored but a strip

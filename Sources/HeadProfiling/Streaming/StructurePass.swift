@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import Parallelism
 import SampleAttention
 
 /// The second pass over a head's probabilities: what growing structured patterns retain of every row.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import AttentionCore
 import AttentionKernels
+import Parallelism
 import Reporting
 import SampleAttention
 import SampleStatistics

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import LinearAlgebra
+import Parallelism
 
 /// Dense causal attention as a plain loop of OpenBLAS tiles: what one would write without a kernel of one's own.
 struct BlasTileAttention {

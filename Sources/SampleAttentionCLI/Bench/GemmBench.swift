@@ -2,6 +2,7 @@ import ArgumentParser
 import AttentionCore
 import AttentionKernels
 import LinearAlgebra
+import Parallelism
 import Reporting
 import SampleAttention
 

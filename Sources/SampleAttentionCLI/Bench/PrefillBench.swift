@@ -3,6 +3,7 @@ import AttentionCore
 import AttentionKernels
 import LanguageModels
 import ModelFormats
+import Parallelism
 import Reporting
 import SampleAttention
 
@@ -100,7 +101,7 @@ struct PrefillBenchCommand: ModelCommand {
     /// - Throws: `InputError` (`internalFailure`) when the scores are wrong, so that a wrong model is never timed.
     private func check(_ session: Session, text: PromptText) throws -> Double {
         let own = session.kernel
-        let other: InstructionSet = own.instructionSet != .avx2 && InstructionSet.avx2.isAvailable ? .avx2 : .scalar
+        let other = own.instructionSet.modelCheckingSet
         let reference = try LanguageModel.load(
             directory: session.model.directory.path, kernel: AttentionKernel(instructionSet: other, pool: own.pool),
             ignoresExtraTensors: true)

@@ -7,6 +7,7 @@ import Evaluation
 import Foundation
 import LanguageModels
 import ModelFormats
+import Parallelism
 import Reporting
 import SampleAttention
 

@@ -31,6 +31,7 @@ public final class WorkerPool: Sendable {
             }
         }
     }
+
     /// `body(index)` of each index in `0 ..< count`, computed as `run` does.
     package func map<Result: Sendable>(_ count: Int, _ body: @Sendable (_ index: Int) -> Result) -> [Result] {
         [Result](unsafeUninitializedCapacity: count) { results, initialized in
