@@ -39,7 +39,8 @@ func tests(_ target: String, _ dependencies: [Target.Dependency] = [], resources
 let package = Package(
     name: "sample-attention",
     products: [
-        .library(name: "SampleAttention", targets: ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention"]),
+        .library(
+            name: "SampleAttention", targets: ["AttentionCore", "Parallelism", "AttentionKernels", "RunProvenance", "SampleAttention"]),
         .library(name: "AttentionBaselines", targets: ["AttentionBaselines"]),
         .library(name: "HeadProfiling", targets: ["HeadProfiling"]),
         .library(name: "ErrorBounds", targets: ["ErrorBounds"]),
@@ -64,39 +65,42 @@ let package = Package(
         // The one target that links GSL, which is under the GPL: see NOTICE before depending on it.
         library("QuasiRandom", ["AttentionCore", "CGSL"]),
         library("AttentionKernels", ["AttentionCore", "Parallelism", "CAttentionKernels"]),
+        library("RunProvenance", ["AttentionKernels"]),
 
         // The method.
         library(
-            "SampleAttention", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleStatistics"],
+            "SampleAttention", ["AttentionCore", "Parallelism", "AttentionKernels", "RunProvenance", "SampleStatistics"],
             exclude: ["tuned-config.schema.json"]),
         library("AttentionBaselines", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
         library("DurableFiles", ["AttentionCore"]),
         library("HeadProfiling", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "SampleStatistics"]),
         library("ErrorBounds", ["AttentionCore", "SampleStatistics", "LinearAlgebra"]),
-        library("BoundVerification", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "ErrorBounds"]),
+        library(
+            "BoundVerification", ["AttentionCore", "Parallelism", "AttentionKernels", "AttentionLayers", "SampleAttention", "ErrorBounds"]),
         library(
             "Autotuning",
             [
-                "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "HeadProfiling", "SampleStatistics", "LinearAlgebra",
-                "QuasiRandom",
-                "DurableFiles",
+                "AttentionCore", "Parallelism", "AttentionKernels", "RunProvenance", "SampleAttention", "HeadProfiling", "SampleStatistics",
+                "LinearAlgebra", "QuasiRandom", "DurableFiles",
             ]),
 
         // Models and what is asked of them.
         library("ModelFormats", ["AttentionCore", "COpenSSL"]),
-        library("LanguageModels", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "ModelFormats"]),
+        library("AttentionLayers", ["AttentionCore", "AttentionKernels", "RunProvenance", "ModelFormats"]),
+        library(
+            "LanguageModels",
+            ["AttentionCore", "Parallelism", "AttentionKernels", "AttentionLayers", "RunProvenance", "SampleAttention", "ModelFormats"]),
         library(
             "Evaluation",
             [
-                "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "HeadProfiling", "LanguageModels", "ModelFormats",
-                "SampleStatistics",
-                "DurableFiles",
+                "AttentionCore", "Parallelism", "AttentionKernels", "AttentionLayers", "RunProvenance", "SampleAttention", "HeadProfiling",
+                "LanguageModels", "ModelFormats", "SampleStatistics", "DurableFiles",
             ]),
         library(
             "ModelTuning",
             [
-                "AttentionCore", "AttentionKernels", "SampleAttention", "Autotuning", "HeadProfiling", "LanguageModels", "ModelFormats",
-                "Evaluation", "SampleStatistics", "DurableFiles",
+                "AttentionCore", "AttentionKernels", "AttentionLayers", "RunProvenance", "SampleAttention", "Autotuning", "HeadProfiling",
+                "LanguageModels", "ModelFormats", "Evaluation", "SampleStatistics", "DurableFiles",
             ]),
         library("HaystackModel", ["AttentionCore"], resources: [.copy("haystack-13m"), .copy("text"), .copy("tuned")]),
 
@@ -105,8 +109,10 @@ let package = Package(
         .executableTarget(
             name: "sample-attention",
             dependencies: [
-                "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "AttentionBaselines", "HeadProfiling", "ErrorBounds",
-                "BoundVerification", "Autotuning", "ModelTuning", "ModelFormats", "LanguageModels", "Evaluation", "HaystackModel",
+                "AttentionCore", "Parallelism", "AttentionKernels", "AttentionLayers", "RunProvenance", "SampleAttention",
+                "AttentionBaselines",
+                "HeadProfiling", "ErrorBounds", "BoundVerification", "Autotuning", "ModelTuning", "ModelFormats", "LanguageModels",
+                "Evaluation", "HaystackModel",
                 "Reporting", "SampleStatistics", "LinearAlgebra", "DurableFiles", argumentParser,
             ],
             path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings, plugins: ["RecordCommit"]),
@@ -122,7 +128,8 @@ let package = Package(
         tests("LinearAlgebra", ["LinearAlgebra", "AttentionCore"]),
         tests("QuasiRandom", ["QuasiRandom"]),
         tests("AttentionKernels", ["AttentionCore", "Parallelism", "AttentionKernels", "CAttentionKernels"]),
-        tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore", "Parallelism", "ErrorBounds"]),
+        tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore", "Parallelism", "ErrorBounds", "RunProvenance"]),
+        tests("AttentionLayers", ["AttentionLayers", "AttentionCore", "Parallelism", "AttentionKernels", "ModelFormats", "RunProvenance"]),
         tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention"]),
         tests("AttentionBaselines", ["AttentionBaselines", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention"]),
         tests("DurableFiles", ["DurableFiles", "AttentionCore"]),
@@ -136,7 +143,8 @@ let package = Package(
         tests(
             "Autotuning",
             [
-                "Autotuning", "HeadProfiling", "DurableFiles", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention",
+                "Autotuning", "HeadProfiling", "DurableFiles", "AttentionCore", "Parallelism", "AttentionKernels", "RunProvenance",
+                "SampleAttention",
                 "SampleStatistics",
             ]),
         tests(
@@ -159,7 +167,7 @@ let package = Package(
             [
                 "Evaluation", "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "Parallelism", "AttentionKernels",
                 "SampleAttention",
-                "HeadProfiling", "DurableFiles",
+                "HeadProfiling", "DurableFiles", "RunProvenance",
             ], resources: [.copy("golden")]),
         tests("Reporting", ["Reporting", "AttentionCore"]),
         .executableTarget(
@@ -167,7 +175,7 @@ let package = Package(
             dependencies: [
                 "AttentionCore", "Parallelism", "AttentionKernels", "AttentionTestSupport", "Autotuning", "DurableFiles", "Evaluation",
                 "HeadProfiling",
-                "LanguageModels", "ModelFormats", "ModelTuning", "SampleAttention", argumentParser,
+                "AttentionLayers", "LanguageModels", "ModelFormats", "ModelTuning", "RunProvenance", "SampleAttention", argumentParser,
             ],
             path: "Tests/ParserFuzzing", swiftSettings: testSettings),
         tests("EndToEnd", ["HaystackModel"]),

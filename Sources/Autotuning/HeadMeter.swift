@@ -19,7 +19,7 @@ public final class HeadMeter {
         public let pattern: SparsePattern
     }
 
-    private let inputs: SampleAttentionOperator.Inputs
+    private let inputs: LayerInputs
     private let sampleAttention: SampleAttentionOperator
     private let workspace: AttentionWorkspace
     private let sparse, allSums, keptSums: AlignedBuffer<Float>
@@ -50,17 +50,15 @@ public final class HeadMeter {
     /// Runs full attention once more, for the sums of all keys.
     ///
     /// - Parameters:
-    ///   - layer: named in refusals.
-    ///   - dense: the layer's output under full attention; must outlive the meter.
+    ///   - attention: the layer under full attention; must outlive the meter.
     /// - Throws: `InputError` (`invalidData`), naming layer and head, when a number of Q, K or V is not finite, or a score might not be:
     ///   no trial of such a head has a mass or an error.
     /// Memory: one output and two rows of sums a head.
-    public init(
-        _ inputs: SampleAttentionOperator.Inputs, layer: Int, dense: HeadTensor, kernel: AttentionKernel, workspace: AttentionWorkspace
-    ) throws(InputError) {
-        try InputError.within("layer \(layer)") { () throws(InputError) in try inputs.requireFinite(pool: kernel.pool) }
+    public init(_ attention: LayerAttention, kernel: AttentionKernel, workspace: AttentionWorkspace) throws(InputError) {
+        let inputs = attention.inputs
+        try InputError.within("layer \(attention.layer)") { () throws(InputError) in try inputs.requireFinite(pool: kernel.pool) }
         self.inputs = inputs
-        self.dense = dense
+        dense = attention.output
         self.workspace = workspace
         sampleAttention = SampleAttentionOperator(kernel: kernel)
         let rows = inputs.shape.queryHeads * inputs.shape.queryCount
@@ -99,7 +97,7 @@ public final class HeadMeter {
 
     private func attend(
         _ parameters: [SampleAttentionParameters], sums: UnsafeMutablePointer<Float>
-    ) throws(InputError) -> SampleAttentionOperator.Report {
+    ) throws(InputError) -> AttentionReport {
         try sampleAttention.attend(
             inputs, parameters: parameters, promptLength: shape.keyCount, output: output, logSumExp: sums, workspace: workspace
         ) { sampled(parameters) }

@@ -17,7 +17,7 @@ public struct KernelHead: Sendable {
     /// Query head `queryHead` of a layer, with the key-value head of its group.
     ///
     /// - Throws: `InputError` (`invalidData`) when a number is not finite.
-    public init(queryHead: Int, of inputs: SampleAttentionOperator.Inputs) throws(InputError) {
+    public init(queryHead: Int, of inputs: LayerInputs) throws(InputError) {
         let shared = inputs.shape.keyValueHead(of: queryHead)
         try self.init(
             query: inputs.query.head(queryHead), key: inputs.key.head(shared), value: inputs.value.head(shared), owned: nil)

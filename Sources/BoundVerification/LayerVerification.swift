@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import AttentionLayers
 import ErrorBounds
 import Parallelism
 import SampleAttention
@@ -7,20 +8,6 @@ import SampleAttention
 /// All heads of one layer, each under the pattern that SampleAttention selects for it, the fixed patterns, and dense attention
 /// as the forward pass computed it; heads in parallel on the kernel's pool.
 public struct LayerVerification: Sendable {
-    /// A layer's attention, as the tap of a forward pass sees it.
-    public struct Attention {
-        public let layer: Int
-        public let inputs: SampleAttentionOperator.Inputs
-        /// [queryHeads][queryCount][d], dense.
-        public let output: HeadTensor
-
-        public init(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) {
-            self.layer = layer
-            self.inputs = inputs
-            self.output = output
-        }
-    }
-
     /// The outcome of one layer.
     public struct Outcome: Sendable {
         public let verifier: BoundVerifier
@@ -29,24 +16,24 @@ public struct LayerVerification: Sendable {
     }
 
     private let kernel: AttentionKernel
-    private let parameters: SampleAttentionParameters
     private let bounds: [any OutputErrorBound]
 
-    /// - Parameter parameters: of the selection, the same for every head.
-    public init(
-        kernel: AttentionKernel, parameters: SampleAttentionParameters, bounds: [any OutputErrorBound] = StandardBounds.all
-    ) {
+    public init(kernel: AttentionKernel, bounds: [any OutputErrorBound] = StandardBounds.all) {
         self.kernel = kernel
-        self.parameters = parameters
         self.bounds = bounds
     }
 
-    /// Verifies every head. `label` begins the labels of violations; layer, head and pattern follow.
+    /// Verifies every head of a layer under full attention.
     ///
+    /// - Parameters:
+    ///   - parameters: of the selection, one entry a query head.
+    ///   - label: begins the labels of violations; layer, head and pattern follow.
     /// Memory: each worker holds one head in double precision and 64 rows of its scores.
     /// - Throws: `InputError` (`invalidData`) when a number of the layer is not finite, naming layer, head and number.
-    public func run(_ attention: Attention, label: String, workspace: AttentionWorkspace) throws(InputError) -> Outcome {
-        let selected = selectedPatterns(attention.inputs, workspace: workspace)
+    public func run(
+        _ attention: LayerAttention, parameters: [SampleAttentionParameters], label: String, workspace: AttentionWorkspace
+    ) throws(InputError) -> Outcome {
+        let selected = selectedPatterns(attention.inputs, parameters: parameters, workspace: workspace)
         let inputs = attention.inputs
         let (layer, output) = (attention.layer, attention.output)
         let results = kernel.pool.map(selected.count) { head in
@@ -69,13 +56,32 @@ public struct LayerVerification: Sendable {
         return Outcome(verifier: total, heads: heads)
     }
 
+    /// Verifies every head of every layer of a prompt.
+    ///
+    /// - Parameters:
+    ///   - parameters: of the selection in a layer, one entry a query head.
+    ///   - advance: called after each layer.
+    /// - Throws: as `run(_:parameters:label:workspace:)`, and what the source throws.
+    public func run(
+        _ source: some LayerSource, parameters: (_ layer: Int) -> [SampleAttentionParameters], label: String, advance: () -> Void = {}
+    ) throws -> [(layer: Int, outcome: Outcome)] {
+        let workspace = AttentionWorkspace()
+        var outcomes: [(layer: Int, outcome: Outcome)] = []
+        try source.forEachLayer { attention in
+            let outcome = try run(attention, parameters: parameters(attention.layer), label: label, workspace: workspace)
+            outcomes.append((attention.layer, outcome))
+            advance()
+        }
+        return outcomes
+    }
+
     private func selectedPatterns(
-        _ inputs: SampleAttentionOperator.Inputs, workspace: AttentionWorkspace
+        _ inputs: LayerInputs, parameters: [SampleAttentionParameters], workspace: AttentionWorkspace
     ) -> [VerifiedPattern] {
         let length = inputs.shape.keyCount
         let selections = SampleAttentionOperator(kernel: kernel).select(
-            inputs, parameters: Array(repeating: parameters, count: inputs.shape.queryHeads), promptLength: length, workspace: workspace)
-        return selections.map { selection in
+            inputs, parameters: parameters, promptLength: length, workspace: workspace)
+        return zip(parameters, selections).map { parameters, selection in
             VerifiedPattern(
                 name: VerifiedPattern.selectedName,
                 pattern: SampleAttentionOperator.pattern(

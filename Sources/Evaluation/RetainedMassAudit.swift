@@ -27,7 +27,8 @@ public struct RetainedMassAudit: ForwardObserver {
     public var minimum: Double { heads.map(\.minimum).least() ?? 1 }
 
     /// - Throws: `InputError` (`invalidData`), naming layer and head, when a number of Q, K or V is not finite, or a score might not be.
-    public mutating func attended(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) throws {
+    public mutating func attended(_ attention: LayerAttention) throws {
+        let (layer, inputs) = (attention.layer, attention.inputs)
         let shape = inputs.shape
         try InputError.within("layer \(layer)") { () throws(InputError) in try inputs.requireFinite(pool: kernel.pool) }
         let parameters = policy.parameters(layer: layer, queryHeads: shape.queryHeads, promptLength: shape.keyCount)

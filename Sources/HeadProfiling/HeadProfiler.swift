@@ -22,7 +22,7 @@ public struct HeadProfiler: Sendable {
     /// - Throws: `InputError` (`invalidData`), naming layer and head, when a number of Q, K or V is not finite, or a score might not be:
     ///   shares of such a head are none.
     public func profile(
-        layer: Int, inputs: SampleAttentionOperator.Inputs, patterns: [SparsePattern], sampledMasses: [Double?], scale: ProfileScale,
+        layer: Int, inputs: LayerInputs, patterns: [SparsePattern], sampledMasses: [Double?], scale: ProfileScale,
         workspace: AttentionWorkspace, advance: () -> Void = {}
     ) throws(InputError) -> [HeadMeasurement] {
         let shape = inputs.shape
@@ -52,7 +52,7 @@ public struct HeadProfiler: Sendable {
     ///
     /// - Throws: `InputError` (`invalidData`) as `profile`.
     public func retainedMasses(
-        layer: Int, inputs: SampleAttentionOperator.Inputs, patterns: [[SparsePattern]], workspace: AttentionWorkspace
+        layer: Int, inputs: LayerInputs, patterns: [[SparsePattern]], workspace: AttentionWorkspace
     ) throws(InputError) -> [[RetainedMass]] {
         let rows = inputs.shape.queryCount
         precondition(patterns.count == inputs.shape.queryHeads, "one list of patterns a query head")

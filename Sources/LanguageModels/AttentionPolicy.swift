@@ -63,7 +63,7 @@ public struct AttentionPolicy: Sendable {
     /// Shapes and errors: as `AttentionMethod.attend` and `SampleAttentionOperator.attend`; its errors name the layer.
     public func attend(
         _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>? = nil, workspace: AttentionWorkspace
-    ) throws(InputError) -> SampleAttentionOperator.Report {
+    ) throws(InputError) -> AttentionReport {
         switch choice {
         case .method(let method): return try method.attend(call, output: output, logSumExp: logSumExp, workspace: workspace)
         case .parameters(let choose):

@@ -83,7 +83,8 @@ struct AttentionMassObserver: ForwardObserver {
         self.kernel = kernel
     }
 
-    mutating func attended(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) {
+    mutating func attended(_ attention: LayerAttention) {
+        let (layer, inputs) = (attention.layer, attention.inputs)
         let shape = inputs.shape
         guard let rows = eviction.rows(queryCount: shape.queryCount) else { return }
         let heads = SampledScores(kernel: kernel).columnMasses(

@@ -1,10 +1,9 @@
 import AttentionCore
-import SampleAttention
 
 /// Sees the inside of a forward pass. Views are valid during the call only.
 public protocol ForwardObserver {
-    /// After a layer's attention: its Q, K, V (rotated) and its output [queryHeads][queryCount][d].
-    mutating func attended(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) throws
+    /// After a layer's attention.
+    mutating func attended(_ attention: LayerAttention) throws
 
     /// The residual stream [tokens][hidden] before layer `depth`; after the last layer `depth` is the layer count and the
     /// final norm has been applied.
@@ -12,24 +11,20 @@ public protocol ForwardObserver {
 }
 
 extension ForwardObserver {
-    public mutating func attended(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) throws {}
     public mutating func reached(depth: Int, hidden: UnsafeBufferPointer<Float>) throws {}
 }
 
 /// Sees nothing.
 public struct NoObserver: ForwardObserver {
     public init() {}
+    public func attended(_ attention: LayerAttention) {}
 }
 
-/// Hands each layer's Q, K and V to a closure: the tap for profiles, tuning and verification.
+/// Hands each layer's attention to a closure.
 public struct AttentionTap: ForwardObserver {
-    private let body: (_ layer: Int, _ inputs: SampleAttentionOperator.Inputs, _ output: HeadTensor) throws -> Void
+    private let body: (LayerAttention) throws -> Void
 
-    public init(_ body: @escaping (_ layer: Int, _ inputs: SampleAttentionOperator.Inputs, _ output: HeadTensor) throws -> Void) {
-        self.body = body
-    }
+    public init(_ body: @escaping (LayerAttention) throws -> Void) { self.body = body }
 
-    public func attended(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) throws {
-        try body(layer, inputs, output)
-    }
+    public func attended(_ attention: LayerAttention) throws { try body(attention) }
 }

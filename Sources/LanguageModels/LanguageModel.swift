@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import ModelFormats
+import RunProvenance
 import SampleAttention
 import Synchronization
 
@@ -84,7 +85,7 @@ public final class LanguageModel: Sendable {
     /// weights at the first call, which takes a moment for large ones.
     ///
     /// - Throws: `InputError` when a file can no longer be read.
-    public func identity() throws(InputError) -> TunedConfig.ModelIdentity {
+    public func identity() throws(InputError) -> ModelIdentity {
         let names = decoder.weights.names
         let digest = try weightsSHA256.withLock { known throws(InputError) in
             if let known { return known }
@@ -92,7 +93,7 @@ public final class LanguageModel: Sendable {
             known = digest
             return digest
         }
-        return TunedConfig.ModelIdentity(
+        return ModelIdentity(
             family: configuration.modelType, layers: configuration.layerCount, queryHeads: configuration.queryHeads,
             keyValueHeads: configuration.keyValueHeads, headDimension: configuration.headDimension,
             weightsSHA256: digest, tokenizerSHA256: try directory.tokenizerSHA256())
@@ -139,7 +140,7 @@ public final class LanguageModel: Sendable {
         /// Kept over causal pairs, all layers and heads.
         public let density: Double
         /// One list of layer reports a chunk; each holds its heads' certificates where the policy asks for them.
-        public let chunks: [[SampleAttentionOperator.Report]]
+        public let chunks: [[AttentionReport]]
     }
 
     public struct Prefill: Sendable {

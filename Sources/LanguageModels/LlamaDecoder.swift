@@ -56,7 +56,7 @@ struct LlamaDecoder: Sendable {
 
     /// What one forward pass did.
     struct Pass {
-        var layers: [SampleAttentionOperator.Report] = []
+        var layers: [AttentionReport] = []
         /// In the matrix products outside attention.
         var productSeconds = 0.0
     }
@@ -78,7 +78,7 @@ struct LlamaDecoder: Sendable {
         for layer in firstLayer..<c.layerCount {
             try observer.reached(depth: layer, hidden: UnsafeBufferPointer(start: hidden, count: count * c.hiddenSize))
             project(layer, count: count, hidden: hidden, activations: activations, cache: cache, rotary: rotary)
-            let inputs = SampleAttentionOperator.Inputs(
+            let inputs = LayerInputs(
                 query: HeadTensor(projection: activations.queries.base, heads: c.queryHeads, tokens: count, dimension: c.headDimension),
                 key: cache.keys(layer: layer, rows: cache.count + count, pool: pool),
                 value: cache.values(layer: layer, rows: cache.count + count, pool: pool))
@@ -87,7 +87,7 @@ struct LlamaDecoder: Sendable {
             let report = try policy.attend(
                 LayerCall(inputs: inputs, layer: layer, promptLength: promptLength, kernel: kernel), output: output, workspace: workspace)
             pass.layers.append(report)
-            try observer.attended(layer: layer, inputs: inputs, output: output.readOnly)
+            try observer.attended(LayerAttention(layer: layer, inputs: inputs, output: output.readOnly))
             feedForward(layer, count: count, hidden: hidden, activations: activations)
         }
         cache.count += count

@@ -37,9 +37,7 @@ public final class PrefillTrace {
             (depths.baseAddress! + place * hidden.count).update(from: hidden.baseAddress!, count: hidden.count)
         }
 
-        mutating func attended(layer: Int, inputs: SampleAttentionOperator.Inputs, output: HeadTensor) throws {
-            try tap?.attended(layer: layer, inputs: inputs, output: output)
-        }
+        mutating func attended(_ attention: LayerAttention) throws { try tap?.attended(attention) }
     }
 
     /// Runs the prompt.

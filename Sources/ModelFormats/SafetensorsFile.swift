@@ -4,6 +4,8 @@ import AttentionCore
 public struct SafetensorsFile: Sendable {
     /// All tensors in the order of their bytes.
     public let tensors: [SafetensorsTensor]
+    /// The texts of `__metadata__`; none where there is no such member.
+    public let metadata: [String: String]
     /// The path as it was given.
     public var path: String { file.path }
 
@@ -21,8 +23,12 @@ public struct SafetensorsFile: Sendable {
         let header = try SafetensorsHeader(file)
         dataStart = header.dataStart
         tensors = header.tensors
+        metadata = header.metadata
         indices = Dictionary(uniqueKeysWithValues: header.tensors.enumerated().map { (ExactText($1.name), $0) })
     }
+
+    /// The SHA-256 of the whole file, in hexadecimal. O(file).
+    public func sha256() -> String { ModelFormats.sha256(of: file) }
 
     /// True when the file holds `name`.
     public func contains(_ name: String) -> Bool { indices[ExactText(name)] != nil }
@@ -53,7 +59,7 @@ public struct SafetensorsFile: Sendable {
         guard let fault = format.convert(data(of: tensor), into: destination) else { return }
         throw InputError(
             .invalidData, file: path, field: name, value: "\(fault.name) at element \(fault.index)",
-            rule: "weights must be finite")
+            rule: "must be finite")
     }
 
     /// The elements of the I32 tensor `name`, row-major.

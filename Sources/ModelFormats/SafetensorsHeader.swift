@@ -13,6 +13,8 @@ struct SafetensorsHeader {
     let dataStart: Int
     /// In the order of their bytes.
     let tensors: [SafetensorsTensor]
+    /// What the file says of itself.
+    let metadata: [String: String]
 
     private let path: String
 
@@ -29,9 +31,10 @@ struct SafetensorsHeader {
         let object = try JSONParser.object(json, file: file.path, field: "header")
         let dataSize = file.bytes.count - dataStart
         var found: [SafetensorsTensor] = []
+        var metadata: [String: String] = [:]
         for (name, value) in object.members {
             if name == Self.metadataName {
-                try Self.checkMetadata(value, path: file.path)
+                metadata = try Self.metadata(value, path: file.path)
             } else {
                 found.append(try Self.tensor(name, value, dataSize: dataSize, path: file.path))
             }
@@ -39,6 +42,7 @@ struct SafetensorsHeader {
         // Tensors without elements share their offset with the next one and must come before it.
         found.sort { ($0.bytes.lowerBound, $0.bytes.upperBound) < ($1.bytes.lowerBound, $1.bytes.upperBound) }
         tensors = found
+        self.metadata = metadata
         try checkCoverage(dataSize: dataSize)
     }
 
@@ -61,11 +65,16 @@ struct SafetensorsHeader {
         return Int(stored)
     }
 
-    private static func checkMetadata(_ value: JSONValue, path: String) throws(InputError) {
+    private static func metadata(_ value: JSONValue, path: String) throws(InputError) -> [String: String] {
         guard let object = value.object else { throw error(path, metadataName, value.summary, "must be an object") }
-        for member in object.members where member.value.string == nil {
-            throw error(path, "\(metadataName).\(member.name)", member.value.summary, "must be a text")
+        var strings: [String: String] = [:]
+        for member in object.members {
+            guard let text = member.value.string else {
+                throw error(path, "\(metadataName).\(member.name)", member.value.summary, "must be a text")
+            }
+            strings[member.name] = text
         }
+        return strings
     }
 
     private func checkCoverage(dataSize: Int) throws(InputError) {

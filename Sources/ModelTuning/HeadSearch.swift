@@ -2,47 +2,45 @@ import AttentionCore
 import AttentionKernels
 import Autotuning
 import HeadProfiling
-import LanguageModels
-import ModelFormats
 import SampleAttention
 
-/// Tries candidates on every head of a model, on the Q, K and V of one dense prefill, without running the model again.
+/// Tries candidates on every head, on the Q, K and V of a layer under full attention, without running a model again.
 ///
 /// At the shortest length a sampler proposes them, a ladder of bare windows first; two objectives, predicted time and output error.
 /// At every longer length only those are measured that the length before left on their head's front, beside the ladder's new windows:
 /// successive halving from short prompts to long ones.
 struct HeadSearch {
-    let model: LanguageModel
+    let kernel: AttentionKernel
     let settings: TuningSettings
     let latency: LatencyModel
     let memory: StudyMemory
     /// Each head's parameters in an earlier config, tried first.
     let warmStart: TunedConfig?
 
-    private var heads: Int { model.configuration.queryHeads }
-
-    /// Measures the candidates of all heads while a dense prefill goes by, and hands out that prefill.
+    /// Measures the candidates of all heads of a layer.
     ///
     /// - Parameters:
     ///   - survivors: of the length before; nil at the shortest.
-    ///   - firstDepth: the first layer that will be probed.
     ///   - isOver: asked after each round of trials; the rest of them is left out when it says so.
-    ///   - advance: called for each round of trials of a layer.
-    func run(
-        _ prompt: TuningPrompt, survivors: [HeadIndex: [SampleAttentionParameters]]?, probedFrom firstDepth: Int?,
-        isOver: @escaping () -> Bool, advance: @escaping (_ layer: Int) -> Void
-    ) throws -> PrefillTrace {
-        let workspace = AttentionWorkspace()
-        return try PrefillTrace(
-            prompt.tokens, model: model, policy: .dense, probedFrom: firstDepth,
-            tap: AttentionTap { layer, inputs, output in
-                let rounds = LayerRounds(search: self, layer: layer, length: prompt.tokens.count, survivors: survivors)
-                try rounds.run(
-                    meter: { try HeadMeter(inputs, layer: layer, dense: output, kernel: model.kernel, workspace: workspace) },
-                    shape: inputs.shape,
-                    isOver: isOver
-                ) { advance(layer) }
-            })
+    ///   - advance: called for each round of trials.
+    /// - Throws: as `HeadMeter.init`, and where the journal cannot be written.
+    func search(
+        _ attention: LayerAttention, survivors: [HeadIndex: [SampleAttentionParameters]]?, workspace: AttentionWorkspace,
+        isOver: () -> Bool, advance: () -> Void
+    ) throws {
+        let rounds = LayerRounds(search: self, layer: attention.layer, shape: attention.inputs.shape, survivors: survivors)
+        try rounds.run(
+            meter: { try HeadMeter(attention, kernel: kernel, workspace: workspace) }, isOver: isOver, advance: advance)
+    }
+
+    /// What a longer length tries of a shorter one.
+    func survivors(length: Int) -> [HeadIndex: [SampleAttentionParameters]] {
+        memory.trials(length: length).mapValues { HeadProbing.fronts($0).map(\.parameters) }
+    }
+
+    /// Rounds of trials of each layer, at most.
+    func rounds(_ survivors: [HeadIndex: [SampleAttentionParameters]]?) -> Int {
+        max(1, survivors.map { $0.values.map(\.count).max() ?? 0 } ?? settings.trials)
     }
 }
 
@@ -56,13 +54,15 @@ struct HeadIndex: Hashable, Sendable, Comparable {
 /// The trials of one layer at one length: a round gives each head one candidate.
 private struct LayerRounds {
     let search: HeadSearch
-    let layer, length: Int
+    let layer: Int
+    let shape: AttentionShape
     let survivors: [HeadIndex: [SampleAttentionParameters]]?
 
     private var settings: TuningSettings { search.settings }
-    private var heads: Range<Int> { 0..<search.model.configuration.queryHeads }
+    private var heads: Range<Int> { 0..<shape.queryHeads }
+    private var length: Int { shape.keyCount }
 
-    func run(meter make: () throws -> HeadMeter, shape: AttentionShape, isOver: () -> Bool, advance: () -> Void) throws {
+    func run(meter make: () throws -> HeadMeter, isOver: () -> Bool, advance: () -> Void) throws {
         var proposals = heads.map {
             HeadProposals(fixed: fixed($0), sampler: survivors == nil ? sampler($0) : nil, space: settings.space, length: length)
         }
@@ -75,7 +75,7 @@ private struct LayerRounds {
             if zip(candidates, known).contains(where: { $0 != nil && $1 == nil }) {
                 if isOver() { break }
                 meter = try meter ?? make()
-                try measure(candidates, known: known, round: round, meter: meter!, shape: shape)
+                try measure(candidates, known: known, round: round, meter: meter!)
             }
             for head in heads {
                 guard let candidate = candidates[head] else { continue }
@@ -86,7 +86,7 @@ private struct LayerRounds {
     }
 
     private func measure(
-        _ candidates: [HeadProposals.Candidate?], known: [FrozenTrial?], round: Int, meter: HeadMeter, shape: AttentionShape
+        _ candidates: [HeadProposals.Candidate?], known: [FrozenTrial?], round: Int, meter: HeadMeter
     ) throws {
         // A head with nothing to measure costs least with the narrowest window.
         let idle = SampleAttentionParameters.window(tokens: 1, sinks: 0)

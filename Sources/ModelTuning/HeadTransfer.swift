@@ -35,8 +35,9 @@ extension HeldOutCheck {
         let found = Found()
         _ = try PrefillTrace(
             prompt.tokens, model: model, policy: .dense,
-            tap: AttentionTap { [model] layer, inputs, output in
-                let meter = try HeadMeter(inputs, layer: layer, dense: output, kernel: model.kernel, workspace: workspace)
+            tap: AttentionTap { [model] attention in
+                let layer = attention.layer
+                let meter = try HeadMeter(attention, kernel: model.kernel, workspace: workspace)
                 let heads = bucket.layers[layer]
                 for (head, one) in try meter.measure(heads.map(\.parameters)).enumerated() {
                     let heldOut = TunedConfig.Measurement(

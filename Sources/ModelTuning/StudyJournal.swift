@@ -2,13 +2,14 @@ import AttentionCore
 import AttentionKernels
 import Autotuning
 import DurableFiles
+import RunProvenance
 import SampleAttention
 import Synchronization
 
 /// What a study is about: a journal continues only the study it was begun for.
 public struct StudyHeader: Hashable, JournalHeader {
     public var schemaVersion = 2
-    public var model: TunedConfig.ModelIdentity
+    public var model: ModelIdentity
     public var textSHA256: [String]
     public var settings: TuningSettings
     /// Other instructions, and other operands, round differently, and a study must be repeatable.
@@ -20,7 +21,7 @@ public struct StudyHeader: Hashable, JournalHeader {
     public var warmStartSHA256: String?
 
     public init(
-        model: TunedConfig.ModelIdentity, textSHA256: [String], settings: TuningSettings, kernel: AttentionKernel, latency: LatencyModel,
+        model: ModelIdentity, textSHA256: [String], settings: TuningSettings, kernel: AttentionKernel, latency: LatencyModel,
         warmStartSHA256: String? = nil
     ) {
         self.model = model
@@ -144,7 +145,7 @@ extension ResultJournal where Header == StudyHeader, Record == StudyRecord {
 
 extension StudyRecord {
     /// What is wrong with a record, in words; nil when a study may have written it.
-    fileprivate func fault(_ model: TunedConfig.ModelIdentity) -> String? {
+    fileprivate func fault(_ model: ModelIdentity) -> String? {
         if [trial != nil, probe != nil, check != nil].count(where: \.self) != 1 { return "must be one trial, probe or check" }
         let heads = [trial.map { ($0.layer, $0.head) }, probe.map { ($0.layer, $0.head) }].compactMap(\.self)
         for (layer, head) in heads where !(0..<model.layers).contains(layer) || !(0..<model.queryHeads).contains(head) {

@@ -139,7 +139,7 @@ public struct TuningStudy {
             steps += outcome.steps
             if outcome.damage > 0 { damage = outcome.damage }
             buckets.append(TunedConfig.Bucket(length: length, layers: outcome.heads))
-            survivors = memory.trials(length: length).mapValues { HeadProbing.fronts($0).map(\.parameters) }
+            survivors = headSearch.survivors(length: length)
         }
         return Result(
             buckets: buckets, trials: settings.lengths.flatMap { memory.trials(length: $0).sorted { $0.key < $1.key }.flatMap(\.value) },
@@ -153,17 +153,26 @@ public struct TuningStudy {
         _ prompt: TuningPrompt, survivors: [HeadIndex: [SampleAttentionParameters]]?, probedFrom firstDepth: Int?,
         progress: @escaping (Progress) -> Void
     ) throws -> PrefillTrace {
-        let search = HeadSearch(model: model, settings: settings, latency: latency, memory: memory, warmStart: warmStart)
-        let rounds = survivors == nil ? settings.trials : survivors!.values.map(\.count).max() ?? 0
-        let total = model.configuration.layerCount * max(1, rounds)
+        let total = model.configuration.layerCount * headSearch.rounds(survivors)
+        let workspace = AttentionWorkspace()
         var done = 0
-        return try search.run(
-            prompt, survivors: survivors, probedFrom: firstDepth, isOver: { isOver(survivors == nil ? 0.3 : 0.9) }
-        ) { layer in
-            done += 1
-            progress(
-                .init(phase: .search, done: min(done, total), total: total, status: "\(prompt.tokens.count) tokens, layer \(layer)"))
-        }
+        return try PrefillTrace(
+            prompt.tokens, model: model, policy: .dense, probedFrom: firstDepth,
+            tap: AttentionTap { attention in
+                try headSearch.search(
+                    attention, survivors: survivors, workspace: workspace, isOver: { isOver(survivors == nil ? 0.3 : 0.9) }
+                ) {
+                    done += 1
+                    progress(
+                        .init(
+                            phase: .search, done: min(done, total), total: total,
+                            status: "\(prompt.tokens.count) tokens, layer \(attention.layer)"))
+                }
+            })
+    }
+
+    private var headSearch: HeadSearch {
+        HeadSearch(kernel: model.kernel, settings: settings, latency: latency, memory: memory, warmStart: warmStart)
     }
 
     /// - Parameter heads: which; nil is all.

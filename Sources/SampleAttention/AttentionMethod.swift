@@ -19,7 +19,7 @@ public protocol AttentionMethod: Sendable {
     /// - Throws: `InputError` (`usage`) when the method's settings do not fit the inputs.
     func attend(
         _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, workspace: AttentionWorkspace
-    ) throws(InputError) -> SampleAttentionOperator.Report
+    ) throws(InputError) -> AttentionReport
 }
 
 extension AttentionMethod {
@@ -28,13 +28,13 @@ extension AttentionMethod {
 
 /// One layer's attention, as a method is asked for it.
 public struct LayerCall: Sendable {
-    public let inputs: SampleAttentionOperator.Inputs
+    public let inputs: LayerInputs
     public let layer: Int
     /// The whole prompt's length: ratios of it stay the same from chunk to chunk.
     public let promptLength: Int
     public let kernel: AttentionKernel
 
-    public init(inputs: SampleAttentionOperator.Inputs, layer: Int, promptLength: Int, kernel: AttentionKernel) {
+    public init(inputs: LayerInputs, layer: Int, promptLength: Int, kernel: AttentionKernel) {
         self.inputs = inputs
         self.layer = layer
         self.promptLength = promptLength
@@ -57,30 +57,15 @@ public protocol PatternMethod: AttentionMethod {
 extension PatternMethod {
     public func attend(
         _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, workspace: AttentionWorkspace
-    ) throws(InputError) -> SampleAttentionOperator.Report {
+    ) throws(InputError) -> AttentionReport {
         let start = ContinuousClock.now
         let plan = try AttentionPlan(shape: call.shape, patterns: patterns(call, workspace: workspace))
         let planned = ContinuousClock.now
         call.kernel.run(
             plan, query: call.inputs.query, key: call.inputs.key, value: call.inputs.value, output: output, logSumExp: logSumExp,
             workspace: workspace)
-        return SampleAttentionOperator.Report(
+        return AttentionReport(
             patterns: plan.patterns, keptPairs: plan.keptPairs, causalPairs: call.shape.causalPairs,
             selectionSeconds: (planned - start).seconds, kernelSeconds: (ContinuousClock.now - planned).seconds)
-    }
-}
-
-extension SampleAttentionOperator.Report {
-    /// What a method reports that samples no rows and certifies nothing.
-    ///
-    /// - Parameters:
-    ///   - patterns: one a query head; none where what was kept is no pattern.
-    ///   - keptPairs: computed pairs of each query head.
-    public init(
-        patterns: [SparsePattern] = [], keptPairs: [Int], causalPairs: Int, selectionSeconds: Double, kernelSeconds: Double
-    ) {
-        self.init(
-            patterns: patterns, keptPairs: keptPairs, causalPairs: causalPairs, sampledMass: keptPairs.map { _ in nil }, certificates: nil,
-            selectionSeconds: selectionSeconds, certificateSeconds: 0, kernelSeconds: kernelSeconds)
     }
 }

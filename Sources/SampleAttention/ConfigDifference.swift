@@ -1,4 +1,5 @@
 import Foundation
+import RunProvenance
 
 /// One field on which two tuned configs disagree.
 public struct ConfigDifference: Hashable, Sendable, Codable {

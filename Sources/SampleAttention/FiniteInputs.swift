@@ -1,7 +1,7 @@
 import AttentionCore
 import Parallelism
 
-extension SampleAttentionOperator.Inputs {
+extension LayerInputs {
     /// Refuses inputs that no retained mass can be measured of: numbers that are not finite, in rows that a measurement may never look
     /// at, and queries and keys so large that the kernel's scores could leave FP32.
     ///

@@ -4,7 +4,7 @@ import AttentionKernels
 /// Certifies the heads of one layer, and changes the selections of those that miss the least mass.
 struct HeadCertifier {
     let certification: Certification
-    let inputs: SampleAttentionOperator.Inputs
+    let inputs: LayerInputs
     let parameters: [SampleAttentionParameters]
     let sampled: [SampledMass]
     let promptLength: Int

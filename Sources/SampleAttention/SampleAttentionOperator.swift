@@ -14,42 +14,6 @@ public struct SampleAttentionOperator: Sendable {
 
     public init(kernel: AttentionKernel) { self.kernel = kernel }
 
-    /// One layer's inputs: Q [queryHeads][queryCount][d], K and V [keyValueHeads][keyCount][d].
-    public struct Inputs: Sendable {
-        public let query, key, value: HeadTensor
-        public let shape: AttentionShape
-
-        public init(query: HeadTensor, key: HeadTensor, value: HeadTensor) {
-            self.query = query
-            self.key = key
-            self.value = value
-            shape = AttentionShape(
-                queryHeads: query.heads, keyValueHeads: key.heads, queryCount: query.tokens, keyCount: key.tokens,
-                headDimension: query.dimension)
-        }
-    }
-
-    /// What one call kept and what it cost.
-    public struct Report: Sendable {
-        /// What each query head kept; none where it is no pattern, as in hash buckets.
-        public let patterns: [SparsePattern]
-        /// Kept pairs of each query head.
-        public let keptPairs: [Int]
-        /// Causal pairs of one head.
-        public let causalPairs: Int
-        /// Each head's mass in the sampled rows; 1 for dense heads, nil where nothing was sampled.
-        public let sampledMass: [Double?]
-        /// What can be said of each head's retained mass; nil when it was not asked for.
-        public let certificates: [Certificate]?
-        public let selectionSeconds: Double
-        /// Certificates, and what heads that missed the least mass did about it; 0 without.
-        public let certificateSeconds: Double
-        public let kernelSeconds: Double
-
-        /// Kept over causal pairs, all heads together.
-        public var density: Double { Double(keptPairs.reduce(0, +)) / Double(causalPairs * keptPairs.count) }
-    }
-
     /// Attends with one set of parameters a query head.
     ///
     /// - Parameters:
@@ -60,9 +24,9 @@ public struct SampleAttentionOperator: Sendable {
     /// - Throws: `InputError`: `usage` when `parameters` does not have one entry a query head; `invalidData` when certificates are asked
     ///   for and a number of Q, K or V is not finite, or a score might not be.
     public func attend(
-        _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, output: MutableHeadTensor,
+        _ inputs: LayerInputs, parameters: [SampleAttentionParameters], promptLength: Int, output: MutableHeadTensor,
         logSumExp: UnsafeMutablePointer<Float>? = nil, certification: Certification? = nil, workspace: AttentionWorkspace
-    ) throws(InputError) -> Report {
+    ) throws(InputError) -> AttentionReport {
         try attend(
             inputs, parameters: parameters, promptLength: promptLength, output: output, logSumExp: logSumExp, certification: certification,
             workspace: workspace
@@ -73,10 +37,10 @@ public struct SampleAttentionOperator: Sendable {
     ///
     /// - Parameter stageOne: one entry a query head, for these parameters.
     package func attend(
-        _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, output: MutableHeadTensor,
+        _ inputs: LayerInputs, parameters: [SampleAttentionParameters], promptLength: Int, output: MutableHeadTensor,
         logSumExp: UnsafeMutablePointer<Float>? = nil, certification: Certification? = nil, workspace: AttentionWorkspace,
         stageOne: () -> [SampledMass]
-    ) throws(InputError) -> Report {
+    ) throws(InputError) -> AttentionReport {
         guard parameters.count == inputs.shape.queryHeads else {
             throw InputError(
                 .usage, field: "parameters", value: "\(parameters.count)",
@@ -102,7 +66,7 @@ public struct SampleAttentionOperator: Sendable {
         kernel.run(
             plan, query: inputs.query, key: inputs.key, value: inputs.value, output: output, logSumExp: logSumExp,
             workspace: workspace)
-        return Report(
+        return AttentionReport(
             patterns: patterns, keptPairs: plan.keptPairs, causalPairs: inputs.shape.causalPairs,
             sampledMass: selections.map(\.sampledMass),
             certificates: certificates, selectionSeconds: (selected - start + (planned - certified)).seconds,
@@ -112,14 +76,14 @@ public struct SampleAttentionOperator: Sendable {
 
     /// Stage 1 of each head.
     package func sample(
-        _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, workspace: AttentionWorkspace
+        _ inputs: LayerInputs, parameters: [SampleAttentionParameters], promptLength: Int, workspace: AttentionWorkspace
     ) -> [SampledMass] {
         SampledMass.ofHeads(inputs, parameters: parameters, promptLength: promptLength, kernel: kernel, workspace: workspace)
     }
 
     /// Stages 1 and 2: what each head keeps beside its window; `parameters` has one entry a query head.
     public func select(
-        _ inputs: Inputs, parameters: [SampleAttentionParameters], promptLength: Int, workspace: AttentionWorkspace
+        _ inputs: LayerInputs, parameters: [SampleAttentionParameters], promptLength: Int, workspace: AttentionWorkspace
     ) -> [HeadSelection] {
         precondition(parameters.count == inputs.shape.queryHeads, "there must be parameters for each query head")
         return select(

@@ -33,7 +33,7 @@ package struct SampledMass: Sendable {
     ///
     /// Complexity: 2 · rows · keys · d operations a head that is not dense.
     static func ofHeads(
-        _ inputs: SampleAttentionOperator.Inputs, parameters: [SampleAttentionParameters], promptLength: Int, kernel: AttentionKernel,
+        _ inputs: LayerInputs, parameters: [SampleAttentionParameters], promptLength: Int, kernel: AttentionKernel,
         workspace: AttentionWorkspace
     ) -> [SampledMass] {
         var heads = [SampledMass](repeating: SampledMass(rows: [], sums: .nothing), count: parameters.count)

@@ -1,5 +1,6 @@
 import AttentionCore
 import Foundation
+import RunProvenance
 
 extension TunedConfig {
     /// Reads and checks a config file.

@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import RunProvenance
 
 /// Parameters for every layer and head of one model, with what they were measured by and where they came from.
 ///
@@ -27,91 +28,6 @@ public struct TunedConfig: Hashable, Sendable, Codable {
         self.denseBelow = denseBelow
         self.defaults = defaults
         self.buckets = buckets
-    }
-
-    /// What makes a model the same model.
-    public struct ModelIdentity: Hashable, Sendable, Codable {
-        public var family: String
-        public var layers, queryHeads, keyValueHeads, headDimension: Int
-        public var weightsSHA256, tokenizerSHA256: String
-
-        public init(
-            family: String, layers: Int, queryHeads: Int, keyValueHeads: Int, headDimension: Int, weightsSHA256: String,
-            tokenizerSHA256: String
-        ) {
-            self.family = family
-            self.layers = layers
-            self.queryHeads = queryHeads
-            self.keyValueHeads = keyValueHeads
-            self.headDimension = headDimension
-            self.weightsSHA256 = weightsSHA256
-            self.tokenizerSHA256 = tokenizerSHA256
-        }
-
-        /// One line that tells two models apart.
-        public var summary: String {
-            "\(family) \(layers) layers \(queryHeads)/\(keyValueHeads) heads of \(headDimension), weights \(weightsSHA256.prefix(12)), "
-                + "tokenizer \(tokenizerSHA256.prefix(12))"
-        }
-    }
-
-    /// Where a set of numbers came from.
-    public struct Provenance: Hashable, Sendable, Codable {
-        public var tool: Tool
-        public var machine: Machine
-        public var seed: UInt64
-        public var texts: [Text]
-        public var lengths: [Int]
-        /// ISO 8601, UTC.
-        public var date: String
-
-        public struct Tool: Hashable, Sendable, Codable {
-            public var version, commit: String
-            public init(version: String, commit: String) {
-                self.version = version
-                self.commit = commit
-            }
-        }
-
-        public struct Machine: Hashable, Sendable, Codable {
-            public var cpu, instructionSet: String
-            public var threads: Int
-            /// The format of the kernel's matrix products; FP32 in files that do not say.
-            public var precision: Precision
-
-            public init(cpu: String, instructionSet: String, threads: Int, precision: Precision) {
-                self.cpu = cpu
-                self.instructionSet = instructionSet
-                self.threads = threads
-                self.precision = precision
-            }
-
-            public init(from decoder: any Decoder) throws {
-                let container = try decoder.container(keyedBy: CodingKeys.self)
-                self.init(
-                    cpu: try container.decode(String.self, forKey: .cpu),
-                    instructionSet: try container.decode(String.self, forKey: .instructionSet),
-                    threads: try container.decode(Int.self, forKey: .threads),
-                    precision: try container.decodeIfPresent(Precision.self, forKey: .precision) ?? .fp32)
-            }
-        }
-
-        public struct Text: Hashable, Sendable, Codable {
-            public var name, sha256: String
-            public init(name: String, sha256: String) {
-                self.name = name
-                self.sha256 = sha256
-            }
-        }
-
-        public init(tool: Tool, machine: Machine, seed: UInt64, texts: [Text], lengths: [Int], date: String) {
-            self.tool = tool
-            self.machine = machine
-            self.seed = seed
-            self.texts = texts
-            self.lengths = lengths
-            self.date = date
-        }
     }
 
     /// One tuned prompt length: `layers[layer][head]`.

@@ -25,7 +25,7 @@ struct AttentionOptions: ParsableArguments {
     @OptionGroup var parameters: ParameterOptions
 
     /// - Parameter standard: the attention when neither a name, a config nor parameters are given.
-    func policy(_ session: Session, default standard: String = "dense") throws(InputError) -> AttentionPolicy {
+    func policy(_ session: some Run, default standard: String = "dense") throws(InputError) -> AttentionPolicy {
         let name = attention ?? (config != nil ? "tuned" : parameters.areGiven ? "sample" : standard)
         if parameters.areGiven, name != "sample", AttentionChoice.names.contains(name) {
             throw InputError(.usage, field: "attention", value: name, rule: "must be sample when parameters such as --alpha are given")
@@ -40,12 +40,12 @@ struct AttentionOptions: ParsableArguments {
     }
 
     /// See `AttentionChoice.settings`.
-    func settings(_ policy: AttentionPolicy, session: Session) throws(InputError) -> AttentionSettings {
+    func settings(_ policy: AttentionPolicy, session: any Run) throws(InputError) -> AttentionSettings {
         try choice(session).settings(of: [policy])
     }
 
     /// The same for what only SampleAttention can do: its heads' own parameters are read.
-    func sampleAttentionPolicy(_ session: Session, default standard: String) throws(InputError) -> AttentionPolicy {
+    func sampleAttentionPolicy(_ session: some Run, default standard: String) throws(InputError) -> AttentionPolicy {
         let policy = try policy(session, default: standard)
         guard policy.isSampleAttention else {
             throw InputError(
@@ -55,7 +55,7 @@ struct AttentionOptions: ParsableArguments {
         return policy
     }
 
-    private func choice(_ session: Session) throws(InputError) -> AttentionChoice {
+    private func choice(_ session: some Run) throws(InputError) -> AttentionChoice {
         try AttentionChoice(config: config, density: density, parameters: parameters, session: session)
     }
 }
@@ -75,13 +75,13 @@ struct AttentionChoice {
     let config: String?
     let density: Fraction?
     private let own: SampleAttentionParameters
-    private let session: Session
+    private let session: any Run
 
     static let ownNames = ["dense", "sample", "paper", "paper-v3", "tuned"]
     static let names = ownNames + AttentionSystem.allCases.map(\.rawValue)
 
     /// Parameters are checked whichever attention uses them: a bad value is never passed over in silence.
-    init(config: String?, density: Double?, parameters: ParameterOptions, session: Session) throws(InputError) {
+    init(config: String?, density: Double?, parameters: ParameterOptions, session: any Run) throws(InputError) {
         self.config = config ?? session.bundledConfig
         self.density = try density.map { value throws(InputError) in try Fraction(value, field: "density") }
         own = try parameters.parameters(seed: session.seed)

@@ -1,13 +1,15 @@
 import ArgumentParser
 import AttentionCore
+import AttentionLayers
 import Evaluation
 import LanguageModels
 import ModelFormats
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// `audit`: what sampling promised against what all rows keep.
-struct AuditCommand: ModelCommand {
+struct AuditCommand: LayerCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit", abstract: "Compare the mass that selections saw in sampled rows with what they keep in all rows.",
         discussion: """
@@ -16,8 +18,7 @@ struct AuditCommand: ModelCommand {
             stay below α. No rows are computed densely.
             """)
 
-    @OptionGroup var model: ModelOptions
-    @OptionGroup var text: TextOptions
+    @OptionGroup var layers: LayerOptions
 
     @Option(help: ArgumentHelp("stride, tail-blocks, last-rows or random; repeatable (default: all).", valueName: "rule"))
     var rule: [String] = []
@@ -39,28 +40,24 @@ struct AuditCommand: ModelCommand {
             try ParameterOptions.choice(name, "rule")
         }
         let ratios = try (ratio.isEmpty ? [0.005, 0.01, 0.02, 0.05, 0.1] : ratio).map { try Fraction($0, field: "ratio") }
-        let session = try model.open()
+        let run = try layers.open(lengths: [4096, 16384], everyText: true)
         let audit = SamplingAudit(
-            model: session.model, standard: parameters, rules: rules.isEmpty ? SampleAttentionParameters.Sampling.allCases : rules,
-            ratios: ratios, seed: session.seed)
-        let lengths = try text.lengths(session, default: [4096, 16384])
-        let texts = try text.texts(session)
-        let prompts = try texts.flatMap { text in try lengths.map { try text.prompt(length: $0) } }
-        let progress = ProgressBar("audit", total: prompts.count * session.model.configuration.layerCount)
-        let outcomes = try prompts.map { try audit.run($0) { progress.advance() } }
+            standard: parameters, rules: rules.isEmpty ? SampleAttentionParameters.Sampling.allCases : rules, ratios: ratios,
+            seed: run.seed)
+        let progress = ProgressBar("audit", total: run.sources.count * run.layers.count)
+        let outcomes = try run.sources.map { source in try audit.run(source) { progress.advance() } }
         progress.finish()
-        let results = lengths.map { length in
+        let results = run.lengths.map { length in
             AuditResult.Length(
                 length: length,
                 rules: audit.cases.indices.map { index in
-                    let own = zip(prompts, outcomes).filter { $0.0.count == length }.flatMap { $0.1[index] }
+                    let own = zip(run.sources, outcomes).filter { $0.0.tokens == length }.flatMap { $0.1[index] }
                     return SamplingAudit.Summary(audit.cases[index], own, alpha: alpha)
                 })
         }
         let result = AuditResult(
-            model: try session.identity(), provenance: session.provenance(texts: texts, lengths: lengths), alpha: alpha,
-            windowRatio: windowRatio, lengths: results)
-        if session.json { JSONOutput.print(result) } else { print(result.text, terminator: "") }
+            model: try run.identity(), provenance: run.provenance(), alpha: alpha, windowRatio: windowRatio, lengths: results)
+        if run.json { JSONOutput.print(result) } else { print(result.text, terminator: "") }
     }
 }
 
@@ -71,8 +68,8 @@ private struct AuditResult: Encodable {
         let rules: [SamplingAudit.Summary]
     }
 
-    let model: TunedConfig.ModelIdentity
-    let provenance: TunedConfig.Provenance
+    let model: ModelIdentity
+    let provenance: Provenance
     let alpha, windowRatio: Double
     let lengths: [Length]
 

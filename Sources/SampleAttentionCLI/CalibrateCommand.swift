@@ -7,6 +7,7 @@ import Foundation
 import HaystackModel
 import ModelFormats
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// `calibrate`: how long attention takes on this machine.
@@ -58,7 +59,7 @@ struct CalibrateCommand: MachineCommand {
     private func calibrate(
         kernel: AttentionKernel, dimension: Int, progress: Calibration.Progress
     ) throws(InputError) -> LatencyFile {
-        let provenance = Session.provenance(kernel: kernel, seed: machine.seed)
+        let provenance = Provenance(kernel: kernel, seed: machine.seed)
         if let maxLength {
             let lengths = Calibration.standardLengths.filter { $0 < maxLength } + [maxLength]
             return try Calibration(kernel: kernel, headDimension: dimension, lengths: lengths, seed: machine.seed)

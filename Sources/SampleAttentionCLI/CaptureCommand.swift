@@ -1,11 +1,12 @@
 import ArgumentParser
 import AttentionCore
-import AttentionKernels
+import AttentionLayers
 import DurableFiles
 import Foundation
 import LanguageModels
 import ModelFormats
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// `capture`: a prompt's Q, K and V as they enter attention, for other tools.
@@ -16,7 +17,8 @@ struct CaptureCommand: ModelCommand {
         discussion: """
             One dense prefill; tensors layers.N.query [tokens][query heads][d], layers.N.key and layers.N.value \
             [tokens][key-value heads][d], F32, rotated, not scaled: attention is softmax(Q Kᵀ / √d) V. Memory and file: \
-            4 · tokens · (query heads + 2 · key-value heads) · d bytes a layer.
+            4 · tokens · (query heads + 2 · key-value heads) · d bytes a layer. `profile`, `verify`, `audit` and `search` read such files with \
+            --captured, whoever wrote them.
             """)
 
     @OptionGroup var model: ModelOptions
@@ -39,49 +41,25 @@ struct CaptureCommand: ModelCommand {
         let source = try text.texts(session)[0]
         let tokens = try source.prompt(length: lengths[0])
         let chosen = Set(layer.isEmpty ? Array(0..<layers) : layer)
-        var encoder = SafetensorsEncoder()
+        let capture = LayerCapture(
+            model: try session.identity(), text: source.identity, tool: "\(ToolVersion.version) (\(BuildRecord.commit))")
         let progress = ProgressBar("capture", total: layers)
-        var tap = AttentionTap { layer, inputs, _ in
+        let data = try capture.encoded(PromptLayers(tokens, of: source.identity, model: session.model), layers: chosen) {
             progress.advance()
-            guard chosen.contains(layer) else { return }
-            for (name, tensor) in [("query", inputs.query), ("key", inputs.key), ("value", inputs.value)] {
-                encoder.append(
-                    "layers.\(layer).\(name)", shape: [tensor.tokens, tensor.heads, tensor.dimension], Self.values(tensor))
-            }
         }
-        let cache = try session.model.makeCache(capacity: tokens.count)
-        _ = try session.model.prefill(tokens, cache: cache, policy: .dense, observer: &tap)
         progress.finish()
-        let identity = try session.identity()
-        try AtomicFile.write(
-            encoder.encoded(metadata: [
-                "model": identity.summary, "text": source.name, "textSHA256": source.sha256, "tokens": "\(tokens.count)",
-                "tool": "\(ToolVersion.version) (\(BuildRecord.commit))",
-            ]), to: output)
+        try AtomicFile.write(data, to: output)
         let result = CaptureResult(
-            model: identity, provenance: session.provenance(texts: [source], lengths: lengths), file: output, layers: chosen.sorted())
+            model: try session.identity(), provenance: session.provenance(texts: [source.identity], lengths: lengths), file: output,
+            layers: chosen.sorted())
         if session.json { JSONOutput.print(result) } else { Message.write("Wrote \(chosen.count) layers to \(output)") }
-    }
-
-    /// [token][head][d].
-    private static func values(_ tensor: HeadTensor) -> [Float] {
-        let width = tensor.heads * tensor.dimension
-        return [Float](unsafeUninitializedCapacity: tensor.tokens * width) { buffer, count in
-            for token in 0..<tensor.tokens {
-                for head in 0..<tensor.heads {
-                    (buffer.baseAddress! + token * width + head * tensor.dimension).update(
-                        from: tensor.row(head: head, token: token), count: tensor.dimension)
-                }
-            }
-            count = tensor.tokens * width
-        }
     }
 }
 
 /// What `capture --json` prints.
 private struct CaptureResult: Encodable {
-    let model: TunedConfig.ModelIdentity
-    let provenance: TunedConfig.Provenance
+    let model: ModelIdentity
+    let provenance: Provenance
     let file: String
     let layers: [Int]
 }

@@ -6,6 +6,7 @@ import Foundation
 import LanguageModels
 import ModelFormats
 import Reporting
+import RunProvenance
 import SampleAttention
 import SampleStatistics
 
@@ -192,8 +193,8 @@ struct EvaluationResult: Encodable {
         let nll, density, prefillSeconds: Double
     }
 
-    let model: TunedConfig.ModelIdentity
-    let provenance: TunedConfig.Provenance
+    let model: ModelIdentity
+    let provenance: Provenance
     let attention: String
     let tasks: [Score]
     let perplexity: [Loss]

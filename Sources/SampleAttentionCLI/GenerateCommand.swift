@@ -4,6 +4,7 @@ import AttentionKernels
 import Foundation
 import LanguageModels
 import ModelFormats
+import RunProvenance
 import SampleAttention
 
 /// `generate`: continue a prompt, with any attention in the prefill.
@@ -99,8 +100,8 @@ struct GenerateCommand: ModelCommand {
 
 /// What `generate --json` prints.
 private struct GenerationResult: Encodable {
-    let model: TunedConfig.ModelIdentity
-    let provenance: TunedConfig.Provenance
+    let model: ModelIdentity
+    let provenance: Provenance
     let attention, text: String
     let tokens: [Int32]
     let promptTokens: Int
@@ -116,8 +117,8 @@ private struct GenerationResult: Encodable {
     let certificate: CertificateResult?
 
     init(
-        loadSeconds: Double, generation: LanguageModel.Generation, policy: AttentionPolicy, text: String, model: TunedConfig.ModelIdentity,
-        provenance: TunedConfig.Provenance
+        loadSeconds: Double, generation: LanguageModel.Generation, policy: AttentionPolicy, text: String, model: ModelIdentity,
+        provenance: Provenance
     ) {
         self.model = model
         self.provenance = provenance

@@ -8,10 +8,11 @@ import HeadProfiling
 import LanguageModels
 import ModelFormats
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// `profile`: exact sparsity degree, structure and retained mass of every head.
-struct ProfileCommand: ModelCommand {
+struct ProfileCommand: LayerCommand {
     static let configuration = CommandConfiguration(
         commandName: "profile",
         abstract: "Measure every head exactly: sparsity degree, structure, and the attention mass a pattern keeps.",
@@ -23,8 +24,7 @@ struct ProfileCommand: ModelCommand {
             written there; until then a journal is, with which a stopped profile continues by --resume.
             """)
 
-    @OptionGroup var model: ModelOptions
-    @OptionGroup var text: TextOptions
+    @OptionGroup var layers: LayerOptions
     @OptionGroup var attention: AttentionOptions
 
     @Option(help: ArgumentHelp("α of the sparsity degree; repeatable (default: 0.9 0.95 0.99).", valueName: "share"))
@@ -38,35 +38,40 @@ struct ProfileCommand: ModelCommand {
 
     func run() throws {
         if resume { try OutputDirectory.requireJournal(in: output, of: "profile") }
-        let session = try model.open()
         let alphas = try (sparsityAlpha.isEmpty ? [0.9, 0.95, 0.99] : sparsityAlpha).map { try Fraction($0, field: "sparsity-alpha") }
-        let policy = try attention.sampleAttentionPolicy(session, default: "sample")
-        let lengths = try text.lengths(session, default: [4096])
-        let texts = text.text.isEmpty ? [try text.texts(session)[0]] : try text.texts(session)
-        let prompts = try texts.flatMap { text in try lengths.map { (text: text.identity, tokens: try text.prompt(length: $0)) } }
-        let run = ProfileRun(session: session, policy: policy, scale: ProfileScale(alphas: alphas), prompts: prompts)
+        let run = try layers.open(lengths: [4096], everyText: false)
+        let policy = try attention.sampleAttentionPolicy(run, default: "sample")
+        let scale = ProfileScale(alphas: alphas)
+        let study = ProfileStudy(run.sources, policy: policy, scale: scale)
         let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
         try directory?.reserve("profile.json", "report.html")
         let journal = try directory.map { directory throws(InputError) in
             try ProfileJournal(
-                profile: directory.file("journal.jsonl"), header: run.header(texts: texts, identity: session.identity(), lengths: lengths),
-                lengths: lengths, resume: resume)
+                profile: directory.file("journal.jsonl"), header: study.header(model: run.identity()), lengths: run.lengths, resume: resume)
         }
         let interruption = Interruption(journal, work: "a profile")
-        let profiles = try run.measure(journal: journal)
         let result = ProfileResult(
-            model: try session.identity(), provenance: session.provenance(texts: texts, lengths: lengths), attention: policy.name,
-            scale: run.scale, prompts: profiles)
+            model: try run.identity(), provenance: run.provenance(), attention: policy.name, scale: scale,
+            prompts: try Self.profiles(of: study, journal: journal))
         if let directory, let journal { try Self.write(result, to: directory, keeping: journal) }
         // Until here the journal holds everything; from here on nothing is left to continue.
         interruption.end()
         journal?.discard()
-        if session.json { JSONOutput.print(result) } else { print(result.summary, terminator: "") }
-        if let directory, !session.json { print("\nWrote \(directory.file("profile.json")) and \(directory.file("report.html"))") }
+        if run.json { JSONOutput.print(result) } else { print(result.summary, terminator: "") }
+        if let directory, !run.json { print("\nWrote \(directory.file("profile.json")) and \(directory.file("report.html"))") }
     }
 }
 
 extension ProfileCommand {
+    private static func profiles(of study: ProfileStudy, journal: ProfileJournal?) throws -> [PromptProfile] {
+        var bar: ProgressBar?
+        defer { bar?.finish() }
+        return try study.run(journal: journal) { progress in
+            if bar == nil { bar = ProgressBar("profile", total: progress.total, alreadyDone: progress.done) }
+            bar?.update(done: progress.done, status: "\(progress.tokens) tokens of \(progress.text.name)")
+        }
+    }
+
     /// - Throws: `InputError` when the disk fails; it says that the measurements are not lost.
     fileprivate static func write(
         _ result: ProfileResult, to directory: OutputDirectory, keeping journal: ProfileJournal
@@ -82,67 +87,13 @@ extension ProfileCommand {
     }
 }
 
-/// Prompts in turn, with a progress bar, as far as the journal has not got them.
-private struct ProfileRun {
-    let session: Session
-    let policy: AttentionPolicy
-    let scale: ProfileScale
-    let prompts: [(text: TunedConfig.Provenance.Text, tokens: [Int32])]
-
-    private var configuration: ModelConfiguration { session.model.configuration }
-
-    func header(texts: [PromptText], identity: TunedConfig.ModelIdentity, lengths: [Int]) -> ProfileHeader {
-        // All parameters of all heads, whichever file or options they came from.
-        let parameters = lengths.flatMap { length in
-            (0..<configuration.layerCount).map {
-                policy.parameters(layer: $0, queryHeads: configuration.queryHeads, promptLength: length) ?? []
-            }
-        }
-        return ProfileHeader(
-            model: identity, textSHA256: texts.map(\.sha256),
-            attention: "\(policy.name), parameters \(sha256(ofJSON: parameters).prefix(12))", scale: scale,
-            instructionSet: session.kernel.instructionSet.rawValue, precision: session.kernel.precision.rawValue)
-    }
-
-    func measure(journal: ProfileJournal?) throws -> [PromptProfile] {
-        let recorded = prompts.map { prompt in
-            Self.withoutGaps((journal?.recorded ?? []).filter { $0.textSHA256 == prompt.text.sha256 && $0.length == prompt.tokens.count })
-        }
-        // Work grows with the square of the length.
-        let units = prompts.map { max(1, ($0.tokens.count / 512) * ($0.tokens.count / 512)) }
-        let heads = configuration.layerCount * configuration.queryHeads
-        let progress = ProgressBar(
-            "profile", total: units.reduce(0) { $0 + $1 * heads },
-            alreadyDone: zip(units, recorded).reduce(0) { $0 + $1.0 * $1.1.count * configuration.queryHeads })
-        defer { progress.finish() }
-        let profiler = ModelProfiler(model: session.model, policy: policy, scale: scale)
-        var profiles: [PromptProfile] = []
-        for (index, prompt) in prompts.enumerated() {
-            profiles.append(
-                try profiler.profile(
-                    prompt.tokens, text: prompt.text, recorded: recorded[index],
-                    sibling: profiles.first { $0.length == prompt.tokens.count },
-                    record: { try journal?.append([$0]) },
-                    advance: { progress.advance(by: units[index], status: "\(prompt.tokens.count) tokens of \(prompt.text.name)") }))
-        }
-        return profiles
-    }
-
-    /// Layers from the first on, each once: a run that was resumed twice may have left one twice.
-    private static func withoutGaps(_ layers: [LayerProfile]) -> [LayerProfile] {
-        var whole: [LayerProfile] = []
-        for layer in layers where layer.layer == whole.count { whole.append(layer) }
-        return whole
-    }
-}
-
 /// What `profile` prints and writes.
 struct ProfileResult: Encodable {
     /// Of profile.json; grows when a field changes its meaning or goes.
     private static let schemaVersion = 1
 
-    let model: TunedConfig.ModelIdentity
-    let provenance: TunedConfig.Provenance
+    let model: ModelIdentity
+    let provenance: Provenance
     let attention: String
     let scale: ProfileScale
     let prompts: [PromptProfile]

@@ -1,6 +1,7 @@
 import Evaluation
 import HeadProfiling
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// A profile as one page: maps of all heads, curves, pictures of a few, bounds.
@@ -16,7 +17,7 @@ struct ProfileReport {
         let lengths = Set(result.prompts.map(\.length)).sorted().map { NumberFormat.count($0) }.joined(separator: ", ")
         var report = HTMLReport(
             title: "Head profile",
-            summary: "\(result.model.layers * result.model.queryHeads) heads of a \(result.model.family) model at \(lengths) tokens")
+            summary: "\(result.prompts[0].heads.count) heads of a \(result.model.family) model at \(lengths) tokens")
         report.append(
             .facts([
                 "Weights": String(result.model.weightsSHA256.prefix(16)), "Attention": result.attention,
@@ -139,8 +140,8 @@ struct ProfileReport {
     }
 
     private func picture(_ head: HeadProfile, _ why: String, _ prompt: PromptProfile) -> AttentionMap {
-        let picture = prompt.layers[head.layer].pictures[head.head]
-        let selection = prompt.layers[head.layer].patterns[head.head]
+        let layer = prompt.layers.first { $0.layer == head.layer }!
+        let (picture, selection) = (layer.pictures[head.head], layer.patterns[head.head])
         var pattern = AttentionMap.Pattern(
             window: [.window, .stripeWindow].contains(selection.kind) && head.window < prompt.length ? head.window : nil,
             kept: picture.square(\.kept),

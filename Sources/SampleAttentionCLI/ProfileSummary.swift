@@ -23,7 +23,7 @@ extension ProfileResult {
                     + masses.map { NumberFormat.fixed($0, decimals: 4) } + [NumberFormat.fixed(prompt.seconds, decimals: 1)])
         }
         return
-            "\(model.layers * model.queryHeads) heads, means over heads; density and mass of the pattern of attention '\(attention)', min "
+            "\(prompts[0].heads.count) heads, means over heads; density and mass of the pattern of attention '\(attention)', min "
             + "mass the least of all.\nStructured: SD with a window and columns, or columns and slashes, where every query keeps "
             + "\(alpha); beside it where the mean query does.\n\n" + table.text() + prompts.map(extremes).joined()
     }

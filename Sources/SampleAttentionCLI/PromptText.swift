@@ -4,6 +4,7 @@ import Foundation
 import HaystackModel
 import LanguageModels
 import ModelFormats
+import RunProvenance
 import SampleAttention
 
 /// Options of commands that read prompts from texts.
@@ -81,7 +82,7 @@ struct PromptText {
         beginOfText = session.model.tokenizer.affixes.before
     }
 
-    var identity: TunedConfig.Provenance.Text { .init(name: name, sha256: sha256) }
+    var identity: Provenance.Text { .init(name: name, sha256: sha256) }
 
     /// Begin-of-text and the tokens from `offset`, `length` in all.
     /// - Throws: `InputError` (`invalidData`) when the text is too short.

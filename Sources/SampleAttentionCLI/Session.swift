@@ -8,6 +8,7 @@ import LanguageModels
 import ModelFormats
 import Parallelism
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// Options of every command that computes.
@@ -45,7 +46,7 @@ struct MachineOptions: ParsableArguments {
     private func precision(instructionSet: InstructionSet, pool: WorkerPool) throws(InputError) -> Precision {
         guard precision == Self.automaticPrecision else { return try Self.precision(named: precision) }
         let fp32 = try AttentionKernel(instructionSet: instructionSet, pool: pool)
-        let rates = try MachineCache.standard().precisionRates(for: Session.provenance(kernel: fp32, seed: seed)) { () throws(InputError) in
+        let rates = try MachineCache.standard().precisionRates(for: Provenance(kernel: fp32, seed: seed)) { () throws(InputError) in
             try PrecisionRates(instructionSet: instructionSet, pool: pool)
         }
         return rates.fastest
@@ -82,14 +83,43 @@ struct ModelOptions: ParsableArguments {
     func open() throws(InputError) -> Session { try Session(options: self) }
 }
 
-/// A loaded model on a kernel, and what outputs say about both.
-struct Session {
+/// What a command computes on, and what its outputs say of that.
+protocol Run {
+    var kernel: AttentionKernel { get }
+    var seed: UInt64 { get }
+    /// Of the bundled model; nil for others, which have none before they are tuned.
+    var bundledConfig: String? { get }
+
+    func identity() throws(InputError) -> ModelIdentity
+}
+
+extension Run {
+    func provenance(texts: [Provenance.Text] = [], lengths: [Int] = []) -> Provenance {
+        Provenance(kernel: kernel, seed: seed, texts: texts, lengths: lengths)
+    }
+
+    /// Loads a config and checks it against the model; other hardware is a warning, but for the bundled config, which nobody chose.
+    ///
+    /// - Parameter text: the file's, where it has been read.
+    func config(at path: String, text: String? = nil) throws(InputError) -> TunedConfig {
+        let config =
+            if let text { try TunedConfig(json: Data(text.utf8), path: path) } else { try TunedConfig(contentsOf: path) }
+        try config.check(against: identity(), path: path)
+        let own = provenance().machine
+        if config.provenance.machine != own, path != bundledConfig {
+            Message.write("warning: \(path): tuned on \(config.provenance.machine.summary), this is \(own.summary)")
+        }
+        return config
+    }
+}
+
+/// A loaded model on a kernel.
+struct Session: Run {
     let model: LanguageModel
     let seed: UInt64
     let json: Bool
     /// Reading, checking and packing the model.
     let loadSeconds: Double
-    /// Of the bundled model; nil for others, which have none before they are tuned.
     let bundledConfig: String?
 
     var kernel: AttentionKernel { model.kernel }
@@ -111,44 +141,27 @@ struct Session {
         bundledConfig = options.model == nil ? HaystackModel.tunedConfig.path : nil
     }
 
-    func identity() throws(InputError) -> TunedConfig.ModelIdentity { try model.identity() }
+    func identity() throws(InputError) -> ModelIdentity { try model.identity() }
+}
 
-    func provenance(texts: [PromptText] = [], lengths: [Int] = []) -> TunedConfig.Provenance {
-        Self.provenance(kernel: kernel, seed: seed, texts: texts.map(\.identity), lengths: lengths)
-    }
-
-    static func provenance(
-        kernel: AttentionKernel, seed: UInt64, texts: [TunedConfig.Provenance.Text] = [], lengths: [Int] = []
-    ) -> TunedConfig.Provenance {
-        TunedConfig.Provenance(
+extension Provenance {
+    /// This tool on this machine, now.
+    init(kernel: AttentionKernel, seed: UInt64, texts: [Text] = [], lengths: [Int] = []) {
+        self.init(
             tool: .init(version: ToolVersion.version, commit: BuildRecord.commit),
             machine: .init(
-                cpu: Machine.cpuName, instructionSet: kernel.instructionSet.rawValue, threads: kernel.pool.threads,
+                cpu: ThisMachine.cpuName, instructionSet: kernel.instructionSet.rawValue, threads: kernel.pool.threads,
                 precision: kernel.precision),
-            seed: seed, texts: texts, lengths: lengths, date: Machine.now())
-    }
-
-    /// Loads a config and checks it against the model; other hardware is a warning, but for the bundled config, which nobody chose.
-    ///
-    /// - Parameter text: the file's, where it has been read.
-    func config(at path: String, text: String? = nil) throws(InputError) -> TunedConfig {
-        let config =
-            if let text { try TunedConfig(json: Data(text.utf8), path: path) } else { try TunedConfig(contentsOf: path) }
-        try config.check(against: identity(), path: path)
-        let own = provenance().machine
-        if config.provenance.machine != own, path != bundledConfig {
-            Message.write("warning: \(path): tuned on \(config.provenance.machine.summary), this is \(own.summary)")
-        }
-        return config
+            seed: seed, texts: texts, lengths: lengths, date: ThisMachine.now())
     }
 }
 
-extension TunedConfig.Provenance.Machine {
+extension Provenance.Machine {
     var summary: String { "\(cpu), \(instructionSet), \(threads) threads, \(precision.rawValue.uppercased())" }
 }
 
 /// The machine, as outputs name it.
-enum Machine {
+enum ThisMachine {
     static let cpuName: String = {
         let lines = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.split(separator: "\n") ?? []
         let line = lines.first { $0.hasPrefix("model name") }

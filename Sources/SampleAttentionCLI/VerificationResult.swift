@@ -1,5 +1,6 @@
 import ErrorBounds
 import Reporting
+import RunProvenance
 import SampleAttention
 import SampleStatistics
 
@@ -7,7 +8,7 @@ import SampleStatistics
 struct VerificationResult: Encodable {
     /// One head of one prompt under its selected pattern.
     struct Head: Encodable {
-        let text: TunedConfig.Provenance.Text
+        let text: Provenance.Text
         let tokens, layer, head: Int
         let bounds: HeadBounds
 
@@ -25,20 +26,22 @@ struct VerificationResult: Encodable {
         }
     }
 
-    let model: TunedConfig.ModelIdentity
-    let provenance: TunedConfig.Provenance
+    let model: ModelIdentity
+    let provenance: Provenance
+    /// Whose patterns are the selected ones.
+    let attention: String
     let holds: Bool
     let patterns, adversarialHeads: [String]
     let bounds: [BoundCheck]
     let heads: [Head]
 
     var text: String {
-        let count = model.layers * model.queryHeads
+        let count = Set(heads.map { [$0.layer, $0.head] }).count
         let lengths = provenance.lengths.map(String.init).joined(separator: ", ")
         return
             "\(count) heads at \(lengths) tokens, \(patterns.count) patterns each, and \(adversarialHeads.count) adversarial heads\n\n"
             + boundTable.text() + bounds.map { "\n\($0.name): \($0.statement)" }.joined()
-            + "\n\nHow much the bound (1 − CRA)·D promises on these heads, under the pattern selected for each, and the α that Theorem 2 asks for\n"
+            + "\n\nHow much the bound (1 − CRA)·D promises on these heads, under the pattern that '\(attention)' selects for each, and the α that Theorem 2 asks for\n"
             + "an error of 1, 5 and 10 % of the mean L1 norm of a head's output rows (renormalised); rounding: the kernel's\n"
             + "largest deviation in units of its row's allowance. Medians over heads.\n\n"
             + vacuityTable.text() + (holds ? "\n\nEvery valid bound holds.\n" : "\n\nA valid bound is broken: see the table.\n")

@@ -19,12 +19,14 @@ import Testing
     /// A meter on a layer (the oracle's), with its dense output.
     private func withMeter<Result>(on layer: NaiveAttention? = nil, _ body: (HeadMeter) throws -> Result) throws -> Result {
         try (layer ?? oracle).withTensors { query, key, value in
-            let inputs = SampleAttentionOperator.Inputs(query: query, key: key, value: value)
+            let inputs = LayerInputs(query: query, key: key, value: value)
             let buffer = AlignedBuffer<Float>(count: 2 * 512 * 16)
             let output = MutableHeadTensor(projection: buffer.base, heads: 2, tokens: 512, dimension: 16)
             _ = try SampleAttentionOperator(kernel: kernel).attend(
                 inputs, parameters: [.dense, .dense], promptLength: 512, output: output, workspace: AttentionWorkspace())
-            return try body(HeadMeter(inputs, layer: 5, dense: output.readOnly, kernel: kernel, workspace: AttentionWorkspace()))
+            return try body(
+                HeadMeter(
+                    LayerAttention(layer: 5, inputs: inputs, output: output.readOnly), kernel: kernel, workspace: AttentionWorkspace()))
         }
     }
 

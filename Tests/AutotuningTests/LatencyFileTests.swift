@@ -5,6 +5,7 @@ import Autotuning
 import DurableFiles
 import Foundation
 import Parallelism
+import RunProvenance
 import SampleAttention
 import Testing
 
@@ -75,7 +76,7 @@ import Testing
 @Suite struct MachineCacheTests {
     /// How often a cache measures, and what it warns of.
     private func use(
-        _ cache: MachineCache, _ asked: TunedConfig.Provenance = LatencyFixture.provenance(), headDimension: Int = 64, refresh: Bool = false
+        _ cache: MachineCache, _ asked: Provenance = LatencyFixture.provenance(), headDimension: Int = 64, refresh: Bool = false
     ) throws -> (measured: Int, warnings: [String]) {
         var (measured, warnings) = (0, [String]())
         let result = try cache.file(
@@ -150,7 +151,7 @@ import Testing
         let scratch = try Scratch()
         let cache = MachineCache(directory: scratch.file("deep/folder"))
         var measured = 0
-        func rates(_ asked: TunedConfig.Provenance) throws -> PrecisionRates {
+        func rates(_ asked: Provenance) throws -> PrecisionRates {
             try cache.precisionRates(for: asked) { () throws(InputError) in
                 measured += 1
                 return PrecisionRates(fp32Gigaflops: 100, bf16Gigaflops: Double(200 + measured))

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import Autotuning
+import RunProvenance
 import SampleAttention
 
 /// Machines, layers and files that are made up.
@@ -9,8 +10,8 @@ enum LatencyFixture {
     static func provenance(
         cpu: String = "Some CPU @ 3 GHz", isa: String = "avx2", threads: Int = 8, precision: Precision = .bf16, version: String = "1.2.3",
         commit: String = "abc"
-    ) -> TunedConfig.Provenance {
-        TunedConfig.Provenance(
+    ) -> Provenance {
+        Provenance(
             tool: .init(version: version, commit: commit),
             machine: .init(cpu: cpu, instructionSet: isa, threads: threads, precision: precision), seed: 1, texts: [], lengths: [512],
             date: "2026-01-01T00:00:00Z")
@@ -42,8 +43,7 @@ enum LatencyFixture {
         .sampledPairs: 0.6e-9, .candidates: 3e-9, .certifiedPairs: 0.8e-9,
     ]
 
-    static func file(_ provenance: TunedConfig.Provenance = provenance(), headDimension: Int = 64, noise: Double = 0) throws -> LatencyFile
-    {
+    static func file(_ provenance: Provenance = provenance(), headDimension: Int = 64, noise: Double = 0) throws -> LatencyFile {
         let samples = try samples(costs, noise: noise)
         return LatencyFile(
             provenance: provenance, headDimension: headDimension,

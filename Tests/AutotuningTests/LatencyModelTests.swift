@@ -5,6 +5,7 @@ import Autotuning
 import DurableFiles
 import Foundation
 import Parallelism
+import RunProvenance
 import SampleAttention
 import Testing
 

@@ -23,11 +23,13 @@ import Testing
         let model = try LanguageModel.load(directory: HaystackModel.modelDirectory.path, kernel: kernel)
         let text = try String(contentsOf: HaystackModel.texts[1], encoding: .utf8)
         let tokens = Array(try model.promptTokens(for: String(text.prefix(6 * count))).prefix(count))
-        let verification = LayerVerification(kernel: kernel, parameters: .standard, bounds: bounds)
+        let verification = LayerVerification(kernel: kernel, bounds: bounds)
         let workspace = AttentionWorkspace()
         var outcome = Outcome(verifier: BoundVerifier(bounds: bounds))
-        var tap = AttentionTap { layer, inputs, output in
-            let result = try verification.run(.init(layer: layer, inputs: inputs, output: output), label: "real", workspace: workspace)
+        var tap = AttentionTap { attention in
+            let result = try verification.run(
+                attention, parameters: Array(repeating: .standard, count: attention.inputs.shape.queryHeads), label: "real",
+                workspace: workspace)
             outcome.verifier.merge(result.verifier)
             outcome.heads += result.heads
         }
@@ -72,14 +74,15 @@ import Testing
         let shape = layer.shape
         let output = AlignedBuffer<Float>(count: shape.queryHeads * shape.queryCount * shape.headDimension)
         return try layer.withTensors { query, key, value in
-            let inputs = SampleAttentionOperator.Inputs(query: query, key: key, value: value)
+            let inputs = LayerInputs(query: query, key: key, value: value)
             let target = MutableHeadTensor(
                 projection: output.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
             _ = try SampleAttentionOperator(kernel: kernel).attend(
                 inputs, parameters: Array(repeating: .dense, count: shape.queryHeads), promptLength: shape.keyCount, output: target,
                 workspace: AttentionWorkspace())
-            return try LayerVerification(kernel: kernel, parameters: .standard).run(
-                .init(layer: 4, inputs: inputs, output: target.readOnly), label: "made", workspace: AttentionWorkspace())
+            return try LayerVerification(kernel: kernel).run(
+                LayerAttention(layer: 4, inputs: inputs, output: target.readOnly),
+                parameters: Array(repeating: .standard, count: inputs.shape.queryHeads), label: "made", workspace: AttentionWorkspace())
         }
     }
 

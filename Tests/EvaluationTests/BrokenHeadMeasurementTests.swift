@@ -5,6 +5,7 @@ import Evaluation
 import HeadProfiling
 import LanguageModels
 import Parallelism
+import RunProvenance
 import SampleAttention
 import Testing
 
@@ -30,7 +31,8 @@ import Testing
                 var audit = RetainedMassAudit(kernel: kernel, policy: policy)
                 let error = try #require(throws: InputError.self) {
                     try oracle.withTensors { query, key, value in
-                        try audit.attended(layer: 2, inputs: .init(query: query, key: key, value: value), output: query)
+                        try audit.attended(
+                            LayerAttention(layer: 2, inputs: .init(query: query, key: key, value: value), output: query))
                     }
                 }
                 #expect(error.code == .invalidData && error.description.hasPrefix(place), "\(error)")
@@ -66,14 +68,16 @@ import Testing
         try tiny.write()
         let model = try LanguageModel.load(directory: tiny.path, kernel: kernel)
         let tokens = [256] + (0..<199).map { Int32($0 * $0 % 97) }
-        let audit = SamplingAudit(model: model, standard: .standard, rules: [.stride], ratios: [try Fraction(0.1)], seed: 1)
-        let refusal = try #require(throws: InputError.self) { try audit.run(tokens) }
+        let audit = SamplingAudit(standard: .standard, rules: [.stride], ratios: [try Fraction(0.1)], seed: 1)
+        let refusal = try #require(throws: InputError.self) {
+            try audit.run(PromptLayers(tokens, of: .init(name: "t", sha256: "aa"), model: model))
+        }
         #expect(refusal.code == .invalidData && refusal.description.hasPrefix("layer 0, head 0: queries of L1 norm "), "\(refusal)")
 
-        let profiler = ModelProfiler(model: model, policy: .fixed(.standard, name: "sample"), scale: ProfileScale(alphas: [.one]))
+        let profiler = ModelProfiler(policy: .fixed(.standard, name: "sample"), scale: ProfileScale(alphas: [.one]))
         var recorded = 0
         let error = try #require(throws: InputError.self) {
-            try profiler.profile(tokens, text: .init(name: "t", sha256: "aa"), record: { _ in recorded += 1 })
+            try profiler.profile(PromptLayers(tokens, of: .init(name: "t", sha256: "aa"), model: model), record: { _ in recorded += 1 })
         }
         #expect(error.code == .invalidData && recorded == 0, "\(error)")
     }

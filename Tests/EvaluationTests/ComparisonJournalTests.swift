@@ -6,6 +6,7 @@ import Evaluation
 import Foundation
 import LanguageModels
 import Parallelism
+import RunProvenance
 import SampleAttention
 import Testing
 

@@ -8,6 +8,7 @@ import HeadProfiling
 import LanguageModels
 import ModelFormats
 import Parallelism
+import RunProvenance
 import SampleAttention
 import Testing
 
@@ -31,10 +32,12 @@ import Testing
             model: try model.identity(), textSHA256: ["aa"], attention: "sample", scale: scale, instructionSet: "any", precision: "fp32")
         var lines = SampleAttentionParameters.standard
         lines.pattern = .columnSlash
-        let profiler = ModelProfiler(model: model, policy: .fixed(lines, name: "lines"), scale: scale)
+        let profiler = ModelProfiler(policy: .fixed(lines, name: "lines"), scale: scale)
         let journal = try ProfileJournal(profile: path, header: header, lengths: [300], resume: false)
         let tokens = [256] + (0..<299).map { Int32($0 * $0 % 97) }
-        records = try profiler.profile(tokens, text: .init(name: "t", sha256: "aa"), record: { try journal.append([$0]) }).layers
+        records = try profiler.profile(
+            PromptLayers(tokens, of: .init(name: "t", sha256: "aa"), model: model), record: { try journal.append([$0]) }
+        ).layers
     }
 
     private func reopen() throws -> [LayerProfile] {

@@ -80,7 +80,7 @@ import Testing
         let first = (0..<300).map { Int32($0 * 7 % 256) }
         let second = (0..<300).map { Int32($0 * 31 % 251) }
         func prefill(_ tokens: [Int32], _ tap: @escaping (Int) throws -> Void = { _ in }) throws -> [Float] {
-            var tap = AttentionTap { layer, _, _ in try tap(layer) }
+            var tap = AttentionTap { try tap($0.layer) }
             return try model.prefill(tokens, cache: model.makeCache(capacity: tokens.count), policy: policy, observer: &tap).logits
         }
         let alone = (try prefill(first), try prefill(second))

@@ -52,6 +52,7 @@ import Testing
 
     struct HiddenStates: ForwardObserver {
         var depths: [[Float]] = []
+        func attended(_ attention: LayerAttention) {}
         mutating func reached(depth: Int, hidden: UnsafeBufferPointer<Float>) { depths.append(Array(hidden)) }
     }
 

@@ -5,6 +5,7 @@ import HaystackModel
 import LanguageModels
 import ModelFormats
 import Parallelism
+import RunProvenance
 import SampleAttention
 import Testing
 
@@ -52,13 +53,14 @@ import Testing
         #expect(throws: InputError.self) { try TokenSampler(temperature: .nan) }
     }
 
-    /// The tap sees what the layer attended with: recomputing attention from it gives the layer's output.
-    @Test func tapSeesEveryLayersQueriesKeysAndValues() throws {
+    /// A source shows what the layer attended with: recomputing attention from it gives the layer's output.
+    @Test func aPromptsLayersAreWhatTheModelAttendedWith() throws {
         let model = try Self.load()
         let tokens = try model.promptTokens(for: String(repeating: "The whale breached again. ", count: 12))
         var layers: [Int] = []
-        var tap = AttentionTap { layer, inputs, output in
-            layers.append(layer)
+        try PromptLayers(tokens, of: .init(name: "whale", sha256: "aa"), model: model).forEachLayer { attention in
+            let (inputs, output) = (attention.inputs, attention.output)
+            layers.append(attention.layer)
             #expect(inputs.shape.queryHeads == 6 && inputs.shape.keyValueHeads == 2 && inputs.shape.keyCount == tokens.count)
             let count = output.tokens * output.heads * output.dimension
             let again = AlignedBuffer<Float>(count: count)
@@ -69,7 +71,6 @@ import Testing
                 workspace: AttentionWorkspace())
             #expect((0..<count).allSatisfy { again[$0] == output.base[$0] })
         }
-        _ = try model.prefill(tokens, cache: model.makeCache(capacity: tokens.count), policy: .dense, observer: &tap)
         #expect(layers == Array(0..<8))
     }
 

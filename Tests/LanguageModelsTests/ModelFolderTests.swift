@@ -5,6 +5,7 @@ import Foundation
 import LanguageModels
 import ModelFormats
 import Parallelism
+import RunProvenance
 import SampleAttention
 import Testing
 

@@ -70,9 +70,9 @@ import Testing
         var layers: [Int] = []
         _ = try PrefillTrace(
             tokens, model: model, policy: .dense,
-            tap: AttentionTap { layer, inputs, output in
-                layers.append(layer)
-                #expect(inputs.shape.queryCount == 300 && output.tokens == 300)
+            tap: AttentionTap { attention in
+                layers.append(attention.layer)
+                #expect(attention.inputs.shape.queryCount == 300 && attention.output.tokens == 300)
             })
         #expect(layers == Array(0..<8))
     }

@@ -75,7 +75,7 @@ import Testing
         for index in [0, 17, 4096, 5000] {
             var data = [UInt8](repeating: 0, count: 5001 * bytes.count)
             data.replaceSubrange(index * bytes.count..<(index + 1) * bytes.count, with: bytes)
-            expectError(.invalidData, field: "w", value: "\(name) at element \(index)", rule: "weights must be finite") {
+            expectError(.invalidData, field: "w", value: "\(name) at element \(index)", rule: "must be finite") {
                 _ = try read(type, data, count: 5001)
             }
         }

@@ -110,10 +110,10 @@ import Testing
         ("num_hidden_layers", "1025", "1...1024"), ("num_attention_heads", "0", "1...1024"),
         ("num_key_value_heads", "4", "must divide num_attention_heads, 6"), ("num_key_value_heads", "0", "1...1024"),
         ("vocab_size", "4611686018427387904", "1...4194304"), ("max_position_embeddings", "134217729", "1...134217728"),
-        ("rope_theta", "0", "a number from"), ("rope_theta", "\"big\"", "a number in"), ("rms_norm_eps", "-1e-5", "a number in"),
+        ("rope_theta", "0", "a number from"), ("rope_theta", "\"big\"", "a number from"), ("rms_norm_eps", "-1e-5", "a number from"),
         ("tie_word_embeddings", "1", "true or false"), ("attention_bias", "\"no\"", "true or false"),
         ("eos_token_id", "1.5", "must be a token id"), ("eos_token_id", "[1, \"2\"]", "must be a token id"),
-        ("rope_theta", "NaN", "a number from"), ("rope_theta", "Infinity", "a number in"),
+        ("rope_theta", "NaN", "a number from"), ("rope_theta", "Infinity", "a number from"),
         ("hidden_act", "\"\"", "not empty"), ("rope_scaling", "4", "must be an object"),
         ("sliding_window", "0", "an integer in"),
     ])

@@ -5,6 +5,7 @@ import Foundation
 import LanguageModels
 import ModelFormats
 import Parallelism
+import RunProvenance
 import SampleAttention
 
 /// The tiny model that files are about, in a folder of its own.
@@ -32,8 +33,8 @@ final class FuzzingModel {
         try FileManager.default.contents(atPath: source)?.write(to: URL(fileURLWithPath: path + "/" + file))
     }
 
-    static func provenance() -> TunedConfig.Provenance {
-        TunedConfig.Provenance(
+    static func provenance() -> Provenance {
+        Provenance(
             tool: .init(version: "1.0.0", commit: "none"),
             machine: .init(cpu: "none", instructionSet: "scalar", threads: 1, precision: .fp32), seed: 1,
             texts: [.init(name: "text.txt", sha256: "ab")], lengths: [200], date: "2026-01-01T00:00:00Z")

@@ -8,6 +8,7 @@ import Foundation
 import HeadProfiling
 import LanguageModels
 import ModelTuning
+import RunProvenance
 import SampleAttention
 
 extension FuzzedParser {
@@ -47,7 +48,7 @@ extension FuzzedParser {
             }
         }
 
-    private static let identity = TunedConfig.ModelIdentity(
+    private static let identity = ModelIdentity(
         family: "llama", layers: 1, queryHeads: 2, keyValueHeads: 1, headDimension: 8, weightsSHA256: "ab", tokenizerSHA256: "cd")
 
     /// Heads of every pattern.
@@ -139,11 +140,13 @@ extension FuzzedParser {
             model: try model.identity(), textSHA256: ["ab"], attention: "sample", scale: scale, instructionSet: "any", precision: "fp32")
         let path = fuzzing.scratch.file("profile.jsonl")
         let journal = try ProfileJournal(profile: path, header: header, lengths: [40], resume: false)
-        let profiler = ModelProfiler(model: model, policy: .fixed(.standard, name: "sample"), scale: scale)
-        _ = try profiler.profile(tokens(40), text: .init(name: "text", sha256: "ab"), record: { try journal.append([$0]) })
+        let profiler = ModelProfiler(policy: .fixed(.standard, name: "sample"), scale: scale)
+        let source = PromptLayers(tokens(40), of: .init(name: "text", sha256: "ab"), model: model)
+        _ = try profiler.profile(source, record: { try journal.append([$0]) })
         return try prepared(path) { path in
             let recorded = try ProfileJournal(profile: path, header: header, lengths: [40], resume: true).recorded
-            _ = try profiler.profile(tokens(40), text: .init(name: "text", sha256: "ab"), recorded: Array(recorded.prefix(1)))
+            let source = PromptLayers(tokens(40), of: .init(name: "text", sha256: "ab"), model: model)
+            _ = try profiler.profile(source, recorded: Array(recorded.prefix(1)))
         }
     }
 

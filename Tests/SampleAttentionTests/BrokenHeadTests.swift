@@ -43,7 +43,7 @@ import Testing
 
     private func attend(
         _ oracle: NaiveAttention, _ parameters: SampleAttentionParameters, _ certification: Certification?
-    ) throws -> SampleAttentionOperator.Report {
+    ) throws -> AttentionReport {
         let output = AlignedBuffer<Float>(count: 300 * 4 * 12)
         return try oracle.withTensors { query, key, value in
             try SampleAttentionOperator(kernel: AttentionKernel(pool: WorkerPool(threads: 2))).attend(

@@ -40,7 +40,7 @@ import Testing
             sampleAttention = SampleAttentionOperator(kernel: try AttentionKernel(pool: WorkerPool(threads: 2)))
         }
 
-        func attend(_ certification: Certification?) throws -> (report: SampleAttentionOperator.Report, output: [Float]) {
+        func attend(_ certification: Certification?) throws -> (report: AttentionReport, output: [Float]) {
             var output = [Float](repeating: 0, count: shape.queryCount * shape.queryHeads * shape.headDimension)
             let report = try oracle.withTensors { query, key, value in
                 try output.withUnsafeMutableBufferPointer {

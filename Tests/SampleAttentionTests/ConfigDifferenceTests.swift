@@ -1,4 +1,5 @@
 import AttentionCore
+import RunProvenance
 import SampleAttention
 import Testing
 

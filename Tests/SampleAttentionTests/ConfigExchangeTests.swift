@@ -1,13 +1,14 @@
 import AttentionCore
 import Foundation
+import RunProvenance
 import SampleAttention
 import Testing
 
 @Suite struct ConfigExchangeTests {
-    static let model = TunedConfig.ModelIdentity(
+    static let model = ModelIdentity(
         family: "llama", layers: 2, queryHeads: 2, keyValueHeads: 1, headDimension: 8, weightsSHA256: "aa", tokenizerSHA256: "bb")
 
-    static func provenance() throws -> TunedConfig.Provenance { try TunedConfigTests.config().provenance }
+    static func provenance() throws -> Provenance { try TunedConfigTests.config().provenance }
 
     /// Two layers of two heads at 1,000 tokens: a fixed count, a bare window, columns by α, dense.
     static func config(_ change: (inout [[TunedConfig.Head]]) -> Void = { _ in }) throws -> TunedConfig {

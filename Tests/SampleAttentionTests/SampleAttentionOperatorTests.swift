@@ -9,7 +9,7 @@ import Testing
     static let shape = AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: 300, keyCount: 300, headDimension: 16)
 
     func attend(_ oracle: NaiveAttention, _ parameters: [SampleAttentionParameters], promptLength: Int = 300) throws
-        -> (output: [Float], report: SampleAttentionOperator.Report)
+        -> (output: [Float], report: AttentionReport)
     {
         let shape = oracle.shape
         let sampleAttention = SampleAttentionOperator(kernel: try AttentionKernel(pool: WorkerPool(threads: 2)))

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import Foundation
+import RunProvenance
 import SampleAttention
 import Testing
 

@@ -27,7 +27,7 @@ public struct HashSparse: AttentionMethod {
 
     public func attend(
         _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, workspace: AttentionWorkspace
-    ) -> SampleAttentionOperator.Report {
+    ) -> AttentionReport {
         let start = ContinuousClock.now
         let groups = call.pool.map(call.shape.queryHeads) { self.groups(call, head: $0) }
         let hashed = ContinuousClock.now
@@ -36,7 +36,7 @@ public struct HashSparse: AttentionMethod {
             Array(groups.joined()), query: call.inputs.query, key: call.inputs.key, value: call.inputs.value, into: softmax,
             workspace: workspace)
         if let logSumExp { softmax.copyLogSumExp(to: logSumExp) }
-        return SampleAttentionOperator.Report(
+        return AttentionReport(
             keptPairs: groups.map { $0.reduce(0) { $0 + $1.pairs(firstPosition: call.shape.firstPosition) } },
             causalPairs: call.shape.causalPairs, selectionSeconds: (hashed - start).seconds,
             kernelSeconds: (ContinuousClock.now - hashed).seconds)

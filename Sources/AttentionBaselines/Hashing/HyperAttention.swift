@@ -36,7 +36,7 @@ public struct HyperAttention: AttentionMethod {
 
     public func attend(
         _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, workspace: AttentionWorkspace
-    ) throws(InputError) -> SampleAttentionOperator.Report {
+    ) throws(InputError) -> AttentionReport {
         let method = fitted(to: call.promptLength)
         let (shape, inputs) = (call.shape, call.inputs)
         let start = ContinuousClock.now
@@ -60,7 +60,7 @@ public struct HyperAttention: AttentionMethod {
             for group in groups { pairs[group.head] += group.pairs(firstPosition: shape.firstPosition) }
         }
         if let logSumExp { softmax.copyLogSumExp(to: logSumExp) }
-        return SampleAttentionOperator.Report(
+        return AttentionReport(
             keptPairs: pairs, causalPairs: shape.causalPairs, selectionSeconds: (sorted - start).seconds,
             kernelSeconds: (ContinuousClock.now - sorted).seconds)
     }

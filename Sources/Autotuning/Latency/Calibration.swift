@@ -1,5 +1,6 @@
 import AttentionCore
 import AttentionKernels
+import RunProvenance
 import SampleAttention
 
 /// Measures a machine: layers of many lengths and patterns, timed with the real selection and kernel.
@@ -44,7 +45,7 @@ public struct Calibration: Sendable {
     }
 
     /// Measures, fits and checks on what was held out.
-    public func run(provenance: TunedConfig.Provenance, progress: Progress = { _, _, _ in }) throws(InputError) -> LatencyFile {
+    public func run(provenance: Provenance, progress: Progress = { _, _, _ in }) throws(InputError) -> LatencyFile {
         let settings = lengths.flatMap { CalibrationSetting.design(length: $0, heads: Self.heads(length: $0), seed: seed) }
         // Last come the crossovers, about a tenth of the whole.
         let layers = settings.reduce(0) { $0 + $1.effort * $1.rounds }

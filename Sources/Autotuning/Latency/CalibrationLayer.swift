@@ -33,7 +33,7 @@ struct CalibrationLayer: ~Copyable {
     }
 
     /// The first rows, dealt to the setting's tokens and heads.
-    func inputs(_ setting: CalibrationSetting) -> SampleAttentionOperator.Inputs {
+    func inputs(_ setting: CalibrationSetting) -> LayerInputs {
         precondition(setting.length * setting.heads * dimension <= outputs.count, "a layer has rows for its settings")
         func tensor(_ base: UnsafeMutablePointer<Float>, _ heads: Int) -> HeadTensor {
             HeadTensor(projection: base, heads: heads, tokens: setting.length, dimension: dimension)

@@ -1,5 +1,6 @@
 import AttentionCore
 import Foundation
+import RunProvenance
 import SampleAttention
 
 /// A calibrated machine: the model's coefficients, and the measurements that they come from.
@@ -12,7 +13,7 @@ public struct LatencyFile: Hashable, Sendable, Codable {
     /// `currentSchema`.
     public let schemaVersion: Int
     /// Tool, machine, seed, measured lengths, date.
-    public let provenance: TunedConfig.Provenance
+    public let provenance: Provenance
     /// d of the heads that were measured.
     public let headDimension: Int
     /// Coefficients by the names of `HeadWork.Term`: wall seconds of one unit.
@@ -66,7 +67,7 @@ public struct LatencyFile: Hashable, Sendable, Codable {
     }
 
     /// A fit of this tool on this machine.
-    package init(provenance: TunedConfig.Provenance, headDimension: Int, fit: LatencyFit, crossovers: [DenseCrossover]) {
+    package init(provenance: Provenance, headDimension: Int, fit: LatencyFit, crossovers: [DenseCrossover]) {
         schemaVersion = Self.currentSchema
         self.provenance = provenance
         self.headDimension = headDimension
@@ -93,7 +94,7 @@ public struct LatencyFile: Hashable, Sendable, Codable {
     }
 
     /// True when it was measured by this tool on this machine for this head dimension, so that its coefficients hold.
-    public func holds(for provenance: TunedConfig.Provenance, headDimension: Int) -> Bool {
+    public func holds(for provenance: Provenance, headDimension: Int) -> Bool {
         self.provenance.machine == provenance.machine && self.provenance.tool == provenance.tool && self.headDimension == headDimension
     }
 

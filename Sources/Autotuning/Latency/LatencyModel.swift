@@ -1,4 +1,5 @@
 import AttentionCore
+import RunProvenance
 import SampleAttention
 
 /// How long heads take on one machine: a sum of costs, each proportional to one term of their work.
@@ -8,14 +9,14 @@ import SampleAttention
 /// threads, precision and head dimension.
 public struct LatencyModel: Hashable, Sendable {
     /// Where the coefficients hold.
-    public let machine: TunedConfig.Provenance.Machine
+    public let machine: Provenance.Machine
     /// d; a pair's products cost 4 · d operations, so coefficients are for one d.
     public let headDimension: Int
     /// Wall seconds of a unit of each term; not negative.
     public let secondsPerUnit: [HeadWork.Term: Double]
 
     /// - Parameter secondsPerUnit: finite and not negative; terms that are missing cost nothing.
-    public init(machine: TunedConfig.Provenance.Machine, headDimension: Int, secondsPerUnit: [HeadWork.Term: Double]) {
+    public init(machine: Provenance.Machine, headDimension: Int, secondsPerUnit: [HeadWork.Term: Double]) {
         precondition(secondsPerUnit.values.allSatisfy { $0.isFinite && $0 >= 0 }, "a cost is finite and not negative")
         self.machine = machine
         self.headDimension = headDimension

@@ -45,7 +45,7 @@ struct LayerTimer {
         }
     }
 
-    private func patterns(_ setting: CalibrationSetting, inputs: SampleAttentionOperator.Inputs) -> [SparsePattern] {
+    private func patterns(_ setting: CalibrationSetting, inputs: LayerInputs) -> [SparsePattern] {
         let parameters = setting.parameters
         if setting.kind == .window {
             let sinks = (0..<Int32(min(parameters.sinks, setting.length))).map(\.self)

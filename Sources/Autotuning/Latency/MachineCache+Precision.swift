@@ -1,12 +1,13 @@
 import AttentionCore
 import AttentionKernels
 import Foundation
+import RunProvenance
 import SampleAttention
 
 extension MachineCache {
     /// What is kept of one machine's rates: they hold for the same CPU, instruction set, threads and tool.
     private struct KeptRates: Codable {
-        let tool: TunedConfig.Provenance.Tool
+        let tool: Provenance.Tool
         let cpu, instructionSet: String
         let threads: Int
         let rates: PrecisionRates
@@ -21,7 +22,7 @@ extension MachineCache {
     ///   - provenance: this tool on this machine; the precision in it says nothing here.
     ///   - measure: makes new ones.
     public func precisionRates(
-        for provenance: TunedConfig.Provenance, measure: () throws(InputError) -> PrecisionRates
+        for provenance: Provenance, measure: () throws(InputError) -> PrecisionRates
     ) throws(InputError) -> PrecisionRates {
         let machine = provenance.machine
         let path = path("precision", of: [machine.cpu, machine.instructionSet, "\(machine.threads)-threads"])

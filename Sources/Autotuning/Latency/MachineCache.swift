@@ -2,6 +2,7 @@ import AttentionCore
 import AttentionKernels
 import DurableFiles
 import Foundation
+import RunProvenance
 import SampleAttention
 
 /// Where what was measured of machines is kept, in one folder: a calibration for each machine, precision and head dimension, and
@@ -22,7 +23,7 @@ public struct MachineCache: Hashable, Sendable {
     }
 
     /// The file of a machine, whose name says which.
-    public func path(machine: TunedConfig.Provenance.Machine, headDimension: Int) -> String {
+    public func path(machine: Provenance.Machine, headDimension: Int) -> String {
         let facts = [
             machine.cpu, machine.instructionSet, "\(machine.threads)-threads", machine.precision.rawValue, "d\(headDimension)",
         ]
@@ -47,7 +48,7 @@ public struct MachineCache: Hashable, Sendable {
     ///   - warn: gets a line for people.
     ///   - measure: makes a new one.
     public func file(
-        for provenance: TunedConfig.Provenance, headDimension: Int, refresh: Bool = false, warn: (String) -> Void,
+        for provenance: Provenance, headDimension: Int, refresh: Bool = false, warn: (String) -> Void,
         measure: () throws(InputError) -> LatencyFile
     ) throws(InputError) -> LatencyFile {
         let path = path(machine: provenance.machine, headDimension: headDimension)
@@ -90,7 +91,7 @@ extension LatencyModel {
     ///   - warn: gets a line for people when the cache cannot be read or written, or the model predicts badly.
     ///   - progress: called while measuring, see `Calibration.Progress`.
     public static func calibrated(
-        kernel: AttentionKernel, headDimension: Int, provenance: TunedConfig.Provenance, cache: MachineCache? = .standard(),
+        kernel: AttentionKernel, headDimension: Int, provenance: Provenance, cache: MachineCache? = .standard(),
         refresh: Bool = false, warn: (String) -> Void = { _ in }, progress: Calibration.Progress = { _, _, _ in }
     ) throws(InputError) -> LatencyFile {
         func measure() throws(InputError) -> LatencyFile {

@@ -1,5 +1,6 @@
 import DurableFiles
 import LanguageModels
+import RunProvenance
 import SampleAttention
 
 /// What one attention did on one task: the unit a comparison's journal grows by.
@@ -44,14 +45,14 @@ public struct ComparisonRecord: Sendable, Hashable, Codable {
 /// What a comparison was begun for.
 public struct ComparisonHeader: JournalHeader, Hashable {
     public var schemaVersion = 2
-    public let model: TunedConfig.ModelIdentity
+    public let model: ModelIdentity
     /// The attentions with their parameters, and the tasks, each as a digest.
     public let methods, tasks: String
     public let instructionSet, precision: String
     public let threads: Int
 
     public init(
-        model: TunedConfig.ModelIdentity, methods: String, tasks: String, instructionSet: String, precision: String, threads: Int
+        model: ModelIdentity, methods: String, tasks: String, instructionSet: String, precision: String, threads: Int
     ) {
         self.model = model
         self.methods = methods

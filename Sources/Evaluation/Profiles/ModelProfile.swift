@@ -1,6 +1,7 @@
 import AttentionCore
 import DurableFiles
 import HeadProfiling
+import RunProvenance
 import SampleAttention
 
 /// A prompt's profile: every layer, every head.
@@ -65,7 +66,7 @@ public struct HeadError: Sendable, Hashable, Codable {
 /// What a profile is of: the header of its journal.
 public struct ProfileHeader: JournalHeader, Hashable {
     public var schemaVersion = 2
-    public let model: TunedConfig.ModelIdentity
+    public let model: ModelIdentity
     /// The prompts: SHA-256 of their texts.
     public let textSHA256: [String]
     /// The attention whose patterns are measured, with its parameters.
@@ -74,7 +75,7 @@ public struct ProfileHeader: JournalHeader, Hashable {
     public let instructionSet, precision: String
 
     public init(
-        model: TunedConfig.ModelIdentity, textSHA256: [String], attention: String, scale: ProfileScale, instructionSet: String,
+        model: ModelIdentity, textSHA256: [String], attention: String, scale: ProfileScale, instructionSet: String,
         precision: String
     ) {
         self.model = model

@@ -1,39 +1,35 @@
 import AttentionCore
 import AttentionKernels
+import AttentionLayers
 import HeadProfiling
 import LanguageModels
 import ModelFormats
 import Parallelism
+import RunProvenance
 import SampleAttention
 
-/// Profiles a model's heads prompt by prompt, in one dense prefill each.
+/// Profiles heads prompt by prompt.
 ///
 /// Every layer's Q, K and V are those of dense attention; `policy` says which patterns are measured on them.
 public struct ModelProfiler {
-    private let model: LanguageModel
     private let policy: AttentionPolicy
     private let scale: ProfileScale
-    private let profiler: HeadProfiler
-    private let sampleAttention: SampleAttentionOperator
 
     /// - Parameter policy: one of parameters, not of another method.
-    public init(model: LanguageModel, policy: AttentionPolicy, scale: ProfileScale) {
+    public init(policy: AttentionPolicy, scale: ProfileScale) {
         precondition(policy.isSampleAttention, "a profile is of SampleAttention's own patterns")
-        self.model = model
         self.policy = policy
         self.scale = scale
-        profiler = HeadProfiler(kernel: model.kernel)
-        sampleAttention = SampleAttentionOperator(kernel: model.kernel)
     }
 
     /// - Parameters:
-    ///   - recorded: layers of this prompt that need not be measured again, from the first, without gaps.
+    ///   - recorded: layers of this prompt that need not be measured again, from the source's first, without gaps.
     ///   - sibling: an earlier prompt of the same length, to compare columns with.
     ///   - record: gets each layer as soon as it is measured; may throw to stop.
     ///   - advance: called after each head.
-    /// - Throws: what the prefill throws, and what `record` throws.
+    /// - Throws: what the source throws, and what `record` throws.
     public func profile(
-        _ tokens: [Int32], text: TunedConfig.Provenance.Text, recorded: [LayerProfile] = [], sibling: PromptProfile? = nil,
+        _ source: some LayerSource, recorded: [LayerProfile] = [], sibling: PromptProfile? = nil,
         record: (LayerProfile) throws -> Void = { _ in }, advance: () -> Void = {}
     ) throws -> PromptProfile {
         let start = ContinuousClock.now
@@ -41,31 +37,28 @@ public struct ModelProfiler {
         var layers = recorded
         // Where the dense pass itself overflows, it is the one to say so.
         var unusable: InputError?
-        if layers.count < model.configuration.layerCount {
-            try withoutActuallyEscaping(record) { record in
-                try withoutActuallyEscaping(advance) { advance in
-                    var tap = AttentionTap { layer, inputs, output in
-                        guard layer >= layers.count, unusable == nil else { return }
-                        let prompt = Prompt(textSHA256: text.sha256, previous: layers.last, sibling: sibling?.layers[layer])
-                        do throws(InputError) {
-                            layers.append(
-                                try measure(
-                                    layer, prompt: prompt, inputs: inputs, dense: output, workspace: workspace, advance: advance))
-                        } catch {
-                            unusable = error
-                            return
-                        }
-                        try record(layers[layer])
-                    }
-                    let cache = try model.makeCache(capacity: tokens.count)
-                    _ = try model.prefill(tokens, cache: cache, policy: .dense, observer: &tap)
-                    if let unusable { throw unusable }
+        if layers.count < source.layers.count {
+            let first = source.layers[layers.count]
+            try source.forEachLayer { attention in
+                guard attention.layer >= first, unusable == nil else { return }
+                let other = sibling?.layers.first { $0.layer == attention.layer }
+                let before = layers.last.flatMap { $0.layer == attention.layer - 1 ? $0 : nil }
+                let prompt = Prompt(textSHA256: source.text.sha256, previous: before, sibling: other)
+                do throws(InputError) {
+                    layers.append(
+                        try measure(attention, prompt: prompt, kernel: source.kernel, workspace: workspace, advance: advance))
+                } catch {
+                    unusable = error
+                    return
                 }
+                try record(layers[layers.count - 1])
             }
+            if let unusable { throw unusable }
         }
         let before = recorded.reduce(0) { $0 + $1.seconds }
         return PromptProfile(
-            text: text.name, textSHA256: text.sha256, length: tokens.count, seconds: before + (ContinuousClock.now - start).seconds,
+            text: source.text.name, textSHA256: source.text.sha256, length: source.tokens,
+            seconds: before + (ContinuousClock.now - start).seconds,
             layers: layers)
     }
 
@@ -76,22 +69,23 @@ public struct ModelProfiler {
     }
 
     private func measure(
-        _ layer: Int, prompt: Prompt, inputs: SampleAttentionOperator.Inputs, dense: HeadTensor, workspace: AttentionWorkspace,
-        advance: () -> Void
+        _ attention: LayerAttention, prompt: Prompt, kernel: AttentionKernel, workspace: AttentionWorkspace, advance: () -> Void
     ) throws(InputError) -> LayerProfile {
         let start = ContinuousClock.now
+        let (layer, inputs) = (attention.layer, attention.inputs)
         let shape = inputs.shape
         guard let parameters = policy.parameters(layer: layer, queryHeads: shape.queryHeads, promptLength: shape.keyCount) else {
             preconditionFailure("a profile is of SampleAttention's own patterns")
         }
-        let selections = sampleAttention.select(inputs, parameters: parameters, promptLength: shape.keyCount, workspace: workspace)
+        let selections = SampleAttentionOperator(kernel: kernel).select(
+            inputs, parameters: parameters, promptLength: shape.keyCount, workspace: workspace)
         let patterns = zip(parameters, selections).map {
             SampleAttentionOperator.pattern($0, selection: $1, shape: shape, promptLength: shape.keyCount)
         }
-        let heads = try profiler.profile(
+        let heads = try HeadProfiler(kernel: kernel).profile(
             layer: layer, inputs: inputs, patterns: patterns, sampledMasses: selections.map(\.sampledMass), scale: scale,
             workspace: workspace, advance: advance)
-        let errors = try OutputErrors(inputs: inputs, dense: dense, kernel: model.kernel)
+        let errors = try OutputErrors(inputs: inputs, dense: attention.output, kernel: kernel)
             .measure(patterns, layer: layer, retained: heads.map(\.profile.retained), workspace: workspace)
         return LayerProfile(
             textSHA256: prompt.textSHA256, length: shape.keyCount, layer: layer, seconds: (ContinuousClock.now - start).seconds,
@@ -115,7 +109,7 @@ public struct ModelProfiler {
 
 /// How far a layer's sparse outputs are from the dense ones.
 private struct OutputErrors {
-    let inputs: SampleAttentionOperator.Inputs
+    let inputs: LayerInputs
     let dense: HeadTensor
     let kernel: AttentionKernel
 

@@ -1,6 +1,7 @@
 import AttentionCore
 import DurableFiles
 import HeadProfiling
+import RunProvenance
 import SampleAttention
 
 /// What the lines of a profile's journal must hold before a profile is continued with them: a disk or an editor may have damaged

@@ -1,7 +1,7 @@
 import AttentionCore
 import AttentionKernels
+import AttentionLayers
 import HeadProfiling
-import LanguageModels
 import SampleAttention
 import SampleStatistics
 
@@ -25,7 +25,6 @@ public struct SamplingAudit {
     }
 
     public let cases: [Case]
-    private let model: LanguageModel
     private let standard: SampleAttentionParameters
     private let seed: UInt64
 
@@ -33,25 +32,24 @@ public struct SamplingAudit {
     ///   - standard: α, window and scoring of every case; its sampling and ratio are replaced.
     ///   - seed: of random rows; every head draws its own.
     public init(
-        model: LanguageModel, standard: SampleAttentionParameters, rules: [SampleAttentionParameters.Sampling], ratios: [Fraction],
-        seed: UInt64
+        standard: SampleAttentionParameters, rules: [SampleAttentionParameters.Sampling], ratios: [Fraction], seed: UInt64
     ) {
-        self.model = model
         self.standard = standard
         self.seed = seed
         cases = rules.flatMap { rule in ratios.map { Case(sampling: rule, ratio: $0.value) } }
     }
 
-    /// Every case on every head of one prompt, in one dense prefill: `outcomes[case]` has one entry a head.
+    /// Every case on every head of one prompt: `outcomes[case]` has one entry a head.
     ///
     /// - Parameter advance: called after each layer.
-    /// - Throws: `InputError` (`invalidData`), naming layer and head, for a head that is not finite, and what the prefill throws.
-    public func run(_ tokens: [Int32], advance: @escaping () -> Void = {}) throws -> [[Outcome]] {
-        let sampleAttention = SampleAttentionOperator(kernel: model.kernel)
-        let profiler = HeadProfiler(kernel: model.kernel)
+    /// - Throws: `InputError` (`invalidData`), naming layer and head, for a head that is not finite, and what the source throws.
+    public func run(_ source: some LayerSource, advance: () -> Void = {}) throws -> [[Outcome]] {
+        let sampleAttention = SampleAttentionOperator(kernel: source.kernel)
+        let profiler = HeadProfiler(kernel: source.kernel)
         let workspace = AttentionWorkspace()
         var outcomes = [[Outcome]](repeating: [], count: cases.count)
-        var tap = AttentionTap { [self] layer, inputs, _ in
+        try source.forEachLayer { attention in
+            let (layer, inputs) = (attention.layer, attention.inputs)
             let shape = inputs.shape
             let parameters = try cases.map { made in
                 try (0..<shape.queryHeads).map { try self.parameters(made, layer: layer, head: $0) }
@@ -75,8 +73,6 @@ public struct SamplingAudit {
             }
             advance()
         }
-        let cache = try model.makeCache(capacity: tokens.count)
-        _ = try model.prefill(tokens, cache: cache, policy: .dense, observer: &tap)
         return outcomes
     }
 

@@ -38,7 +38,7 @@ final class MassPass: @unchecked Sendable {
     }
 
     /// Measures one head; the sums of an earlier head are gone.
-    func run(head: Int, inputs: SampleAttentionOperator.Inputs, patterns: [PatternParts], workspace: AttentionWorkspace) -> HeadMasses {
+    func run(head: Int, inputs: LayerInputs, patterns: [PatternParts], workspace: AttentionWorkspace) -> HeadMasses {
         for buffer in [columns.elements, blockMasses.elements, cells.elements] { buffer.update(repeating: 0) }
         keys.elements.update(repeating: 0)
         let retained = AlignedBuffer<Double>(count: patterns.count * shape.queryCount)

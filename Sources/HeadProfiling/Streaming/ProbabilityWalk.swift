@@ -33,7 +33,7 @@ struct ProbabilityWalk: Sendable {
     }
 
     /// Calls `body` for every block of rows; blocks of one slot come one after the other, those of one `queryBlock` in one slot.
-    func run(head: Int, inputs: SampleAttentionOperator.Inputs, workspace: AttentionWorkspace, body: @Sendable (Step) -> Void) {
+    func run(head: Int, inputs: LayerInputs, workspace: AttentionWorkspace, body: @Sendable (Step) -> Void) {
         let shape = inputs.shape
         let layout = scores.prepareStrips(workspace, shape: shape, precision: .fp32)
         let firstBlock = shape.firstPosition / BlockMask.blockSize

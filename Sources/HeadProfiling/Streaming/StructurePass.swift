@@ -21,7 +21,7 @@ final class StructurePass: @unchecked Sendable {
 
     /// One curve a window, then that of columns and slashes.
     func run(
-        head: Int, inputs: SampleAttentionOperator.Inputs, masses: HeadMasses, windows: [Int], workspace: AttentionWorkspace
+        head: Int, inputs: LayerInputs, masses: HeadMasses, windows: [Int], workspace: AttentionWorkspace
     ) -> (stripes: [PatternCurve], lines: PatternCurve) {
         let stripes = walk.pool.map(windows.count) { StripeFamily(masses: masses, window: windows[$0], counts: columnCounts) }
         let lines = LineFamily(masses: masses, counts: lineCounts)

@@ -1,4 +1,5 @@
 import AttentionCore
+import RunProvenance
 
 extension ConfigExchange {
     /// What the config says for prompts of `length` tokens, in the format's words.

@@ -1,5 +1,6 @@
 import AttentionCore
 import Foundation
+import RunProvenance
 
 extension ConfigExchange {
     /// The config of one bucket, `length`, that a file of the format stands for.
@@ -14,7 +15,7 @@ extension ConfigExchange {
     /// - Throws: `InputError` with file, field, value and rule: `invalidData` for what is not such a file, `configuration` for other
     ///   layers or heads than the model's, `unsupported` for patterns without counterpart (`block_sparse`).
     public func imported(
-        _ data: Data, file: String, model: TunedConfig.ModelIdentity, provenance: TunedConfig.Provenance
+        _ data: Data, file: String, model: ModelIdentity, provenance: Provenance
     ) throws(InputError) -> Import {
         let layers = try ForeignFile(file: file, rules: rules).layers(data, model: model)
         let hasShares = layers.allSatisfy { $0.allSatisfy { (0...1).contains($0.score) } }

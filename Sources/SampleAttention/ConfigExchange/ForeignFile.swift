@@ -1,5 +1,6 @@
 import AttentionCore
 import Foundation
+import RunProvenance
 
 /// The file that MInference and vLLM share: a list with one object a layer, whose members are heads.
 struct ForeignFile {
@@ -18,7 +19,7 @@ struct ForeignFile {
     }
 
     /// Reads and checks every head: layers and heads as the model has them, counted from 0.
-    func layers(_ data: Data, model: TunedConfig.ModelIdentity) throws(InputError) -> [[ForeignHead]] {
+    func layers(_ data: Data, model: ModelIdentity) throws(InputError) -> [[ForeignHead]] {
         let layers = try layerValues(try ForeignValue(json: data, file: file))
         guard layers.count == model.layers else {
             throw error("layers", "\(layers.count)", "must be the model's \(model.layers)", .configuration)

@@ -3,6 +3,7 @@ import AttentionCore
 import AttentionKernels
 import Parallelism
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// `bench attention`: the shared kernel, and for scale a plain loop of OpenBLAS tiles.
@@ -49,7 +50,7 @@ struct AttentionBenchCommand: MachineCommand {
         }
         progress.finish()
         BenchResult(
-            provenance: Session.provenance(kernel: kernel, seed: machine.seed, lengths: shapes.map(\.keyCount)), results: results
+            provenance: Provenance(kernel: kernel, seed: machine.seed, lengths: shapes.map(\.keyCount)), results: results
         ).show(json: machine.json)
     }
 

@@ -3,6 +3,7 @@ import AttentionCore
 import AttentionKernels
 import Parallelism
 import Reporting
+import RunProvenance
 import SampleAttention
 import SampleStatistics
 
@@ -41,7 +42,7 @@ struct Timing {
 
 /// What every `bench` prints: where it ran, and a row a measurement.
 struct BenchResult<Row: BenchRow>: Encodable {
-    let provenance: TunedConfig.Provenance
+    let provenance: Provenance
     /// Of the model, where one was loaded.
     var loadSeconds: Double?
     let results: [Row]
@@ -82,6 +83,6 @@ struct PeakBenchCommand: MachineCommand {
         let rows = [
             ("fp32", "GFLOP/s", peak.fp32Gigaflops), ("bf16", "GFLOP/s", peak.bf16Gigaflops), ("read", "GB/s", peak.readGigabytes),
         ].map { Row(name: $0, unit: $1, threads: kernel.pool.threads, gigaPerSecond: $2) }
-        BenchResult(provenance: Session.provenance(kernel: kernel, seed: machine.seed), results: rows).show(json: machine.json)
+        BenchResult(provenance: Provenance(kernel: kernel, seed: machine.seed), results: rows).show(json: machine.json)
     }
 }

@@ -3,6 +3,7 @@ import AttentionCore
 import AttentionKernels
 import Parallelism
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// `bench certificate`: what certificates cost beside dense attention.
@@ -64,7 +65,7 @@ struct CertificateBenchCommand: MachineCommand {
         }
         progress.finish()
         BenchResult(
-            provenance: Session.provenance(kernel: kernel, seed: machine.seed, lengths: shapes.map(\.keyCount)), results: results
+            provenance: Provenance(kernel: kernel, seed: machine.seed, lengths: shapes.map(\.keyCount)), results: results
         ).show(json: machine.json)
     }
 
@@ -87,14 +88,14 @@ struct CertificateBenchCommand: MachineCommand {
     private func measure(_ subjects: [Subject], shape: AttentionShape, kernel: AttentionKernel) throws -> [Row] {
         let heads = try RandomHeads(shape: shape, seed: machine.seed)
         let workspace = AttentionWorkspace()
-        var reports = [[SampleAttentionOperator.Report]](repeating: [], count: subjects.count + 1)
+        var reports = [[AttentionReport]](repeating: [], count: subjects.count + 1)
         let dense = Subject(name: "dense", parameters: .dense, certification: subjects[0].certification)
         _ = try Timing.alternating(subjects.count + 1, rounds: self.heads.rounds) { index in
             let subject = index == 0 ? dense : subjects[index - 1]
             reports[index].append(try attend(subject, heads: heads, shape: shape, kernel: kernel, workspace: workspace))
         }
         // The first round of all is not counted.
-        func timing(_ index: Int, _ seconds: (SampleAttentionOperator.Report) -> Double) -> Timing {
+        func timing(_ index: Int, _ seconds: (AttentionReport) -> Double) -> Timing {
             Timing(rounds: reports[index].dropFirst().map { seconds($0) * 1e3 })
         }
         let denseTime = timing(0, \.kernelSeconds).median
@@ -114,7 +115,7 @@ struct CertificateBenchCommand: MachineCommand {
 
     private func attend(
         _ subject: Subject, heads: borrowing RandomHeads, shape: AttentionShape, kernel: AttentionKernel, workspace: AttentionWorkspace
-    ) throws(InputError) -> SampleAttentionOperator.Report {
+    ) throws(InputError) -> AttentionReport {
         try SampleAttentionOperator(kernel: kernel).attend(
             .init(query: heads.query, key: heads.key, value: heads.value),
             parameters: Array(repeating: subject.parameters, count: shape.queryHeads), promptLength: shape.keyCount, output: heads.output,

@@ -4,6 +4,7 @@ import AttentionKernels
 import LinearAlgebra
 import Parallelism
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// `bench gemm`: the products of projections and MLPs.
@@ -59,7 +60,7 @@ struct GemmBenchCommand: MachineCommand {
         let peak = MachinePeak(kernel: kernel).gigaflops(kernel.precision)
         var results: [Row] = []
         for shape in shapes { results += try measure(shape, kernel: kernel, peak: peak) }
-        BenchResult(provenance: Session.provenance(kernel: kernel, seed: machine.seed), results: results).show(json: machine.json)
+        BenchResult(provenance: Provenance(kernel: kernel, seed: machine.seed), results: results).show(json: machine.json)
     }
 
     private func measure(_ shape: Shape, kernel: AttentionKernel, peak: Double) throws(InputError) -> [Row] {

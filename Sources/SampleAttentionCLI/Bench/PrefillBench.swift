@@ -5,6 +5,7 @@ import LanguageModels
 import ModelFormats
 import Parallelism
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// `bench prefill`: time to first token of a model, and where it goes.
@@ -71,7 +72,7 @@ struct PrefillBenchCommand: ModelCommand {
         }
         progress.finish()
         BenchResult(
-            provenance: session.provenance(texts: [text], lengths: lengths), loadSeconds: session.loadSeconds, results: results
+            provenance: session.provenance(texts: [text.identity], lengths: lengths), loadSeconds: session.loadSeconds, results: results
         ).show(json: session.json)
     }
 

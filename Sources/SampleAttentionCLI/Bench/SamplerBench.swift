@@ -4,6 +4,7 @@ import AttentionKernels
 import Autotuning
 import Foundation
 import Reporting
+import RunProvenance
 import SampleAttention
 import SampleStatistics
 
@@ -59,7 +60,7 @@ struct SamplerBenchCommand: MachineCommand {
         }
         let kernel = try machine.makeKernel()
         let results = try kinds.flatMap { kind in try counts.map { try measure(kind, objectives: $0) } }
-        BenchResult(provenance: Session.provenance(kernel: kernel, seed: machine.seed), results: results).show(json: machine.json)
+        BenchResult(provenance: Provenance(kernel: kernel, seed: machine.seed), results: results).show(json: machine.json)
     }
 
     private func kinds() throws(InputError) -> [SamplerKind] {

@@ -3,6 +3,7 @@ import AttentionCore
 import AttentionKernels
 import Parallelism
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// `bench selection`: stages 1 and 2 beside the dense attention they are to save.
@@ -64,7 +65,7 @@ struct SelectionBenchCommand: MachineCommand {
         }
         progress.finish()
         BenchResult(
-            provenance: Session.provenance(kernel: kernel, seed: machine.seed, lengths: shapes.map(\.keyCount)), results: results
+            provenance: Provenance(kernel: kernel, seed: machine.seed, lengths: shapes.map(\.keyCount)), results: results
         ).show(json: machine.json)
     }
 

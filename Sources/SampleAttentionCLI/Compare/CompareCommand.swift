@@ -9,6 +9,7 @@ import LanguageModels
 import ModelFormats
 import Parallelism
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// `compare`: several attentions on the same prompts, in turn, in one table.
@@ -86,7 +87,7 @@ struct CompareCommand: ModelCommand {
         let records = try comparison.measure(journal: journal, label: "compare")
         let result = ComparisonResult(
             model: try session.identity(),
-            provenance: Session.provenance(
+            provenance: Provenance(
                 kernel: session.kernel, seed: session.seed, texts: try sources(), lengths: Set(own.map(\.length)).sorted()),
             loadSeconds: session.loadSeconds, seconds: (ContinuousClock.now - start).seconds, records: records)
         try directory.map { directory throws(InputError) in try result.write(to: directory) }
@@ -98,7 +99,7 @@ struct CompareCommand: ModelCommand {
     }
 
     /// The files that the tasks come from.
-    private func sources() throws(InputError) -> [TunedConfig.Provenance.Text] {
+    private func sources() throws(InputError) -> [Provenance.Text] {
         try (tasks.isEmpty ? [made.textPath] : tasks).map { path throws(InputError) in
             .init(name: URL(fileURLWithPath: path).lastPathComponent, sha256: sha256(ofText: try PromptText.read(path)))
         }

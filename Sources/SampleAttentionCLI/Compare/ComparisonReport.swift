@@ -1,6 +1,7 @@
 import Evaluation
 import Foundation
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// A comparison as a page.

@@ -3,14 +3,15 @@ import Autotuning
 import Evaluation
 import Foundation
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// What `compare` prints and writes.
 struct ComparisonResult: Encodable {
     /// Of comparison.json; grows when a field changes its meaning or goes.
     let schemaVersion = 1
-    let model: TunedConfig.ModelIdentity
-    let provenance: TunedConfig.Provenance
+    let model: ModelIdentity
+    let provenance: Provenance
     /// Reading, checking and packing the model, once for all attentions.
     let loadSeconds: Double
     /// Of this run, what an earlier one had measured not included.
@@ -33,7 +34,7 @@ struct ComparisonResult: Encodable {
     }
 
     init(
-        model: TunedConfig.ModelIdentity, provenance: TunedConfig.Provenance, loadSeconds: Double, seconds: Double,
+        model: ModelIdentity, provenance: Provenance, loadSeconds: Double, seconds: Double,
         records: [ComparisonRecord]
     ) {
         self.model = model

@@ -1,5 +1,6 @@
 import ArgumentParser
 import AttentionCore
+import RunProvenance
 import SampleAttention
 
 /// `config check`: is the file whole, and for this model?
@@ -29,6 +30,6 @@ struct ConfigCheckCommand: ModelCommand {
         let file: String
         let valid: Bool
         let lengths: [Int]
-        let provenance: TunedConfig.Provenance
+        let provenance: Provenance
     }
 }

@@ -4,6 +4,7 @@ import DurableFiles
 import Foundation
 import ModelFormats
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// `config import`: another program's file as a config.
@@ -41,9 +42,9 @@ struct ConfigImportCommand: ModelCommand {
     }
 
     /// The file takes the place of the texts that a tuned config was measured on.
-    private func provenance(of data: Data, exchange: ConfigExchange, session: Session) -> TunedConfig.Provenance {
+    private func provenance(of data: Data, exchange: ConfigExchange, session: Session) -> Provenance {
         let name = "\(exchange.format.rawValue) file \(URL(fileURLWithPath: file).lastPathComponent)"
-        return Session.provenance(
+        return Provenance(
             kernel: session.kernel, seed: session.seed,
             texts: [.init(name: name, sha256: sha256(ofText: String(decoding: data, as: UTF8.self)))], lengths: [exchange.length])
     }

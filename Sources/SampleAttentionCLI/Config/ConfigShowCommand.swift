@@ -1,5 +1,6 @@
 import ArgumentParser
 import AttentionCore
+import RunProvenance
 import SampleAttention
 
 /// `config show`: what a config says, without a model.
@@ -45,8 +46,8 @@ struct ConfigShowCommand: JSONPrinting {
 
     private struct Result: Encodable {
         let file: String
-        let model: TunedConfig.ModelIdentity
-        let provenance: TunedConfig.Provenance
+        let model: ModelIdentity
+        let provenance: Provenance
         let denseBelow: Int
         let defaults: SampleAttentionParameters
         /// What applies at the length asked for; absent when none was.

@@ -1,5 +1,6 @@
 import AttentionCore
 import Reporting
+import RunProvenance
 import SampleAttention
 
 /// A config as people read it.

@@ -8,6 +8,7 @@ import LanguageModels
 import ModelFormats
 import ModelTuning
 import Reporting
+import RunProvenance
 import SampleAttention
 import Synchronization
 
@@ -43,9 +44,7 @@ struct TuneCommand: ModelCommand {
     @Option(help: ArgumentHelp("An earlier config of this model, whose parameters are tried first.", valueName: "file"))
     var warmStart: String?
 
-    @Option(
-        help: ArgumentHelp("Latency model to minimise by, from `calibrate --output` (default: this machine's).", valueName: "file"))
-    var latencyModel: String?
+    @OptionGroup var latency: LatencyOptions
 
     @Option(help: "Prompts shorter than this many tokens stay dense (default: measured: where sparse attention begins to pay).")
     var denseBelow: Int?
@@ -73,7 +72,7 @@ struct TuneCommand: ModelCommand {
         if !resume { try StudyJournal.requireRoom(in: file!) }
         let opened = OpenedJournal()
         let interruption = Interruption { opened.lastWord() }
-        let latency = try calibrated(session)
+        let latency = try self.latency.model(session, headDimension: session.model.configuration.headDimension)
         let identity = try session.identity()
         let journal = try opened.open {
             try StudyJournal(
@@ -90,7 +89,7 @@ struct TuneCommand: ModelCommand {
             let progress = StudyProgress()
             let found = try study.run(tuned) { progress.show($0) }
             let config = TunedConfig(
-                model: identity, provenance: session.provenance(texts: [texts[0]], lengths: settings.lengths),
+                model: identity, provenance: session.provenance(texts: [texts[0].identity], lengths: settings.lengths),
                 denseBelow: denseBelow ?? latency.denseBelow(shortest: settings.lengths[0]), defaults: .dense, buckets: found.buckets)
             let check = HeldOutCheck(model: session.model, config: config, seed: session.seed)
             let rows = try check.run(heldOut) { progress.showCheck($0, total: check.promptCount) }
@@ -165,28 +164,6 @@ struct TuneCommand: ModelCommand {
                 rule: "must hold some more than \(2 * longest) tokens to tune on and to check on; or give a second --text")
         }
         return (parts.first, parts.last)
-    }
-
-    private func calibrated(_ session: Session) throws(InputError) -> LatencyFile {
-        let dimension = session.model.configuration.headDimension
-        if let latencyModel {
-            let file = try LatencyFile(contentsOf: latencyModel)
-            guard file.headDimension == dimension else {
-                throw InputError(
-                    .configuration, file: latencyModel, field: "headDimension", value: "\(file.headDimension)",
-                    rule: "must be the model's \(dimension)")
-            }
-            return file
-        }
-        var bar: ProgressBar?
-        defer { bar?.finish() }
-        return try LatencyModel.calibrated(
-            kernel: session.kernel, headDimension: dimension, provenance: session.provenance(),
-            warn: { Message.write("warning: \($0)") }
-        ) { done, total, status in
-            if bar == nil { bar = ProgressBar("calibrate", total: total) }
-            bar?.update(done: done, status: status)
-        }
     }
 }
 

@@ -2,6 +2,7 @@ import AttentionCore
 import Autotuning
 import ModelTuning
 import Reporting
+import RunProvenance
 import SampleAttention
 import SampleStatistics
 
