@@ -56,7 +56,7 @@ enum CapturedTensor: String, CaseIterable {
         for layer in layers {
             for tensor in allCases {
                 let expected = [shape.keyCount, tensor.heads(shape), shape.headDimension]
-                let found = try file.tensor(tensor.name(layer: layer)).shape
+                let found = try readable(tensor, layer: layer, file: file).shape
                 guard found == expected else {
                     throw InputError(
                         .invalidData, file: file.path, field: tensor.name(layer: layer), value: "\(found)", rule: "must be \(expected)")
@@ -66,9 +66,18 @@ enum CapturedTensor: String, CaseIterable {
         return shape
     }
 
+    /// A tensor whose type can be read, so that its bytes bound its shape before anything is made of that size.
+    private static func readable(_ tensor: CapturedTensor, layer: Int, file: SafetensorsFile) throws(InputError) -> SafetensorsTensor {
+        let found = try file.tensor(tensor.name(layer: layer))
+        guard let type = found.dataType, [.float32, .float16, .bfloat16].contains(type) else {
+            throw InputError(.unsupported, file: file.path, field: found.name, value: found.typeName, rule: "must be F32, F16 or BF16")
+        }
+        return found
+    }
+
     private static func extents(_ tensor: CapturedTensor, layer: Int, file: SafetensorsFile) throws(InputError) -> [Int] {
         let name = tensor.name(layer: layer)
-        let shape = try file.tensor(name).shape
+        let shape = try readable(tensor, layer: layer, file: file).shape
         guard shape.count == 3, shape[0] >= 2, shape[0] <= Int32.max, (1...mostHeads).contains(shape[1]), shape[2] % 2 == 0,
             (2...largestHeadDimension).contains(shape[2])
         else {

@@ -125,6 +125,11 @@ import Testing
         #expect(try #require(throws: InputError.self) { try CapturedLayers(other, kernel: made.kernel) }.field == "layers.00.query")
         let empty = try write(SafetensorsEncoder().encoded())
         #expect(try #require(throws: InputError.self) { try CapturedLayers(empty, kernel: made.kernel) }.rule.hasPrefix("must hold"))
+        // The type is refused before anything is made of the shape, which no bytes bound.
+        let header = #"{"layers.0.query":{"dtype":"F4","shape":[2147483647,65536,1024],"data_offsets":[0,0]}}"#
+        let unknown = try write(withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) } + Data(header.utf8))
+        let type = try #require(throws: InputError.self) { try CapturedLayers(unknown, kernel: made.kernel) }
+        #expect(type.code == .unsupported && type.field == "layers.0.query" && type.value == "F4")
         let broken = try CapturedLayers(write(file(layers: [0], metadata: [:], first: .nan)), kernel: made.kernel)
         let error = try #require(throws: InputError.self) { try broken.forEachLayer { _ in } }
         #expect(error.field == "layers.0.query" && error.value == "NaN at element 0" && error.rule == "must be finite")

@@ -1,7 +1,10 @@
 import AttentionCore
+import AttentionKernels
+import AttentionLayers
 import Foundation
 import LanguageModels
 import ModelFormats
+import Parallelism
 
 extension FuzzedParser {
     /// JSON, the configuration and the weights.
@@ -24,6 +27,12 @@ extension FuzzedParser {
         FuzzedParser(name: "safetensors") { model in
             Prepared(samples: [try Sample(safetensors: weights()), try Sample(safetensors: model.read("model.safetensors"))]) { path in
                 try readTensors(SafetensorsFile(path))
+            }
+        },
+        FuzzedParser(name: "captured-layers") { _ in
+            let kernel = try AttentionKernel(pool: WorkerPool(threads: 1))
+            return Prepared(samples: [try Sample(safetensors: captured())]) { path in
+                try CapturedLayers(path, kernel: kernel).forEachLayer { _ in }
             }
         },
         FuzzedParser(name: "safetensors-index") { model in
@@ -68,6 +77,20 @@ extension FuzzedParser {
             "d":{"dtype":"I32","shape":[2],"data_offsets":[32,40]},"e":{"dtype":"BF16","shape":[],"data_offsets":[40,42]}}
             """
         return withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) } + Data(header.utf8) + Data(0..<42)
+    }
+
+    /// Two layers of five tokens, and the model that they are of.
+    private static func captured() -> Data {
+        var encoder = SafetensorsEncoder()
+        for layer in 0..<2 {
+            for (name, heads) in [("query", 2), ("key", 1), ("value", 1)] {
+                encoder.append("layers.\(layer).\(name)", shape: [5, heads, 4], (0..<20 * heads).map { Float($0 % 7) })
+            }
+        }
+        let model = """
+            {"family":"a","layers":2,"queryHeads":2,"keyValueHeads":1,"headDimension":4,"weightsSHA256":"b","tokenizerSHA256":"c"}
+            """
+        return encoder.encoded(metadata: ["model": model, "text": "t", "textSHA256": "ab"])
     }
 
     private static func readTensors(_ file: SafetensorsFile) throws {
