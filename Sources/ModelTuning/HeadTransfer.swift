@@ -1,8 +1,10 @@
 import AttentionCore
 import AttentionKernels
+import AttentionLayers
 import Autotuning
 import HeadProfiling
 import LanguageModels
+import RunProvenance
 import SampleAttention
 
 /// What a head's parameters keep and spoil on a prompt they were not chosen on, beside what they did where they were.
@@ -26,29 +28,27 @@ extension HeldOutCheck {
     public func transfer(_ text: TuningText, advance: (String) -> Void) throws -> [HeadTransfer] {
         try config.buckets.flatMap { bucket in
             advance("\(bucket.length) tokens, heads")
-            return try transfer(text.plain(length: bucket.length, position: 0.5), bucket: bucket)
+            let prompt = try text.plain(length: bucket.length, position: 0.5)
+            return try transfer(
+                PromptLayers(prompt.tokens, of: .init(name: prompt.name, sha256: text.sha256), model: model), bucket: bucket)
         }
     }
 
-    private func transfer(_ prompt: TuningPrompt, bucket: TunedConfig.Bucket) throws -> [HeadTransfer] {
+    private func transfer(_ source: some LayerSource, bucket: TunedConfig.Bucket) throws -> [HeadTransfer] {
         let workspace = AttentionWorkspace()
-        let found = Found()
-        _ = try PrefillTrace(
-            prompt.tokens, model: model, policy: .dense,
-            tap: AttentionTap { [model] attention in
-                let layer = attention.layer
-                let meter = try HeadMeter(attention, kernel: model.kernel, workspace: workspace)
-                let heads = bucket.layers[layer]
-                for (head, one) in try meter.measure(heads.map(\.parameters)).enumerated() {
-                    let heldOut = TunedConfig.Measurement(
-                        meanMass: one.mass.mean, p1Mass: one.mass.p1, minMass: one.mass.minimum, density: one.density,
-                        outputError: one.outputError)
-                    found.heads.append(
-                        HeadTransfer(length: bucket.length, layer: layer, head: head, tuned: heads[head].measured, heldOut: heldOut))
-                }
-            })
-        return found.heads
+        var found: [HeadTransfer] = []
+        try source.forEachLayer { attention in
+            let meter = try HeadMeter(attention, kernel: source.kernel, workspace: workspace)
+            let heads = bucket.layers[attention.layer]
+            for (head, one) in try meter.measure(heads.map(\.parameters)).enumerated() {
+                let heldOut = TunedConfig.Measurement(
+                    meanMass: one.mass.mean, p1Mass: one.mass.p1, minMass: one.mass.minimum, density: one.density,
+                    outputError: one.outputError)
+                found.append(
+                    HeadTransfer(
+                        length: bucket.length, layer: attention.layer, head: head, tuned: heads[head].measured, heldOut: heldOut))
+            }
+        }
+        return found
     }
-
-    private final class Found { var heads: [HeadTransfer] = [] }
 }
