@@ -25,10 +25,11 @@ public struct LayerVerification: Sendable {
 
     /// Verifies every head of a layer under full attention.
     ///
+    /// Memory: each worker holds one head in double precision and 64 rows of its scores.
+    ///
     /// - Parameters:
     ///   - parameters: of the selection, one entry a query head.
     ///   - label: begins the labels of violations; layer, head and pattern follow.
-    /// Memory: each worker holds one head in double precision and 64 rows of its scores.
     /// - Throws: `InputError` (`invalidData`) when a number of the layer is not finite, naming layer, head and number.
     public func run(
         _ attention: LayerAttention, parameters: [SampleAttentionParameters], label: String, workspace: AttentionWorkspace
