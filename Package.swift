@@ -106,6 +106,18 @@ let package = Package(
 
         // What people see.
         library("Reporting", ["AttentionCore"]),
+        library(
+            "StudyReports",
+            [
+                "AttentionCore", "AttentionKernels", "RunProvenance", "SampleAttention", "HeadProfiling", "ErrorBounds", "Autotuning",
+                "ModelTuning", "LanguageModels", "Evaluation", "Reporting", "SampleStatistics", "DurableFiles",
+            ]),
+        library(
+            "Benchmarks",
+            [
+                "AttentionCore", "Parallelism", "AttentionKernels", "RunProvenance", "SampleAttention", "Autotuning", "LanguageModels",
+                "Reporting", "SampleStatistics", "LinearAlgebra",
+            ]),
         .executableTarget(
             name: "sample-attention",
             dependencies: [
@@ -113,7 +125,7 @@ let package = Package(
                 "AttentionBaselines",
                 "HeadProfiling", "ErrorBounds", "BoundVerification", "Autotuning", "ModelTuning", "ModelFormats", "LanguageModels",
                 "Evaluation", "HaystackModel",
-                "Reporting", "SampleStatistics", "LinearAlgebra", "DurableFiles", argumentParser,
+                "Reporting", "StudyReports", "Benchmarks", "DurableFiles", argumentParser,
             ],
             path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings, plugins: ["RecordCommit"]),
         .plugin(name: "RecordCommit", capability: .buildTool(), path: "Sources/RecordCommit"),

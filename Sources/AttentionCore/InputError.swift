@@ -22,6 +22,16 @@ public struct InputError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// What the user may do about it. How that is asked for is for the program to say: a library knows no options.
+    public enum Remedy: Sendable, CaseIterable {
+        /// Continue the work whose journal is there.
+        case continueJournal
+        /// Write to another folder.
+        case anotherFolder
+        /// Load a model without the tensors that its family does not have.
+        case ignoreExtraTensors
+    }
+
     public let code: Code
     /// The file the value came from, if any.
     public let file: String?
@@ -31,18 +41,23 @@ public struct InputError: Error, Hashable, Sendable, CustomStringConvertible {
     public let value: String?
     /// What the value should have been.
     public let rule: String
+    /// What may be done about it, if anything.
+    public let remedy: Remedy?
 
-    public init(_ code: Code, file: String? = nil, field: String? = nil, value: String? = nil, rule: String) {
+    public init(
+        _ code: Code, file: String? = nil, field: String? = nil, value: String? = nil, rule: String, remedy: Remedy? = nil
+    ) {
         self.code = code
         self.file = file
         self.field = field
         self.value = value
         self.rule = rule
+        self.remedy = remedy
     }
 
     /// The same fault, told of something larger that it lies in: the place stands before the field, as in `layer 3, head 5`.
     package func within(_ place: String) -> InputError {
-        InputError(code, file: file, field: field.map { "\(place), \($0)" } ?? place, value: value, rule: rule)
+        InputError(code, file: file, field: field.map { "\(place), \($0)" } ?? place, value: value, rule: rule, remedy: remedy)
     }
 
     /// What `body` returns; what it refuses is told of `place`, see `within(_:)`.

@@ -30,7 +30,8 @@ public struct JournalFile: ~Copyable, Sendable {
                 close(descriptor)
                 guard error == EWOULDBLOCK else { throw Self.failure(path, "the journal must be lockable", error) }
                 throw InputError(
-                    .cannotCreate, file: path, rule: "another process is writing this journal: wait for it, or give another --output")
+                    .cannotCreate, file: path, rule: "another process is writing this journal: wait for it, or take another folder",
+                    remedy: .anotherFolder)
             }
             // Between opening and locking the file may have been removed by a process that finished its work.
             var named = stat()

@@ -32,7 +32,8 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
 
     private static func requireRoom(_ existing: Data, path: String) throws(InputError) {
         guard existing.isEmpty || holdsOnlyAHeader(existing) else {
-            throw InputError(.cannotCreate, file: path, rule: "a journal is there already: continue it with --resume, or remove it")
+            throw InputError(
+                .cannotCreate, file: path, rule: "a journal is there already: continue it, or remove it", remedy: .continueJournal)
         }
     }
 
@@ -127,7 +128,7 @@ public final class ResultJournal<Header: JournalHeader, Record: Codable & Sendab
         if let difference = header.difference(from: found) {
             throw InputError(
                 .configuration, file: path, field: "line 1, \(difference.field)", value: difference.others,
-                rule: "must be \(difference.own): --resume continues the same work only")
+                rule: "must be \(difference.own): a journal continues the same work only")
         }
         var records: [Record] = []
         for (index, line) in lines.enumerated().dropFirst() {

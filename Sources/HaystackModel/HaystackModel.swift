@@ -8,7 +8,7 @@ public enum HaystackModel {
     /// Moby-Dick and Treasure Island, public domain, plain UTF-8.
     public static let texts: [URL] = ["moby-dick.txt", "treasure-island.txt"].map { resource("text").appendingPathComponent($0) }
 
-    /// What `tune --precision bf16` found for the model on Moby-Dick, on a machine that the file names.
+    /// What `tune` found in BF16 for the model on Moby-Dick, on a machine that the file names.
     public static let tunedConfig: URL = resource("tuned").appendingPathComponent("config.json")
 
     private static func resource(_ name: String) -> URL { Bundle.module.bundleURL.appendingPathComponent(name) }

@@ -63,8 +63,8 @@ public final class LanguageModel: Sendable {
         if let name = leftOver.inLayers.first, !ignoresExtraTensors {
             throw InputError(
                 .unsupported, file: directory.weights.listing, field: name,
-                rule: "is no tensor of a \(configuration.modelType) layer: left out (--ignore-extra-tensors), the model would compute "
-                    + "something else")
+                rule: "is no tensor of a \(configuration.modelType) layer: left out, the model would compute something else",
+                remedy: .ignoreExtraTensors)
         }
         unreadTensors = leftOver.inLayers + leftOver.elsewhere
         let weights = try LlamaWeights(directory.weights, names: names, configuration: configuration, kernel: kernel)

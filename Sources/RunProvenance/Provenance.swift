@@ -1,4 +1,5 @@
 import AttentionKernels
+import Foundation
 
 /// Where a set of numbers came from.
 public struct Provenance: Hashable, Sendable, Codable {
@@ -57,4 +58,16 @@ public struct Provenance: Hashable, Sendable, Codable {
         self.lengths = lengths
         self.date = date
     }
+}
+
+extension Provenance.Machine {
+    /// One line for people.
+    package var summary: String { "\(cpu), \(instructionSet), \(threads) threads, \(precision.rawValue.uppercased())" }
+
+    /// This machine's processor, as the system names it.
+    package static let cpuName: String = {
+        let lines = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.split(separator: "\n") ?? []
+        let line = lines.first { $0.hasPrefix("model name") }
+        return line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
+    }()
 }

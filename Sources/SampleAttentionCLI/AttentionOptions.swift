@@ -113,7 +113,7 @@ struct AttentionChoice {
         let readsConfig = policies.contains { $0.name == "tuned" }
         return AttentionSettings(
             parameters: own, density: density,
-            configSHA256: try config.flatMap { path throws(InputError) in readsConfig ? sha256(ofText: try PromptText.read(path)) : nil })
+            configSHA256: try config.flatMap { path throws(InputError) in readsConfig ? sha256(ofText: try TextFile.read(path)) : nil })
     }
 
     private func policy(_ parameters: SampleAttentionParameters, name: String) throws(InputError) -> AttentionPolicy {

@@ -2,6 +2,7 @@ import ArgumentParser
 import AttentionCore
 import AttentionLayers
 import DurableFiles
+import Evaluation
 import Foundation
 import LanguageModels
 import ModelFormats

@@ -6,6 +6,7 @@ import LanguageModels
 import ModelFormats
 import RunProvenance
 import SampleAttention
+import StudyReports
 
 /// `generate`: continue a prompt, with any attention in the prefill.
 struct GenerateCommand: ModelCommand {
@@ -81,9 +82,9 @@ struct GenerateCommand: ModelCommand {
 
     private func promptText() throws(InputError) -> String {
         switch (prompt, promptFile) {
-        case (let text?, nil): return try PromptText.text(text.utf8, of: "prompt")
-        case (nil, "-"?): return try PromptText.readStandardInput()
-        case (nil, let path?): return try PromptText.read(path)
+        case (let text?, nil): return try TextFile.text(text.utf8, of: "prompt")
+        case (nil, "-"?): return try TextFile.readStandardInput()
+        case (nil, let path?): return try TextFile.read(path)
         default: throw InputError(.usage, field: "prompt", rule: "give either --prompt or --prompt-file")
         }
     }
@@ -95,49 +96,5 @@ struct GenerateCommand: ModelCommand {
             + "\(seconds(session.loadSeconds)); \(report.tokens) tokens prefilled in \(seconds(report.seconds)) "
             + "(attention \(seconds(report.attentionSeconds)), of it selection \(seconds(report.selectionSeconds))), "
             + "density \(String(format: "%.3f", report.density)); \(generation.tokens.count) tokens in \(seconds(generation.decodeSeconds))"
-    }
-}
-
-/// What `generate --json` prints.
-private struct GenerationResult: Encodable {
-    let model: ModelIdentity
-    let provenance: Provenance
-    let attention, text: String
-    let tokens: [Int32]
-    let promptTokens: Int
-    /// Held when decoding begins: positions, and the memory of keys and values.
-    let cachedPositions, cacheBytes: Int
-    /// Before the prompt: reading, checking and packing the model.
-    let loadSeconds: Double
-    /// From the prompt's tokens to the first token's scores, the cache and the tables that it takes included.
-    let prefillSeconds: Double
-    let attentionSeconds, selectionSeconds, certificateSeconds, decodeSeconds, density: Double
-    /// Mean over layers and heads of the sampled rows' mass that the pattern keeps: what the selection saw, not a bound.
-    let sampledMass: Double?
-    let certificate: CertificateResult?
-
-    init(
-        loadSeconds: Double, generation: LanguageModel.Generation, policy: AttentionPolicy, text: String, model: ModelIdentity,
-        provenance: Provenance
-    ) {
-        self.model = model
-        self.provenance = provenance
-        self.loadSeconds = loadSeconds
-        attention = policy.name
-        self.text = text
-        tokens = generation.tokens
-        let report = generation.prefill
-        promptTokens = report.tokens
-        cachedPositions = generation.cachedPositions
-        cacheBytes = generation.cacheBytes
-        prefillSeconds = report.seconds
-        attentionSeconds = report.attentionSeconds
-        selectionSeconds = report.selectionSeconds
-        certificateSeconds = report.certificateSeconds
-        decodeSeconds = generation.decodeSeconds
-        density = report.density
-        let masses = report.chunks.flatMap { $0.flatMap { $0.sampledMass.compactMap(\.self) } }
-        sampledMass = masses.isEmpty ? nil : masses.reduce(0, +) / Double(masses.count)
-        certificate = CertificateResult(report, policy: policy)
     }
 }

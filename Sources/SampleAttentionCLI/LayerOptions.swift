@@ -2,6 +2,7 @@ import ArgumentParser
 import AttentionCore
 import AttentionKernels
 import AttentionLayers
+import Evaluation
 import LanguageModels
 import RunProvenance
 

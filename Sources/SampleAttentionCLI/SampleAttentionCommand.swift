@@ -62,9 +62,9 @@ private struct Failure {
         if code == .success || error is ExitCode { SampleAttentionCommand.exit(withError: error) }
         let failure = inputError(code)
         if printsJSON {
-            JSONOutput.print(["error": ["code": failure.code.rawValue, "message": failure.description]])
+            JSONOutput.print(["error": ["code": failure.code.rawValue, "message": failure.message]])
         } else {
-            Message.write("error: \(failure.description)")
+            Message.write("error: \(failure.message)")
         }
         Foundation.exit(failure.code.exitCode)
     }
@@ -75,5 +75,20 @@ private struct Failure {
         return code == .validationFailure
             ? InputError(.usage, rule: SampleAttentionCommand.message(for: error))
             : InputError(.internalFailure, rule: String(describing: error))
+    }
+}
+
+extension InputError {
+    /// One line, with the option that helps where there is one.
+    fileprivate var message: String { description + (remedy.map { " (\($0.option))" } ?? "") }
+}
+
+extension InputError.Remedy {
+    fileprivate var option: String {
+        switch self {
+        case .continueJournal: "--resume continues it"
+        case .anotherFolder: "--output names the folder"
+        case .ignoreExtraTensors: "--ignore-extra-tensors leaves it out"
+        }
     }
 }

@@ -150,23 +150,8 @@ extension Provenance {
         self.init(
             tool: .init(version: ToolVersion.version, commit: BuildRecord.commit),
             machine: .init(
-                cpu: ThisMachine.cpuName, instructionSet: kernel.instructionSet.rawValue, threads: kernel.pool.threads,
+                cpu: Machine.cpuName, instructionSet: kernel.instructionSet.rawValue, threads: kernel.pool.threads,
                 precision: kernel.precision),
-            seed: seed, texts: texts, lengths: lengths, date: ThisMachine.now())
+            seed: seed, texts: texts, lengths: lengths, date: Date().formatted(.iso8601))
     }
-}
-
-extension Provenance.Machine {
-    var summary: String { "\(cpu), \(instructionSet), \(threads) threads, \(precision.rawValue.uppercased())" }
-}
-
-/// The machine, as outputs name it.
-enum ThisMachine {
-    static let cpuName: String = {
-        let lines = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.split(separator: "\n") ?? []
-        let line = lines.first { $0.hasPrefix("model name") }
-        return line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
-    }()
-
-    static func now() -> String { Date().formatted(.iso8601) }
 }

@@ -52,7 +52,7 @@ struct TaskOptions: ParsableArguments {
         let lengths = Set(length.isEmpty ? [4096, 16384] : length).sorted()
         for length in lengths { try TextOptions.check(length, session: session) }
         let maker = TaskMaker(
-            text: try PromptText.read(textPath), tokenizer: session.model.tokenizer)
+            text: try TextFile.read(textPath), tokenizer: session.model.tokenizer)
         var tasks: [EvaluationTask] = []
         do throws(InputError) {
             for kind in kinds {

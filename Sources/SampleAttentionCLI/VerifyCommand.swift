@@ -10,6 +10,7 @@ import ModelFormats
 import Reporting
 import RunProvenance
 import SampleAttention
+import StudyReports
 
 /// `verify`: measured output error against the theorems' bounds, of the exact computation and of the kernel.
 struct VerifyCommand: LayerCommand {

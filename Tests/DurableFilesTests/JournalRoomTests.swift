@@ -29,7 +29,7 @@ import Testing
         try begin("second").append([Record(loss: 1)])
         #expect(try begin("second", resume: true).recorded.count == 1)
         let error = try #require(throws: InputError.self) { try begin("third") }
-        #expect(error.code == .cannotCreate && error.rule.contains("--resume"))
+        #expect(error.code == .cannotCreate && error.remedy == .continueJournal)
         #expect(try scratch.read("journal.jsonl").hasPrefix(#"{"work":"second"}"#))
     }
 

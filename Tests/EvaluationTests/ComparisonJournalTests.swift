@@ -14,7 +14,7 @@ import Testing
 @Suite struct ComparisonJournalTests {
     private let scratch: Scratch
     private let path: String
-    private let comparison: Comparison
+    private let comparison: ComparisonStudy
     private let header: ComparisonHeader
     private let records: [ComparisonRecord]
 
@@ -28,7 +28,7 @@ import Testing
             EvaluationTask(
                 id: id, name: "reading", length: 64, content: .reading(text: String(repeating: "\(id) ", count: 16), answers: [4..<7]))
         }
-        comparison = Comparison(
+        comparison = ComparisonStudy(
             model: model, policies: [.dense, .fixed(.window(tokens: 8, sinks: 1), name: "window")], tasks: tasks)
         header = ComparisonHeader(
             model: try model.identity(), methods: "m", tasks: "t", instructionSet: "any", precision: "fp32", threads: 1)

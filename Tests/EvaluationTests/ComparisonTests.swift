@@ -11,7 +11,7 @@ import SampleAttention
 import Testing
 
 @Suite struct ComparisonTests {
-    static func comparison() throws -> Comparison {
+    static func comparison() throws -> ComparisonStudy {
         let model = try EvaluationTests.load()
         let maker = try TaskMakerTests.maker(model)
         var tasks: [EvaluationTask] = []
@@ -21,7 +21,7 @@ import Testing
         }
         var window = SampleAttentionParameters.window(tokens: 32, sinks: 4)
         window.denseLastRows = 0
-        return Comparison(model: model, policies: [.dense, .fixed(window, name: "window")], tasks: tasks)
+        return ComparisonStudy(model: model, policies: [.dense, .fixed(window, name: "window")], tasks: tasks)
     }
 
     @Test func methodsTakeTurnsAndRowsAddUp() throws {
@@ -86,14 +86,14 @@ import Testing
         let tasks = ["a", "b"].map { id in
             EvaluationTask(id: id, name: "t", length: 12, content: .reading(text: "abc abc abc", answers: [4..<7]))
         }
-        let comparison = Comparison(model: model, policies: [.dense, .fixed(.standard, name: "sample")], tasks: tasks)
+        let comparison = ComparisonStudy(model: model, policies: [.dense, .fixed(.standard, name: "sample")], tasks: tasks)
         let turns = comparison.turns
         let header = ComparisonHeader(
             model: try model.identity(), methods: "m", tasks: "t", instructionSet: "any", precision: "fp32", threads: 1)
         let path = tiny.scratch.file("journal.jsonl")
         let written = try turns.map { try comparison.run($0) }
         try ComparisonJournal(comparison: path, header: header, turns: turns, resume: false).append(written)
-        func reopen(_ turns: [Comparison.Turn]) throws -> [ComparisonRecord] {
+        func reopen(_ turns: [ComparisonStudy.Turn]) throws -> [ComparisonRecord] {
             try ComparisonJournal(comparison: path, header: header, turns: turns, resume: true).recorded
         }
         #expect(try reopen(turns) == written)

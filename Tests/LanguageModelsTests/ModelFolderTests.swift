@@ -80,7 +80,7 @@ import Testing
         tiny.tensors.append(.init(name: "model.layers.0.self_attn.q_proj.bias", shape: [1], values: [1]))
         try tiny.write()
         let error = #expect(throws: InputError.self) { try Self.load(tiny) }
-        #expect(error?.field == "model.layers.0.self_attn.q_proj.bias" && error?.rule.contains("--ignore-extra-tensors") == true)
+        #expect(error?.field == "model.layers.0.self_attn.q_proj.bias" && error?.remedy == .ignoreExtraTensors)
     }
 
     /// What people have in the place of a folder with safetensors and a tokenizer.json.

@@ -157,7 +157,7 @@ extension FuzzedParser {
                 id: "\(isReading)", name: "task", length: 20, depth: 0.5,
                 content: isReading ? .reading(text: "abc abc abc", answers: [4..<7]) : .question(.init(prompt: "abc", answers: ["a"])))
         }
-        let comparison = Comparison(model: model, policies: [.dense, .fixed(.standard, name: "sample")], tasks: tasks)
+        let comparison = ComparisonStudy(model: model, policies: [.dense, .fixed(.standard, name: "sample")], tasks: tasks)
         let header = ComparisonHeader(
             model: try model.identity(), methods: "m", tasks: "t", instructionSet: "any", precision: "fp32", threads: 1)
         let path = fuzzing.scratch.file("comparison.jsonl")

@@ -8,7 +8,9 @@ extension ResultJournal where Header == ComparisonHeader, Record == ComparisonRe
     /// - Parameter turns: of the comparison, in order; the journal has a record for each, as far as it goes.
     /// - Throws: `InputError` as `init(path:header:resume:accept:)`, and with line and field for records that those turns did not write:
     ///   a disk or an editor may have damaged them, and they are counted and divided by.
-    public convenience init(comparison path: String, header: ComparisonHeader, turns: [Comparison.Turn], resume: Bool) throws(InputError) {
+    public convenience init(comparison path: String, header: ComparisonHeader, turns: [ComparisonStudy.Turn], resume: Bool)
+        throws(InputError)
+    {
         try self.init(path: path, header: header, resume: resume) { records throws(InputError) in
             for (index, (record, turn)) in zip(records, turns).enumerated() {
                 guard let fault = record.fault(of: turn) else { continue }
@@ -29,7 +31,7 @@ extension ComparisonRecord {
     private static let most = 1e9
 
     /// The first field that `turn` cannot have written; nil for a record that it may have.
-    fileprivate func fault(of turn: Comparison.Turn) -> (field: String, value: String, rule: String)? {
+    fileprivate func fault(of turn: ComparisonStudy.Turn) -> (field: String, value: String, rule: String)? {
         let (name, own) = (turn.policy.name, turn.task)
         if method != name { return ("method", method, "must be \(name), whose turn it is") }
         if id != own.id { return ("id", id, "must be \(own.id), whose turn it is") }

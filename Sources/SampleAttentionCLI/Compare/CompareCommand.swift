@@ -11,6 +11,7 @@ import Parallelism
 import Reporting
 import RunProvenance
 import SampleAttention
+import StudyReports
 
 /// `compare`: several attentions on the same prompts, in turn, in one table.
 struct CompareCommand: ModelCommand {
@@ -73,18 +74,19 @@ struct CompareCommand: ModelCommand {
             throw InputError(.usage, field: "methods", rule: "must have sample when parameters such as --alpha are given")
         }
         let own = try tasks(session).map { generate ? $0 : $0.answeredInPrefill }
-        let comparison = Comparison(model: session.model, policies: policies, tasks: own, cache: cacheSettings)
+        let comparison = ComparisonStudy(model: session.model, policies: policies, tasks: own, cache: cacheSettings)
         let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
         try directory?.reserve("comparison.json", "comparison.csv", "report.html")
         let journal = try directory.map { directory throws(InputError) in
             try ComparisonJournal(
                 comparison: directory.file("journal.jsonl"),
-                header: comparison.header(settings: choice.settings(of: policies), session: session), turns: comparison.turns,
+                header: comparison.header(
+                    model: session.identity(), settings: choice.settings(of: policies), seed: session.seed), turns: comparison.turns,
                 resume: resume)
         }
         let interruption = Interruption(journal, work: "a comparison")
         let start = ContinuousClock.now
-        let records = try comparison.measure(journal: journal, label: "compare")
+        let records = try comparison.measured(journal: journal, label: "compare")
         let result = ComparisonResult(
             model: try session.identity(),
             provenance: Provenance(
@@ -101,7 +103,7 @@ struct CompareCommand: ModelCommand {
     /// The files that the tasks come from.
     private func sources() throws(InputError) -> [Provenance.Text] {
         try (tasks.isEmpty ? [made.textPath] : tasks).map { path throws(InputError) in
-            .init(name: URL(fileURLWithPath: path).lastPathComponent, sha256: sha256(ofText: try PromptText.read(path)))
+            .init(name: URL(fileURLWithPath: path).lastPathComponent, sha256: sha256(ofText: try TextFile.read(path)))
         }
     }
 
@@ -113,43 +115,19 @@ struct CompareCommand: ModelCommand {
         if made.isAsked { throw InputError(.usage, field: "tasks", value: tasks[0], rule: "a task file leaves nothing to make") }
         if let count = made.count { _ = try ParameterOptions.count(count, "count", atLeast: 1) }
         for length in made.length { try TextOptions.check(length, session: session) }
-        return try TaskGroups(files: tasks, lengths: made.length, count: made.count, session: session, templates: templates).groups.flatMap(
-            \.tasks)
+        return try TaskFile.read(tasks, lengths: made.length, count: made.count, model: session.model, templates: templates)
     }
 }
 
-extension Comparison {
-    /// What a journal of this comparison says of it.
-    func header(settings: AttentionSettings, session: Session) throws(InputError) -> ComparisonHeader {
-        struct Run: Encodable {
-            let attention: AttentionSettings
-            let seed: UInt64
-            let cache: LanguageModel.CacheSettings
-            let chunk: Int?
+extension ComparisonStudy {
+    /// The records of all turns, with a progress bar.
+    func measured(journal: ComparisonJournal?, label: String) throws -> [ComparisonRecord] {
+        var bar: ProgressBar?
+        defer { bar?.finish() }
+        return try run(journal: journal) { progress in
+            if bar == nil { bar = ProgressBar(label, total: progress.total, alreadyDone: progress.done) }
+            bar?.update(done: progress.done, status: progress.last.map { "\($0.policy.name) \($0.task.id)" } ?? "")
         }
-        let run = Run(attention: settings, seed: session.seed, cache: cache, chunk: chunk)
-        let lines = tasks.reduce(into: Data()) { $0 += TaskFile.line($1) }
-        return ComparisonHeader(
-            model: try session.identity(), methods: policies.map(\.name).joined(separator: ",") + " " + sha256(ofJSON: run).prefix(12),
-            tasks: "\(tasks.count) tasks " + sha256(ofText: String(decoding: lines, as: UTF8.self)).prefix(12),
-            instructionSet: session.kernel.instructionSet.rawValue, precision: session.kernel.precision.rawValue,
-            threads: session.kernel.pool.threads)
-    }
-
-    /// Every turn that the journal does not hold yet, with a progress bar.
-    func measure(journal: ComparisonJournal?, label: String) throws -> [ComparisonRecord] {
-        let turns = turns
-        var records = journal?.recorded ?? []
-        let progress = ProgressBar(
-            label, total: turns.reduce(0) { $0 + $1.work }, alreadyDone: turns.prefix(records.count).reduce(0) { $0 + $1.work })
-        defer { progress.finish() }
-        for turn in turns.dropFirst(records.count) {
-            let record = try run(turn)
-            try journal?.append([record])
-            records.append(record)
-            progress.advance(by: turn.work, status: "\(turn.policy.name) \(turn.task.id)")
-        }
-        return records
     }
 }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Reporting
 import SampleAttention
+import StudyReports
 
 /// `config diff`: on which fields do two configs disagree?
 struct ConfigDiffCommand: JSONPrinting {
@@ -21,27 +22,10 @@ struct ConfigDiffCommand: JSONPrinting {
         if json {
             JSONOutput.print(Result(left: left, right: right, equal: differences.isEmpty, differences: differences))
         } else {
-            if !differences.isEmpty { print(Self.table(differences).text()) }
-            print(Self.summary(differences))
+            if !differences.isEmpty { print(ConfigDifference.table(differences).text()) }
+            print(ConfigDifference.summary(differences))
         }
         if !differences.isEmpty { throw ExitCode(1) }
-    }
-
-    private static func table(_ differences: [ConfigDifference]) -> TextTable {
-        TextTable(
-            columns: [.left("field"), .left("left"), .left("right")],
-            rows: differences.map { [$0.field, $0.left ?? NumberFormat.missing, $0.right ?? NumberFormat.missing] })
-    }
-
-    private static func summary(_ differences: [ConfigDifference]) -> String {
-        if differences.isEmpty { return "the configs are equal" }
-        var places: [(name: String, count: Int)] = []
-        for difference in differences {
-            let name = difference.length.map { "\(NumberFormat.count($0)) tokens" } ?? difference.part.rawValue
-            if places.last?.name == name { places[places.count - 1].count += 1 } else { places.append((name, 1)) }
-        }
-        let total = differences.count == 1 ? "1 field differs" : "\(differences.count) fields differ"
-        return total + ": " + places.map { "\($0.name) \($0.count)" }.joined(separator: ", ")
     }
 
     private struct Result: Encodable {

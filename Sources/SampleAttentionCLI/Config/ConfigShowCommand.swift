@@ -2,6 +2,7 @@ import ArgumentParser
 import AttentionCore
 import RunProvenance
 import SampleAttention
+import StudyReports
 
 /// `config show`: what a config says, without a model.
 struct ConfigShowCommand: JSONPrinting {

@@ -3,6 +3,7 @@ import AttentionCore
 import AttentionKernels
 import Autotuning
 import DurableFiles
+import Evaluation
 import Foundation
 import LanguageModels
 import ModelFormats
@@ -10,6 +11,7 @@ import ModelTuning
 import Reporting
 import RunProvenance
 import SampleAttention
+import StudyReports
 import Synchronization
 
 /// `tune`: find parameters for every head and write a config.
@@ -61,7 +63,7 @@ struct TuneCommand: ModelCommand {
         let settings = try settings(session)
         let texts = try text.texts(session)
         let (tuned, heldOut) = try tuningTexts(texts, session: session, longest: settings.lengths.max()!)
-        let warmText = try warmStart.map { path throws(InputError) in try PromptText.read(path) }
+        let warmText = try warmStart.map { path throws(InputError) in try TextFile.read(path) }
         let warm = try warmStart.map { path throws(InputError) in try session.config(at: path, text: warmText) }
         try TuningStudy.checkPrompts(tuned, settings: settings)
         try HeldOutCheck.checkPrompts(heldOut, tunedLengths: settings.lengths, seed: settings.seed)

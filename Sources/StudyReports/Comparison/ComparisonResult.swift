@@ -1,5 +1,6 @@
 import AttentionCore
 import Autotuning
+import DurableFiles
 import Evaluation
 import Foundation
 import Reporting
@@ -7,7 +8,7 @@ import RunProvenance
 import SampleAttention
 
 /// What `compare` prints and writes.
-struct ComparisonResult: Encodable {
+package struct ComparisonResult: Encodable {
     /// Of comparison.json; grows when a field changes its meaning or goes.
     let schemaVersion = 1
     let model: ModelIdentity
@@ -33,7 +34,7 @@ struct ComparisonResult: Encodable {
         let isOnFront: Bool
     }
 
-    init(
+    package init(
         model: ModelIdentity, provenance: Provenance, loadSeconds: Double, seconds: Double,
         records: [ComparisonRecord]
     ) {
@@ -71,7 +72,7 @@ struct ComparisonResult: Encodable {
     }
 
     /// One row a task, length and attention.
-    var table: String { textTable(rows).text() }
+    package var table: String { textTable(rows).text() }
 
     func textTable(_ rows: [ComparisonRow]) -> TextTable {
         let titles = [
@@ -95,8 +96,8 @@ struct ComparisonResult: Encodable {
         return table
     }
 
-    func write(to directory: OutputDirectory) throws(InputError) {
-        try directory.write(JSONOutput.encode(self), to: "comparison.json")
+    package func write(to directory: OutputDirectory) throws(InputError) {
+        try directory.write(JSONResult.encode(self), to: "comparison.json")
         try directory.write(csv, to: "comparison.csv")
         try directory.write(ComparisonReport(self).html(), to: "report.html")
     }

@@ -4,12 +4,14 @@ import RunProvenance
 import SampleAttention
 
 /// A config as people read it.
-struct ConfigText {
+package struct ConfigText {
     let config: TunedConfig
     let selection: ConfigHeads
 
+    package init(config: TunedConfig, selection: ConfigHeads) { (self.config, self.selection) = (config, selection) }
+
     /// Provenance, then a table for each bucket, or for the one that applies to prompts of `length` tokens.
-    func text(length: Int?) -> String {
+    package func text(length: Int?) -> String {
         let buckets = ConfigHeads.buckets(of: config, length: length)
         var text = header
         if let length { text += "\n" + applies(length, bucket: buckets.first) + "\n" }

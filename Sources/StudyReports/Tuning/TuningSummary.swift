@@ -6,88 +6,13 @@ import RunProvenance
 import SampleAttention
 import SampleStatistics
 
-/// What `tune` prints.
-struct TuningResult: Encodable {
-    let config: TunedConfig
-    let settings: TuningSettings
-    let study: TuningStudy.Result
-    let latency: LatencyFile
-    /// The study's own latency model: of a continued study, the one it was begun with.
-    let costs: LatencyModel
-    let heldOut: [HeldOutCheck.Row]
-    let heads: [HeadTransfer]
-    let seconds: Double
-
-    /// The floors that held-out text misses, in words; with a budget, the lengths that are predicted to miss it.
-    var misses: [String] {
-        guard let budget = settings.budgetMilliseconds else {
-            return HeldOutCheck.misses(heldOut, floor: settings.floor) + HeldOutCheck.misses(heads, floor: settings.floor)
-        }
-        return config.buckets.compactMap { bucket in
-            let predicted = predictedMilliseconds(bucket)
-            guard predicted > budget * (1 + 1e-9) else { return nil }
-            return "\(bucket.length) tokens: the least found is \(NumberFormat.significant(predicted)) ms, "
-                + "budget \(NumberFormat.significant(budget)) ms"
-        }
-    }
-    /// True when the config keeps the floor on text it was not tuned on, or the budget.
-    var holds: Bool { misses.isEmpty }
-
-    /// Predicted milliseconds of full attention in all heads.
-    func denseMilliseconds(_ length: Int) -> Double {
-        let c = config.model
-        let shape = AttentionShape(
-            queryHeads: c.queryHeads, keyValueHeads: c.keyValueHeads, queryCount: length, keyCount: length, headDimension: c.headDimension)
-        return 1000 * Double(c.layers * c.queryHeads) * costs.seconds(HeadWork(nil, pattern: .dense, shape: shape))
-    }
-
-    /// Of attention in all heads.
-    func predictedMilliseconds(_ bucket: TunedConfig.Bucket) -> Double {
-        bucket.layers.flatMap(\.self).reduce(0) { $0 + ($1.measured.milliseconds ?? 0) }
-    }
-
-    /// What a user should know beside the tables, in sentences.
-    var remarks: [String] {
-        var remarks: [String] = []
-        if study.isCutShort { remarks.append("Time ran out before everything was measured: a longer --minutes, or --resume, finds more.") }
-        let dense = config.buckets.filter { $0.layers.allSatisfy { $0.allSatisfy { $0.parameters.pattern == .dense } } }
-        if !dense.isEmpty {
-            let lengths = dense.map { NumberFormat.count($0.length) }.joined(separator: ", ")
-            remarks.append("Nothing faster than dense attention was found to keep the floor at \(lengths) tokens.")
-        }
-        return remarks
-    }
-
-    private enum CodingKeys: String, CodingKey {
-        case config, settings, trials, probes, steps, latencyModel, heldOut, heads, holds, isCutShort, seconds
-    }
-
-    private struct LatencySummary: Encodable { let meanAbsolutePercentageError: Double }
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(config, forKey: .config)
-        try container.encode(settings, forKey: .settings)
-        try container.encode(study.trials.count, forKey: .trials)
-        try container.encode(study.probes.count, forKey: .probes)
-        try container.encode(study.steps, forKey: .steps)
-        try container.encode(
-            LatencySummary(meanAbsolutePercentageError: latency.meanAbsolutePercentageError), forKey: .latencyModel)
-        try container.encode(heldOut, forKey: .heldOut)
-        try container.encode(heads, forKey: .heads)
-        try container.encode(holds, forKey: .holds)
-        try container.encode(study.isCutShort, forKey: .isCutShort)
-        try container.encode(seconds, forKey: .seconds)
-    }
-}
-
 /// A study in a terminal.
-struct TuningSummary {
+package struct TuningSummary {
     let result: TuningResult
 
-    init(_ result: TuningResult) { self.result = result }
+    package init(_ result: TuningResult) { self.result = result }
 
-    var text: String {
+    package var text: String {
         let study = result.study
         let words =
             "\(NumberFormat.count(study.trials.count)) trials, \(study.probes.count) probed options, \(study.steps.count) configs "

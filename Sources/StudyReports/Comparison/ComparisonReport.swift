@@ -5,12 +5,12 @@ import RunProvenance
 import SampleAttention
 
 /// A comparison as a page.
-struct ComparisonReport {
+package struct ComparisonReport {
     private let result: ComparisonResult
 
-    init(_ result: ComparisonResult) { self.result = result }
+    package init(_ result: ComparisonResult) { self.result = result }
 
-    func html() -> String { report.html() }
+    package func html() -> String { report.html() }
 
     private var report: HTMLReport {
         var report = HTMLReport(title: "Attentions side by side", summary: summary)

@@ -5,17 +5,21 @@ import SampleAttention
 import SampleStatistics
 
 /// What `verify` prints.
-struct VerificationResult: Encodable {
+package struct VerificationResult: Encodable {
     /// One head of one prompt under its selected pattern.
-    struct Head: Encodable {
+    package struct Head: Encodable {
         let text: Provenance.Text
         let tokens, layer, head: Int
         let bounds: HeadBounds
 
+        package init(text: Provenance.Text, tokens: Int, layer: Int, head: Int, bounds: HeadBounds) {
+            (self.text, self.tokens, self.layer, self.head, self.bounds) = (text, tokens, layer, head, bounds)
+        }
+
         private enum Key: String, CodingKey { case text, textSHA256, tokens, layer, head }
 
         /// The keys of `HeadBounds` beside the text's, tokens, layer and head.
-        func encode(to encoder: any Encoder) throws {
+        package func encode(to encoder: any Encoder) throws {
             try bounds.encode(to: encoder)
             var container = encoder.container(keyedBy: Key.self)
             try container.encode(text.name, forKey: .text)
@@ -35,7 +39,15 @@ struct VerificationResult: Encodable {
     let bounds: [BoundCheck]
     let heads: [Head]
 
-    var text: String {
+    package init(
+        model: ModelIdentity, provenance: Provenance, attention: String, holds: Bool, patterns: [String], adversarialHeads: [String],
+        bounds: [BoundCheck], heads: [Head]
+    ) {
+        (self.model, self.provenance, self.attention, self.holds) = (model, provenance, attention, holds)
+        (self.patterns, self.adversarialHeads, self.bounds, self.heads) = (patterns, adversarialHeads, bounds, heads)
+    }
+
+    package var text: String {
         let count = Set(heads.map { [$0.layer, $0.head] }).count
         let lengths = provenance.lengths.map(String.init).joined(separator: ", ")
         return

@@ -5,10 +5,10 @@ import RunProvenance
 import SampleAttention
 
 /// A profile as one page: maps of all heads, curves, pictures of a few, bounds.
-struct ProfileReport {
+package struct ProfileReport {
     private let result: ProfileResult
 
-    static func make(_ result: ProfileResult) -> HTMLReport { ProfileReport(result: result).report }
+    package static func make(_ result: ProfileResult) -> HTMLReport { ProfileReport(result: result).report }
 
     private var alpha: Int { result.scale.mainAlpha }
     private var alphaText: String { "\(result.scale.alphas[alpha])" }

@@ -4,7 +4,7 @@ import Reporting
 import SampleAttention
 
 /// The certificates of a prefill, as `generate` shows them.
-struct CertificateResult: Encodable {
+package struct CertificateResult: Encodable {
     /// Of each statement about one head by itself.
     let confidence: Double
     /// Rows drawn from each head.
@@ -39,7 +39,7 @@ struct CertificateResult: Encodable {
     }
 
     /// Nil when the policy asked for none.
-    init?(_ report: LanguageModel.PrefillReport, policy: AttentionPolicy) {
+    package init?(_ report: LanguageModel.PrefillReport, policy: AttentionPolicy) {
         guard let certification = policy.certification else { return nil }
         heads = report.chunks.enumerated().flatMap { chunk, layers in
             layers.enumerated().flatMap { layer, report in
@@ -59,7 +59,7 @@ struct CertificateResult: Encodable {
     }
 
     /// One line for people.
-    var summary: String {
+    package var summary: String {
         if denseHeads == heads.count { return "certificate: every head is dense, so all mass is kept" + escalations }
         let percent = NumberFormat.percent(confidence, decimals: 1)
         return "certificate: mean retained mass \(NumberFormat.fixed(meanMass, decimals: 3)), with \(percent) confidence at least "

@@ -6,15 +6,15 @@ import RunProvenance
 import SampleAttention
 
 /// A study as a page.
-struct TuningReport {
+package struct TuningReport {
     private let result: TuningResult
     private var config: TunedConfig { result.config }
     private var study: TuningStudy.Result { result.study }
     private var shortest: Int { config.buckets.first?.length ?? 0 }
 
-    init(_ result: TuningResult) { self.result = result }
+    package init(_ result: TuningResult) { self.result = result }
 
-    func html() -> String { report.html() }
+    package func html() -> String { report.html() }
 
     private var report: HTMLReport {
         var report = HTMLReport(

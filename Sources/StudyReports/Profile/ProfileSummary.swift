@@ -5,7 +5,7 @@ import SampleAttention
 
 extension ProfileResult {
     /// The short form for the terminal.
-    var summary: String {
+    package var summary: String {
         let alpha = scale.alphas[scale.mainAlpha]
         let titles = ["length", "SD(\(alpha))", "structured", "mean query", "density", "mean mass", "p1 mass", "min mass", "seconds"]
         var table = TextTable(columns: [.left("text")] + titles.map { .right($0) })

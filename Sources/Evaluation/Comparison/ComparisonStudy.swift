@@ -1,9 +1,14 @@
 import AttentionCore
+import AttentionKernels
+import DurableFiles
+import Foundation
 import LanguageModels
 import ModelFormats
+import Parallelism
+import RunProvenance
 
 /// Several attentions on the same tasks. They take turns on each task, so that noise of the machine hits them alike.
-public struct Comparison: Sendable {
+public struct ComparisonStudy: Sendable {
     public let model: LanguageModel
     public let policies: [AttentionPolicy]
     /// By length, then as given.
@@ -51,6 +56,58 @@ public struct Comparison: Sendable {
             let isFirst = measuresMass && measured.insert(task.length).inserted
             return policies.map { Turn(policy: $0, task: task, measuresMass: isFirst) }
         }
+    }
+
+    /// How far a study has come, in the units of `Turn.work`.
+    public struct Progress: Sendable {
+        public let done, total: Int
+        /// The turn that has just ended; nil before the first.
+        public let last: Turn?
+    }
+
+    /// Runs every turn that a journal does not hold yet.
+    ///
+    /// - Parameters:
+    ///   - journal: its records come first and are not measured again; what is measured is appended to it.
+    ///   - progress: called at the start and after each turn.
+    /// - Returns: a record a turn, in their order.
+    /// - Throws: as `run(_:)`, and `InputError` where the journal cannot be written.
+    public func run(journal: ComparisonJournal?, progress: (Progress) -> Void = { _ in }) throws -> [ComparisonRecord] {
+        let turns = turns
+        var records = journal?.recorded ?? []
+        let total = turns.reduce(0) { $0 + $1.work }
+        var done = turns.prefix(records.count).reduce(0) { $0 + $1.work }
+        progress(Progress(done: done, total: total, last: nil))
+        for turn in turns.dropFirst(records.count) {
+            let record = try run(turn)
+            try journal?.append([record])
+            records.append(record)
+            done += turn.work
+            progress(Progress(done: done, total: total, last: turn))
+        }
+        return records
+    }
+
+    /// What the study's journal is for.
+    ///
+    /// - Parameters:
+    ///   - settings: all that decides how the attentions attend, beside their names.
+    ///   - seed: of everything random.
+    public func header(model identity: ModelIdentity, settings: some Encodable, seed: UInt64) -> ComparisonHeader {
+        let run = RunSettings(attention: settings, seed: seed, cache: cache, chunk: chunk)
+        let lines = tasks.reduce(into: Data()) { $0 += TaskFile.line($1) }
+        return ComparisonHeader(
+            model: identity, methods: policies.map(\.name).joined(separator: ",") + " " + sha256(ofJSON: run).prefix(12),
+            tasks: "\(tasks.count) tasks " + sha256(ofText: String(decoding: lines, as: UTF8.self)).prefix(12),
+            instructionSet: model.kernel.instructionSet.rawValue, precision: model.kernel.precision.rawValue,
+            threads: model.kernel.pool.threads)
+    }
+
+    private struct RunSettings<Attention: Encodable>: Encodable {
+        let attention: Attention
+        let seed: UInt64
+        let cache: LanguageModel.CacheSettings
+        let chunk: Int?
     }
 
     /// - Throws: `InputError`, naming the task, when a prompt does not fit the model.

@@ -1,10 +1,12 @@
 import SampleAttention
 
 /// Heads of a config that are asked for, with what they do.
-struct ConfigHeads {
+package struct ConfigHeads {
     let layers, heads: Range<Int>
 
-    struct Entry: Encodable {
+    package init(layers: Range<Int>, heads: Range<Int>) { (self.layers, self.heads) = (layers, heads) }
+
+    package struct Entry: Encodable {
         let layer, head: Int
         let parameters: SampleAttentionParameters
         /// Absent for a head that the bucket does not name: the defaults apply.
@@ -12,7 +14,7 @@ struct ConfigHeads {
     }
 
     /// The heads of a bucket, those it does not name with the defaults; of no bucket, all with the defaults.
-    func entries(of config: TunedConfig, in bucket: TunedConfig.Bucket?) -> [Entry] {
+    package func entries(of config: TunedConfig, in bucket: TunedConfig.Bucket?) -> [Entry] {
         let named = bucket?.layers ?? []
         return layers.flatMap { layer in
             heads.map { head in
@@ -23,7 +25,7 @@ struct ConfigHeads {
     }
 
     /// All buckets, or the one that applies at `length`: none for dense prompts.
-    static func buckets(of config: TunedConfig, length: Int?) -> [TunedConfig.Bucket] {
+    package static func buckets(of config: TunedConfig, length: Int?) -> [TunedConfig.Bucket] {
         guard let length else { return config.buckets }
         if length < config.denseBelow { return [] }
         return config.nearestBucket(promptLength: length).map { [config.buckets[$0]] } ?? []

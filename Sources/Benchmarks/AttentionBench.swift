@@ -1,0 +1,147 @@
+import AttentionCore
+import AttentionKernels
+import Parallelism
+import Reporting
+import SampleAttention
+
+/// Times attention on random heads of one shape, after checking the answer against the FP32 reference of another instruction set.
+package struct AttentionBench {
+    package enum Kind: String, CaseIterable {
+        case dense
+        case windowColumns = "window-columns"
+        case columnsSlashes = "columns-slashes"
+        case blocks
+        case blasTiles = "openblas-tiles"
+
+        package var isSparse: Bool { self != .dense && self != .blasTiles }
+    }
+
+    package struct Subject {
+        let kind: Kind
+        let density: Fraction
+
+        package init(kind: Kind, density: Fraction) { (self.kind, self.density) = (kind, density) }
+    }
+
+    package struct Row: BenchRow {
+        let pattern, precision, isa: String
+        let threads, length, queryHeads, keyValueHeads, headDimension: Int
+        let density, milliseconds, millisecondsLeast, millisecondsMost, gigaflops, peakGigaflops, shareOfPeak: Double
+        /// Time over density times dense time, where dense ran too.
+        let timeOverDenseShare: Double?
+        /// Largest difference from the FP32 reference on the checked prefix, relative to the largest output.
+        let maxError: Double
+
+        package static let titles = [
+            "pattern", "length", "heads", "d", "density", "ms", "least", "most", "GFLOP/s", "of peak", "of dense", "error",
+        ]
+        package var cells: [String] {
+            [
+                pattern, "\(length)", "\(queryHeads)/\(keyValueHeads)", "\(headDimension)", NumberFormat.percent(density),
+                NumberFormat.fixed(milliseconds, decimals: 1), NumberFormat.fixed(millisecondsLeast, decimals: 1),
+                NumberFormat.fixed(millisecondsMost, decimals: 1), NumberFormat.fixed(gigaflops, decimals: 1),
+                NumberFormat.percent(shareOfPeak),
+                timeOverDenseShare.map { NumberFormat.fixed($0, decimals: 3) } ?? NumberFormat.missing,
+                NumberFormat.significant(maxError, digits: 2),
+            ]
+        }
+    }
+
+    let shape: AttentionShape
+    let kernel: AttentionKernel
+    let seed: UInt64
+
+    package init(shape: AttentionShape, kernel: AttentionKernel, seed: UInt64) {
+        (self.shape, self.kernel, self.seed) = (shape, kernel, seed)
+    }
+
+    package func run(_ subjects: [Subject], rounds: Int, peak: MachinePeak) throws(InputError) -> [Row] {
+        let heads = try RandomHeads(shape: shape, seed: seed)
+        var errors: [Double] = []
+        var plans: [AttentionPlan] = []
+        for subject in subjects {
+            errors.append(try check(subject))
+            plans.append(try AttentionPlan(shape: shape, patterns: patterns(subject, shape: shape)))
+        }
+        let workspace = AttentionWorkspace()
+        let timings = Timing.alternating(subjects.count, rounds: rounds) { index in
+            execute(subjects[index].kind, plan: plans[index], heads: heads, kernel: kernel, workspace: workspace)
+        }
+        let dense = subjects.firstIndex { $0.kind == .dense }.map { timings[$0].median }
+        return subjects.indices.map { index in
+            let timing = timings[index]
+            let gigaflops = Double(plans[index].keptPairs.reduce(0, +)) * 4 * Double(shape.headDimension) / timing.median / 1e6
+            let peakGigaflops = peak.gigaflops(kernel.precision)
+            return Row(
+                pattern: subjects[index].kind.rawValue, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
+                threads: kernel.pool.threads, length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
+                headDimension: shape.headDimension, density: plans[index].density, milliseconds: timing.median,
+                millisecondsLeast: timing.least, millisecondsMost: timing.most, gigaflops: gigaflops, peakGigaflops: peakGigaflops,
+                shareOfPeak: gigaflops / peakGigaflops,
+                timeOverDenseShare: subjects[index].kind.isSparse ? dense.map { timing.median / ($0 * plans[index].density) } : nil,
+                maxError: errors[index])
+        }
+    }
+
+    /// Random patterns of about the density asked for; rows state the exact one.
+    private func patterns(_ subject: Subject, shape: AttentionShape) -> [SparsePattern] {
+        let share = subject.density.value
+        let blocks = BlockMask.blockCount(tokens: shape.keyCount)
+        func random(_ count: Int, of total: Int, head: Int) -> [Int32] {
+            SamplingPlan.random(queryCount: total, count: count, seed: seed &+ UInt64(head)).rows.map(Int32.init)
+        }
+        return (0..<shape.queryHeads).map { head in
+            switch subject.kind {
+            case .dense, .blasTiles: return .dense
+            case .windowColumns:
+                return .windowColumns(
+                    WindowColumns(
+                        window: max(1, Int(share * Double(shape.keyCount) / 4)),
+                        columns: random(Int(share * Double(shape.keyCount) / 2), of: shape.keyCount, head: head)))
+            case .columnsSlashes:
+                return .columnsSlashes(
+                    ColumnsSlashes(
+                        columns: random(Int((share * Double(blocks) / 2).rounded()), of: blocks, head: head),
+                        slashes: (0..<Int32(max(1, (share * Double(blocks) / 4).rounded()))).map(\.self)))
+            case .blocks:
+                var generator = SeededGenerator(seed: seed &+ UInt64(head))
+                return .blocks(BlockMask(blocks: blocks) { _, _ in generator.uniform() < share })
+            }
+        }
+    }
+
+    private func execute(
+        _ kind: Kind, plan: AttentionPlan, heads: borrowing RandomHeads, kernel: AttentionKernel, workspace: AttentionWorkspace
+    ) {
+        if kind == .blasTiles {
+            BlasTileAttention(kernel: kernel).run(
+                shape: plan.shape, query: heads.query, key: heads.key, value: heads.value, output: heads.output)
+        } else {
+            kernel.run(plan, query: heads.query, key: heads.key, value: heads.value, output: heads.output, workspace: workspace)
+        }
+    }
+
+    /// - Throws: `InputError` (`internalFailure`) when the answer is wrong, so that a wrong kernel is never timed.
+    private func check(_ subject: Subject) throws(InputError) -> Double {
+        let small = shape.checked
+        let reference = try RandomHeads(shape: small, seed: seed)
+        let tested = try RandomHeads(shape: small, seed: seed)
+        // Cut as the timed run is.
+        let plan = try AttentionPlan(
+            shape: small, patterns: patterns(subject, shape: small), laneBlocks: AttentionPlan.laneBlocks(queryCount: shape.queryCount))
+        let other = try kernel.instructionSet.checkingKernel(pool: kernel.pool)
+        other.run(
+            plan, query: reference.query, key: reference.key, value: reference.value, output: reference.output,
+            workspace: AttentionWorkspace())
+        execute(subject.kind, plan: plan, heads: tested, kernel: kernel, workspace: AttentionWorkspace())
+        let error = tested.largestDifference(from: reference)
+        // FP32: sums of `length` terms of order 1, in another order. BF16: four operands off by up to 2⁻⁸ each.
+        let limit = kernel.precision == .fp32 ? 1e-4 : 1.5e-2
+        guard error < limit else {
+            throw InputError(
+                .internalFailure, field: subject.kind.rawValue, value: "\(error)",
+                rule: "must agree with the FP32 reference to \(limit)")
+        }
+        return error
+    }
+}

@@ -1,0 +1,110 @@
+import AttentionCore
+import AttentionKernels
+import Parallelism
+import Reporting
+import SampleAttention
+
+/// Times stages 1 and 2 beside the dense attention they are to save, on random heads of one shape.
+package struct SelectionBench {
+    let shape: AttentionShape
+    let kernel: AttentionKernel
+    let rounds: Int
+    let seed: UInt64
+
+    package init(shape: AttentionShape, kernel: AttentionKernel, rounds: Int, seed: UInt64) {
+        (self.shape, self.kernel, self.rounds, self.seed) = (shape, kernel, rounds, seed)
+    }
+
+    package struct Row: BenchRow {
+        let pattern, precision, isa: String
+        let threads, length, queryHeads, keyValueHeads, headDimension: Int
+        let sampleRatio, alpha, milliseconds, millisecondsLeast, millisecondsMost, denseMilliseconds, shareOfDense: Double
+        /// 2 · d operations for each sampled pair.
+        let gigaflops, peakGigaflops, shareOfPeak: Double
+        /// Columns, or blocks and slashes, chosen by all heads.
+        let selected: Int
+
+        package static let titles = [
+            "pattern", "length", "heads", "d", "sampled", "ms", "least", "most", "dense ms", "of dense", "GFLOP/s", "of peak", "selected",
+        ]
+        package var cells: [String] {
+            [
+                pattern, "\(length)", "\(queryHeads)/\(keyValueHeads)", "\(headDimension)", NumberFormat.percent(sampleRatio),
+                NumberFormat.fixed(milliseconds, decimals: 2), NumberFormat.fixed(millisecondsLeast, decimals: 2),
+                NumberFormat.fixed(millisecondsMost, decimals: 2), NumberFormat.fixed(denseMilliseconds, decimals: 1),
+                NumberFormat.percent(shareOfDense, decimals: 2),
+                NumberFormat.fixed(gigaflops, decimals: 1), NumberFormat.percent(shareOfPeak), "\(selected)",
+            ]
+        }
+    }
+
+    /// A row for each set of parameters, which every head has.
+    ///
+    /// - Throws: `InputError` (`internalFailure`) when a selection is wrong, so that a wrong one is never timed.
+    package func run(_ subjects: [SampleAttentionParameters], peak: Double) throws(InputError) -> [Row] {
+        for parameters in subjects { try check(parameters, shape: shape.checked) }
+        let heads = try RandomHeads(shape: shape, seed: seed)
+        let workspace = AttentionWorkspace()
+        let plan = try AttentionPlan(shape: shape, patterns: Array(repeating: .dense, count: shape.queryHeads))
+        var selected = [Int](repeating: 0, count: subjects.count)
+        let timings = Timing.alternating(subjects.count + 1, rounds: rounds) { index in
+            if index == subjects.count {
+                kernel.run(plan, query: heads.query, key: heads.key, value: heads.value, output: heads.output, workspace: workspace)
+            } else {
+                selected[index] = select(subjects[index], heads: heads, shape: shape, kernel: kernel, workspace: workspace)
+                    .reduce(0) { $0 + $1.count }
+            }
+        }
+        let dense = timings[subjects.count].median
+        return subjects.indices.map { index in
+            let pairs = subjects[index].samplingPlan(queryCount: shape.queryCount).rows.reduce(0) { $0 + shape.firstPosition + $1 + 1 }
+            let operations = 2 * Double(shape.headDimension) * Double(pairs * shape.queryHeads)
+            let gigaflops = operations / timings[index].median / 1e6
+            return Row(
+                pattern: subjects[index].pattern.rawValue, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
+                threads: kernel.pool.threads, length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
+                headDimension: shape.headDimension, sampleRatio: subjects[index].sampleRatio.value, alpha: subjects[index].alpha.value,
+                milliseconds: timings[index].median, millisecondsLeast: timings[index].least, millisecondsMost: timings[index].most,
+                denseMilliseconds: dense, shareOfDense: timings[index].median / dense, gigaflops: gigaflops,
+                peakGigaflops: peak, shareOfPeak: gigaflops / peak, selected: selected[index])
+        }
+    }
+
+    private func select(
+        _ parameters: SampleAttentionParameters, heads: borrowing RandomHeads, shape: AttentionShape, kernel: AttentionKernel,
+        workspace: AttentionWorkspace
+    ) -> [HeadSelection] {
+        SampleAttentionOperator(kernel: kernel).select(
+            .init(query: heads.query, key: heads.key, value: heads.value),
+            parameters: Array(repeating: parameters, count: shape.queryHeads), promptLength: shape.keyCount, workspace: workspace)
+    }
+
+    /// The sampled share that the selection holds, and how much it takes to hold it, must be the scalar reference's.
+    private func check(_ parameters: SampleAttentionParameters, shape: AttentionShape) throws(InputError) {
+        let heads = try RandomHeads(shape: shape, seed: seed)
+        let other = try kernel.instructionSet.checkingKernel(pool: kernel.pool)
+        let own = select(parameters, heads: heads, shape: shape, kernel: kernel, workspace: AttentionWorkspace())
+        let reference = select(parameters, heads: heads, shape: shape, kernel: other, workspace: AttentionWorkspace())
+        for (own, reference) in zip(own, reference) {
+            let difference = max(
+                abs((own.sampledMass ?? 1) - (reference.sampledMass ?? 1)),
+                abs(Double(own.count - reference.count)) / Double(shape.keyCount))
+            guard difference < 0.01 else {
+                throw InputError(
+                    .internalFailure, field: parameters.pattern.rawValue, value: "\(difference)",
+                    rule: "must agree with the FP32 reference to 0.01")
+            }
+        }
+    }
+}
+
+extension HeadSelection {
+    /// Columns, or key blocks and slashes.
+    fileprivate var count: Int {
+        switch self {
+        case .dense, .window: 0
+        case .stripes(let selection): selection.columns.count
+        case .columnSlash(let selection): selection.columns.count + selection.slashes.count
+        }
+    }
+}
