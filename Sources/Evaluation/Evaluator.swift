@@ -1,6 +1,7 @@
 import AttentionCore
 import LanguageModels
 import ModelFormats
+import SampleAttention
 import SampleStatistics
 
 /// Runs tasks and texts through a model with one attention policy.

@@ -1,5 +1,6 @@
 import AttentionCore
 import ModelFormats
+import SampleAttention
 
 extension LanguageModel {
     /// A prompt's continuation.

@@ -2,6 +2,7 @@ import AttentionCore
 import AttentionKernels
 import ModelFormats
 import Parallelism
+import SampleAttention
 
 extension LanguageModel {
     /// The model's opinion at every position of a text.

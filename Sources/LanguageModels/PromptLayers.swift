@@ -3,6 +3,7 @@ import AttentionKernels
 import AttentionLayers
 import ModelFormats
 import RunProvenance
+import SampleAttention
 
 /// The layers of a prompt that a model runs, in one dense prefill.
 public struct PromptLayers: LayerSource {

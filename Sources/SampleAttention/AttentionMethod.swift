@@ -2,13 +2,14 @@ import AttentionCore
 import AttentionKernels
 import Parallelism
 
-/// A way to attend in one layer of a prefill: what a rival system is to a model.
-///
-/// SampleAttention itself is driven by parameters for each head (`SampleAttentionOperator`); everything else is a method.
+/// A way to attend in one layer of a prefill: SampleAttention with parameters for each head (`ParameterMethod`), or a rival.
 public protocol AttentionMethod: Sendable {
     /// The method for one prefill, which calls it layer after layer. A method that carries something from one layer to the next returns
     /// a new one, so that prefills do not mix; all others return themselves.
     func begunPrefill() -> Self
+
+    /// True when `attend` can certify what heads retain: what they keep is a pattern that is settled before rows are drawn.
+    var canCertify: Bool { get }
 
     /// Attends, and says what it kept and what that cost.
     ///
@@ -16,14 +17,25 @@ public protocol AttentionMethod: Sendable {
     ///   - call: the layer's inputs and where they belong.
     ///   - output: [queryHeads][queryCount][d].
     ///   - logSumExp: [queryHeads][queryCount] over the pairs that were computed, natural logarithm, optional.
-    /// - Throws: `InputError` (`usage`) when the method's settings do not fit the inputs.
+    ///   - certification: asks for a certificate of each head, and maybe for a least retained mass; nil costs nothing, and is all that
+    ///     a method may be asked for that cannot certify.
+    /// - Throws: `InputError`: `usage` when the method's settings do not fit the inputs; `invalidData` when certificates are asked for and a
+    ///   number of Q, K or V is not finite, or a score might not be.
     func attend(
-        _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, workspace: AttentionWorkspace
+        _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, certification: Certification?,
+        workspace: AttentionWorkspace
     ) throws(InputError) -> AttentionReport
 }
 
 extension AttentionMethod {
     public func begunPrefill() -> Self { self }
+
+    /// The same without certificates.
+    public func attend(
+        _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>? = nil, workspace: AttentionWorkspace
+    ) throws(InputError) -> AttentionReport {
+        try attend(call, output: output, logSumExp: logSumExp, certification: nil, workspace: workspace)
+    }
 }
 
 /// One layer's attention, as a method is asked for it.
@@ -55,17 +67,37 @@ public protocol PatternMethod: AttentionMethod {
 }
 
 extension PatternMethod {
+    public var canCertify: Bool { true }
+
     public func attend(
-        _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, workspace: AttentionWorkspace
+        _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, certification: Certification?,
+        workspace: AttentionWorkspace
     ) throws(InputError) -> AttentionReport {
-        let start = ContinuousClock.now
-        let plan = try AttentionPlan(shape: call.shape, patterns: patterns(call, workspace: workspace))
-        let planned = ContinuousClock.now
-        call.kernel.run(
-            plan, query: call.inputs.query, key: call.inputs.key, value: call.inputs.value, output: output, logSumExp: logSumExp,
-            workspace: workspace)
-        return AttentionReport(
-            patterns: plan.patterns, keptPairs: plan.keptPairs, causalPairs: call.shape.causalPairs,
-            selectionSeconds: (planned - start).seconds, kernelSeconds: (ContinuousClock.now - planned).seconds)
+        try SelectedAttention(inputs: call.inputs, kernel: call.kernel, certification: certification, workspace: workspace).attend(
+            output: output, logSumExp: logSumExp,
+            select: { () throws(InputError) in try patterns(call, workspace: workspace).map { SelectedHead(pattern: $0) } })
+    }
+}
+
+/// SampleAttention with parameters for each query head, by layer and prompt length.
+public struct ParameterMethod: AttentionMethod {
+    /// One set of parameters a query head.
+    public let parameters: @Sendable (_ layer: Int, _ queryHeads: Int, _ promptLength: Int) -> [SampleAttentionParameters]
+
+    public init(
+        _ parameters: @escaping @Sendable (_ layer: Int, _ queryHeads: Int, _ promptLength: Int) -> [SampleAttentionParameters]
+    ) {
+        self.parameters = parameters
+    }
+
+    public var canCertify: Bool { true }
+
+    public func attend(
+        _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, certification: Certification?,
+        workspace: AttentionWorkspace
+    ) throws(InputError) -> AttentionReport {
+        try SampleAttentionOperator(kernel: call.kernel).attend(
+            call.inputs, parameters: parameters(call.layer, call.shape.queryHeads, call.promptLength), promptLength: call.promptLength,
+            output: output, logSumExp: logSumExp, certification: certification, workspace: workspace)
     }
 }

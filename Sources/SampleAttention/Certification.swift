@@ -8,6 +8,8 @@ import SampleStatistics
 public struct Certification: Hashable, Sendable {
     /// Rows drawn unless the caller says otherwise: 0.8 % of the rows of 32,768 tokens.
     public static let standardRows = 256
+    /// α of `Certificate.alpha` for attentions that have none of their own.
+    public static let standardAlpha = 0.95
     /// 1 − δ unless the caller says otherwise.
     public static let standardConfidence = 0.95
 
@@ -73,14 +75,18 @@ public struct Certification: Hashable, Sendable {
     /// - Parameter queries: the positions in the prompt of the queries of one call.
     /// Complexity: O(n log n) in the result n, O(queries) at most.
     public func rowsNeeded(_ parameters: SampleAttentionParameters, queries: Range<Int>, promptLength: Int) -> Int? {
-        guard let least = minimumMass, parameters.pattern != .dense else { return nil }
+        guard parameters.pattern != .dense else { return nil }
         let strata = RowStrata(
             queryCount: queries.count, denseLastRows: max(0, parameters.denseLastRows - (promptLength - queries.upperBound)),
             scored: parameters.samplingPlan(queryCount: queries.count).rows, sampledMass: 1)
-        let unseen = strata.unseenRows
-        if canPass(unseenRows: unseen, of: queries.count) { return nil }
+        return rowsNeeded(unseenRows: strata.unseenRows, of: queries.count)
+    }
+
+    /// The same for a head of which `unseen` of `count` rows are neither dense nor scored.
+    public func rowsNeeded(unseenRows unseen: Int, of count: Int) -> Int? {
+        guard let least = minimumMass, !canPass(unseenRows: unseen, of: count) else { return nil }
         // What the draws must show; all unseen rows need no draw.
-        let needed = 1 - (1 - least.value) * Double(queries.count) / Double(unseen)
+        let needed = 1 - (1 - least.value) * Double(count) / Double(unseen)
         var (few, enough) = (rows, rows)
         while enough < unseen, Self.bestLowerBound(rows: enough, failure: failure) < needed { (few, enough) = (enough, 2 * enough) }
         enough = min(enough, unseen)

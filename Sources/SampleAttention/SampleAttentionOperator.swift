@@ -46,32 +46,23 @@ public struct SampleAttentionOperator: Sendable {
                 .usage, field: "parameters", value: "\(parameters.count)",
                 rule: "there must be one for each of \(inputs.shape.queryHeads) query heads")
         }
-        let start = ContinuousClock.now
-        let sampled = stageOne()
-        var selections = select(sampled, parameters: parameters)
-        let selected = ContinuousClock.now
-        var certificates: [Certificate]?
-        if let certification {
-            certificates = try HeadCertifier(
-                certification: certification, inputs: inputs, parameters: parameters, sampled: sampled, promptLength: promptLength,
-                kernel: kernel, workspace: workspace
-            ).certify(&selections)
+        var sampled: [SampledMass] = []
+        func selected(_ head: Int, _ parameters: SampleAttentionParameters, _ selection: HeadSelection) -> SelectedHead {
+            SelectedHead(
+                pattern: Self.pattern(parameters, selection: selection, shape: inputs.shape, promptLength: promptLength),
+                sampledMass: selection.sampledMass, scoredRows: sampled[head].rows, alpha: parameters.alpha.value)
         }
-        let certified = ContinuousClock.now
-        let patterns = zip(parameters, selections).map { parameters, selection in
-            Self.pattern(parameters, selection: selection, shape: inputs.shape, promptLength: promptLength)
-        }
-        let plan = try AttentionPlan(shape: inputs.shape, patterns: patterns)
-        let planned = ContinuousClock.now
-        kernel.run(
-            plan, query: inputs.query, key: inputs.key, value: inputs.value, output: output, logSumExp: logSumExp,
-            workspace: workspace)
-        return AttentionReport(
-            patterns: patterns, keptPairs: plan.keptPairs, causalPairs: inputs.shape.causalPairs,
-            sampledMass: selections.map(\.sampledMass),
-            certificates: certificates, selectionSeconds: (selected - start + (planned - certified)).seconds,
-            certificateSeconds: certificates == nil ? 0 : (certified - selected).seconds,
-            kernelSeconds: (ContinuousClock.now - planned).seconds)
+        return try SelectedAttention(inputs: inputs, kernel: kernel, certification: certification, workspace: workspace).attend(
+            output: output, logSumExp: logSumExp,
+            select: {
+                sampled = stageOne()
+                return zip(parameters, select(sampled, parameters: parameters)).enumerated().map { selected($0, $1.0, $1.1) }
+            },
+            widen: { head, certification in
+                // A window has no columns to add.
+                if parameters[head].pattern == .window { return nil }
+                return selected(head, parameters[head], sampled[head].selection(certification.escalated(parameters[head])))
+            })
     }
 
     /// Stage 1 of each head.

@@ -63,7 +63,14 @@ extension Certification {
         for queries in chunks {
             var known: [SampleAttentionParameters: Int?] = [:]
             for layer in 0..<model.layerCount {
-                for head in policy.parameters(layer: layer, queryHeads: model.queryHeads, promptLength: promptLength) ?? [] {
+                guard let heads = policy.parameters(layer: layer, queryHeads: model.queryHeads, promptLength: promptLength) else {
+                    // Of another method's heads nothing is known before they have chosen.
+                    if let rows = rowsNeeded(unseenRows: queries.count, of: queries.count) {
+                        needed += repeatElement(rows, count: model.queryHeads)
+                    }
+                    continue
+                }
+                for head in heads {
                     let rows = known[head] ?? rowsNeeded(head, queries: queries, promptLength: promptLength)
                     known[head] = .some(rows)
                     if let rows { needed.append(rows) }

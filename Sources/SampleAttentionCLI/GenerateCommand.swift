@@ -70,12 +70,12 @@ struct GenerateCommand: ModelCommand {
     /// The attention asked for, with certificates where they are wanted.
     private func policy(_ session: Session) throws(InputError) -> AttentionPolicy {
         let policy = try attention.policy(session)
-        let isSparse = policy.name != AttentionPolicy.dense.name && policy.isSampleAttention
+        let isSparse = policy.name != AttentionPolicy.dense.name && policy.canCertify
         guard let certification = try certificate.certification(default: session.json && isSparse, seed: session.seed) else {
             return policy
         }
-        guard policy.isSampleAttention else {
-            throw InputError(.usage, field: "certificate", rule: "only SampleAttention certifies what it keeps, not \(policy.name)")
+        guard policy.canCertify else {
+            throw InputError(.usage, field: "certificate", value: policy.name, rule: "keeps hash buckets, and certificates are of patterns")
         }
         return policy.certified(certification)
     }

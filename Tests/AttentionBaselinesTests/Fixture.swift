@@ -35,6 +35,19 @@ struct Fixture {
 
     /// Output [token][head · d] and the sums [head][token] of a method.
     func attend(_ method: some AttentionMethod, layer: Int = 0) throws -> (output: [Float], logSumExp: [Float], keptPairs: [Int]) {
+        let (report, output, sums) = try run(method, layer: layer, certification: nil)
+        return (output, sums, report.keptPairs)
+    }
+
+    /// What a method reports when it is asked for certificates, and its output.
+    func certify(_ method: some AttentionMethod, _ certification: Certification?) throws -> (report: AttentionReport, output: [Float]) {
+        let (report, output, _) = try run(method, layer: 0, certification: certification)
+        return (report, output)
+    }
+
+    private func run(
+        _ method: some AttentionMethod, layer: Int, certification: Certification?
+    ) throws -> (report: AttentionReport, output: [Float], logSumExp: [Float]) {
         var output = [Float](repeating: .nan, count: shape.queryHeads * shape.queryCount * shape.headDimension)
         var sums = [Float](repeating: .nan, count: shape.queryHeads * shape.queryCount)
         let report = try output.withUnsafeMutableBufferPointer { output in
@@ -42,11 +55,12 @@ struct Fixture {
                 let target = MutableHeadTensor(
                     projection: output.baseAddress!, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
                 return try withCall(layer: layer) {
-                    try method.attend($0, output: target, logSumExp: sums.baseAddress!, workspace: AttentionWorkspace())
+                    try method.attend(
+                        $0, output: target, logSumExp: sums.baseAddress!, certification: certification, workspace: AttentionWorkspace())
                 }
             }
         }
-        return (output, sums, report.keptPairs)
+        return (report, output, sums)
     }
 
     /// Σ over the given rows of the exact probabilities of each key.

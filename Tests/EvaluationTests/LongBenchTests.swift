@@ -4,6 +4,7 @@ import Evaluation
 import Foundation
 import LanguageModels
 import ModelFormats
+import SampleAttention
 import Testing
 
 /// LongBench's own rows as tasks.

@@ -4,6 +4,7 @@ import Evaluation
 import Foundation
 import LanguageModels
 import Parallelism
+import SampleAttention
 import Testing
 
 /// What of an answer is scored.

@@ -7,6 +7,7 @@ import HaystackModel
 import LanguageModels
 import ModelFormats
 import Parallelism
+import SampleAttention
 import Testing
 
 /// Each kind of task, its answer worked out again from what the prompt says.

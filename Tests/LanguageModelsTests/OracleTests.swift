@@ -5,6 +5,7 @@ import Foundation
 import LanguageModels
 import ModelFormats
 import Parallelism
+import SampleAttention
 import Testing
 
 /// What the bundled model does not have: an own head, heads that do not fill the hidden size, scaled rotary embeddings.

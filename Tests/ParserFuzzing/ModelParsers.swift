@@ -5,6 +5,7 @@ import Foundation
 import LanguageModels
 import ModelFormats
 import Parallelism
+import SampleAttention
 
 extension FuzzedParser {
     /// JSON, the configuration and the weights.

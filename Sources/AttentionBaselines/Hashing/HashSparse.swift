@@ -25,9 +25,14 @@ public struct HashSparse: AttentionMethod {
         return 2 * max(1, Int((0.5 / share.value).rounded()))
     }
 
+    /// Pairs in buckets are no pattern of a head.
+    public var canCertify: Bool { false }
+
     public func attend(
-        _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, workspace: AttentionWorkspace
+        _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, certification: Certification?,
+        workspace: AttentionWorkspace
     ) -> AttentionReport {
+        precondition(certification == nil, "buckets cannot be certified")
         let start = ContinuousClock.now
         let groups = call.pool.map(call.shape.queryHeads) { self.groups(call, head: $0) }
         let hashed = ContinuousClock.now

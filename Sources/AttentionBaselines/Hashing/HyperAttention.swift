@@ -34,9 +34,14 @@ public struct HyperAttention: AttentionMethod {
         }
     }
 
+    /// Pairs in buckets are no pattern of a head.
+    public var canCertify: Bool { false }
+
     public func attend(
-        _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, workspace: AttentionWorkspace
+        _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, certification: Certification?,
+        workspace: AttentionWorkspace
     ) throws(InputError) -> AttentionReport {
+        precondition(certification == nil, "buckets cannot be certified")
         let method = fitted(to: call.promptLength)
         let (shape, inputs) = (call.shape, call.inputs)
         let start = ContinuousClock.now

@@ -1,6 +1,7 @@
 import AttentionCore
 import DurableFiles
 import LanguageModels
+import SampleAttention
 
 extension ResultJournal where Header == ComparisonHeader, Record == ComparisonRecord {
     /// Begins or continues the journal of a comparison.

@@ -6,6 +6,7 @@ import LanguageModels
 import ModelFormats
 import Parallelism
 import RunProvenance
+import SampleAttention
 
 /// Several attentions on the same tasks. They take turns on each task, so that noise of the machine hits them alike.
 public struct ComparisonStudy: Sendable {
