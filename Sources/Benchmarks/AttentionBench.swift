@@ -16,7 +16,7 @@ package struct AttentionBench {
         package var isSparse: Bool { self != .dense && self != .blasTiles }
     }
 
-    package struct Subject {
+    package struct Case {
         let kind: Kind
         let density: Fraction
 
@@ -55,43 +55,43 @@ package struct AttentionBench {
         (self.shape, self.kernel, self.seed) = (shape, kernel, seed)
     }
 
-    package func run(_ subjects: [Subject], rounds: Int, peak: MachinePeak) throws(InputError) -> [Row] {
+    package func run(_ cases: [Case], rounds: Int, peak: MachinePeak) throws(InputError) -> [Row] {
         let heads = try RandomHeads(shape: shape, seed: seed)
         var errors: [Double] = []
         var plans: [AttentionPlan] = []
-        for subject in subjects {
-            errors.append(try check(subject))
-            plans.append(try AttentionPlan(shape: shape, patterns: patterns(subject, shape: shape)))
+        for benchCase in cases {
+            errors.append(try check(benchCase))
+            plans.append(try AttentionPlan(shape: shape, patterns: patterns(benchCase, shape: shape)))
         }
         let workspace = AttentionWorkspace()
-        let timings = Timing.alternating(subjects.count, rounds: rounds) { index in
-            execute(subjects[index].kind, plan: plans[index], heads: heads, kernel: kernel, workspace: workspace)
+        let timings = Timing.alternating(cases.count, rounds: rounds) { index in
+            execute(cases[index].kind, plan: plans[index], heads: heads, kernel: kernel, workspace: workspace)
         }
-        let dense = subjects.firstIndex { $0.kind == .dense }.map { timings[$0].median }
-        return subjects.indices.map { index in
+        let dense = cases.firstIndex { $0.kind == .dense }.map { timings[$0].median }
+        return cases.indices.map { index in
             let timing = timings[index]
             let gigaflops = Double(plans[index].keptPairs.reduce(0, +)) * 4 * Double(shape.headDimension) / timing.median / 1e6
             let peakGigaflops = peak.gigaflops(kernel.precision)
             return Row(
-                pattern: subjects[index].kind.rawValue, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
+                pattern: cases[index].kind.rawValue, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
                 threads: kernel.pool.threads, length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
                 headDimension: shape.headDimension, density: plans[index].density, milliseconds: timing.median,
                 millisecondsLeast: timing.least, millisecondsMost: timing.most, gigaflops: gigaflops, peakGigaflops: peakGigaflops,
                 shareOfPeak: gigaflops / peakGigaflops,
-                timeOverDenseShare: subjects[index].kind.isSparse ? dense.map { timing.median / ($0 * plans[index].density) } : nil,
+                timeOverDenseShare: cases[index].kind.isSparse ? dense.map { timing.median / ($0 * plans[index].density) } : nil,
                 maxError: errors[index])
         }
     }
 
     /// Random patterns of about the density asked for; rows state the exact one.
-    private func patterns(_ subject: Subject, shape: AttentionShape) -> [SparsePattern] {
-        let share = subject.density.value
+    private func patterns(_ benchCase: Case, shape: AttentionShape) -> [SparsePattern] {
+        let share = benchCase.density.value
         let blocks = BlockMask.blockCount(tokens: shape.keyCount)
         func random(_ count: Int, of total: Int, head: Int) -> [Int32] {
             SamplingPlan.random(queryCount: total, count: count, seed: seed &+ UInt64(head)).rows.map(Int32.init)
         }
         return (0..<shape.queryHeads).map { head in
-            switch subject.kind {
+            switch benchCase.kind {
             case .dense, .blasTiles: return .dense
             case .windowColumns:
                 return .windowColumns(
@@ -122,24 +122,24 @@ package struct AttentionBench {
     }
 
     /// - Throws: `InputError` (`internalFailure`) when the answer is wrong, so that a wrong kernel is never timed.
-    private func check(_ subject: Subject) throws(InputError) -> Double {
+    private func check(_ benchCase: Case) throws(InputError) -> Double {
         let small = shape.checked
         let reference = try RandomHeads(shape: small, seed: seed)
         let tested = try RandomHeads(shape: small, seed: seed)
         // Cut as the timed run is.
         let plan = try AttentionPlan(
-            shape: small, patterns: patterns(subject, shape: small), laneBlocks: AttentionPlan.laneBlocks(queryCount: shape.queryCount))
+            shape: small, patterns: patterns(benchCase, shape: small), laneBlocks: AttentionPlan.laneBlocks(queryCount: shape.queryCount))
         let other = try kernel.instructionSet.checkingKernel(pool: kernel.pool)
         other.run(
             plan, query: reference.query, key: reference.key, value: reference.value, output: reference.output,
             workspace: AttentionWorkspace())
-        execute(subject.kind, plan: plan, heads: tested, kernel: kernel, workspace: AttentionWorkspace())
+        execute(benchCase.kind, plan: plan, heads: tested, kernel: kernel, workspace: AttentionWorkspace())
         let error = tested.largestDifference(from: reference)
         // FP32: sums of `length` terms of order 1, in another order. BF16: four operands off by up to 2⁻⁸ each.
         let limit = kernel.precision == .fp32 ? 1e-4 : 1.5e-2
         guard error < limit else {
             throw InputError(
-                .internalFailure, field: subject.kind.rawValue, value: "\(error)",
+                .internalFailure, field: benchCase.kind.rawValue, value: "\(error)",
                 rule: "must agree with the FP32 reference to \(limit)")
         }
         return error

@@ -16,7 +16,7 @@ package struct CertificateBench {
     }
 
     package struct Row: BenchRow {
-        let subject, precision, isa: String
+        let heads, precision, isa: String
         let threads, length, queryHeads, keyValueHeads, headDimension, rows: Int
         let milliseconds, millisecondsLeast, millisecondsMost, denseMilliseconds, shareOfDense: Double
         let meanMass, meanLowerBound: Double
@@ -27,7 +27,7 @@ package struct CertificateBench {
         ]
         package var cells: [String] {
             [
-                subject, "\(length)", "\(queryHeads)/\(keyValueHeads)", "\(headDimension)", "\(rows)",
+                heads, "\(length)", "\(queryHeads)/\(keyValueHeads)", "\(headDimension)", "\(rows)",
                 NumberFormat.fixed(milliseconds, decimals: 2), NumberFormat.fixed(millisecondsLeast, decimals: 2),
                 NumberFormat.fixed(millisecondsMost, decimals: 2), NumberFormat.fixed(denseMilliseconds, decimals: 1),
                 NumberFormat.percent(shareOfDense, decimals: 2), NumberFormat.fixed(meanMass, decimals: 4),
@@ -37,7 +37,7 @@ package struct CertificateBench {
     }
 
     /// What is timed: parameters, and the certificate that is asked for.
-    package struct Subject {
+    package struct Case {
         let name: String
         let parameters: SampleAttentionParameters
         let certification: Certification
@@ -47,32 +47,32 @@ package struct CertificateBench {
         }
     }
 
-    /// A row a subject.
+    /// A row a benchCase.
     ///
     /// - Throws: `InputError` (`internalFailure`) when a certificate is wrong, so that a wrong one is never timed.
-    package func run(_ subjects: [Subject]) throws -> [Row] {
-        for subject in subjects { try check(subject) }
+    package func run(_ cases: [Case]) throws -> [Row] {
+        for benchCase in cases { try check(benchCase) }
         let heads = try RandomHeads(shape: shape, seed: seed)
         let workspace = AttentionWorkspace()
-        var reports = [[AttentionReport]](repeating: [], count: subjects.count + 1)
-        let dense = Subject(name: "dense", parameters: .dense, certification: subjects[0].certification)
-        _ = try Timing.alternating(subjects.count + 1, rounds: rounds) { index in
-            let subject = index == 0 ? dense : subjects[index - 1]
-            reports[index].append(try attend(subject, heads: heads, shape: shape, kernel: kernel, workspace: workspace))
+        var reports = [[AttentionReport]](repeating: [], count: cases.count + 1)
+        let dense = Case(name: "dense", parameters: .dense, certification: cases[0].certification)
+        _ = try Timing.alternating(cases.count + 1, rounds: rounds) { index in
+            let benchCase = index == 0 ? dense : cases[index - 1]
+            reports[index].append(try attend(benchCase, heads: heads, shape: shape, kernel: kernel, workspace: workspace))
         }
         // The first round of all is not counted.
         func timing(_ index: Int, _ seconds: (AttentionReport) -> Double) -> Timing {
             Timing(rounds: reports[index].dropFirst().map { seconds($0) * 1e3 })
         }
         let denseTime = timing(0, \.kernelSeconds).median
-        return subjects.enumerated().map { index, subject in
+        return cases.enumerated().map { index, benchCase in
             let time = timing(index + 1, \.certificateSeconds)
             let certificates = reports[index + 1][0].certificates!
             func mean(_ value: (Certificate) -> Double) -> Double { certificates.reduce(0) { $0 + value($1) } / Double(certificates.count) }
             return Row(
-                subject: subject.name, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
+                heads: benchCase.name, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
                 threads: kernel.pool.threads, length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
-                headDimension: shape.headDimension, rows: subject.certification.rows, milliseconds: time.median,
+                headDimension: shape.headDimension, rows: benchCase.certification.rows, milliseconds: time.median,
                 millisecondsLeast: time.least, millisecondsMost: time.most, denseMilliseconds: denseTime,
                 shareOfDense: time.median / denseTime, meanMass: mean(\.meanMass), meanLowerBound: mean(\.meanLowerBound),
                 escalatedHeads: certificates.count { $0.escalation != .none })
@@ -80,26 +80,26 @@ package struct CertificateBench {
     }
 
     private func attend(
-        _ subject: Subject, heads: borrowing RandomHeads, shape: AttentionShape, kernel: AttentionKernel, workspace: AttentionWorkspace
+        _ benchCase: Case, heads: borrowing RandomHeads, shape: AttentionShape, kernel: AttentionKernel, workspace: AttentionWorkspace
     ) throws(InputError) -> AttentionReport {
         try SampleAttentionOperator(kernel: kernel).attend(
             .init(query: heads.query, key: heads.key, value: heads.value),
-            parameters: Array(repeating: subject.parameters, count: shape.queryHeads), promptLength: shape.keyCount, output: heads.output,
-            certification: subject.certification, workspace: workspace)
+            parameters: Array(repeating: benchCase.parameters, count: shape.queryHeads), promptLength: shape.keyCount, output: heads.output,
+            certification: benchCase.certification, workspace: workspace)
     }
 
     /// The certified means must be the FP32 reference's.
-    private func check(_ subject: Subject) throws(InputError) {
+    private func check(_ benchCase: Case) throws(InputError) {
         let shape = shape.checked
         let heads = try RandomHeads(shape: shape, seed: seed)
         let other = try kernel.instructionSet.checkingKernel(pool: kernel.pool)
-        let own = try attend(subject, heads: heads, shape: shape, kernel: kernel, workspace: AttentionWorkspace())
-        let reference = try attend(subject, heads: heads, shape: shape, kernel: other, workspace: AttentionWorkspace())
+        let own = try attend(benchCase, heads: heads, shape: shape, kernel: kernel, workspace: AttentionWorkspace())
+        let reference = try attend(benchCase, heads: heads, shape: shape, kernel: other, workspace: AttentionWorkspace())
         for (own, reference) in zip(own.certificates!, reference.certificates!) {
             let difference = abs(own.meanMass - reference.meanMass)
             guard difference < 0.01 else {
                 throw InputError(
-                    .internalFailure, field: subject.name, value: "\(difference)", rule: "must agree with the FP32 reference to 0.01")
+                    .internalFailure, field: benchCase.name, value: "\(difference)", rule: "must agree with the FP32 reference to 0.01")
             }
         }
     }

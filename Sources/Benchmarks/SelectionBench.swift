@@ -41,29 +41,29 @@ package struct SelectionBench {
     /// A row for each set of parameters, which every head has.
     ///
     /// - Throws: `InputError` (`internalFailure`) when a selection is wrong, so that a wrong one is never timed.
-    package func run(_ subjects: [SampleAttentionParameters], peak: Double) throws(InputError) -> [Row] {
-        for parameters in subjects { try check(parameters, shape: shape.checked) }
+    package func run(_ cases: [SampleAttentionParameters], peak: Double) throws(InputError) -> [Row] {
+        for parameters in cases { try check(parameters, shape: shape.checked) }
         let heads = try RandomHeads(shape: shape, seed: seed)
         let workspace = AttentionWorkspace()
         let plan = try AttentionPlan(shape: shape, patterns: Array(repeating: .dense, count: shape.queryHeads))
-        var selected = [Int](repeating: 0, count: subjects.count)
-        let timings = Timing.alternating(subjects.count + 1, rounds: rounds) { index in
-            if index == subjects.count {
+        var selected = [Int](repeating: 0, count: cases.count)
+        let timings = Timing.alternating(cases.count + 1, rounds: rounds) { index in
+            if index == cases.count {
                 kernel.run(plan, query: heads.query, key: heads.key, value: heads.value, output: heads.output, workspace: workspace)
             } else {
-                selected[index] = select(subjects[index], heads: heads, shape: shape, kernel: kernel, workspace: workspace)
+                selected[index] = select(cases[index], heads: heads, shape: shape, kernel: kernel, workspace: workspace)
                     .reduce(0) { $0 + $1.count }
             }
         }
-        let dense = timings[subjects.count].median
-        return subjects.indices.map { index in
-            let pairs = subjects[index].samplingPlan(queryCount: shape.queryCount).rows.reduce(0) { $0 + shape.firstPosition + $1 + 1 }
+        let dense = timings[cases.count].median
+        return cases.indices.map { index in
+            let pairs = cases[index].samplingPlan(queryCount: shape.queryCount).rows.reduce(0) { $0 + shape.firstPosition + $1 + 1 }
             let operations = 2 * Double(shape.headDimension) * Double(pairs * shape.queryHeads)
             let gigaflops = operations / timings[index].median / 1e6
             return Row(
-                pattern: subjects[index].pattern.rawValue, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
+                pattern: cases[index].pattern.rawValue, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
                 threads: kernel.pool.threads, length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
-                headDimension: shape.headDimension, sampleRatio: subjects[index].sampleRatio.value, alpha: subjects[index].alpha.value,
+                headDimension: shape.headDimension, sampleRatio: cases[index].sampleRatio.value, alpha: cases[index].alpha.value,
                 milliseconds: timings[index].median, millisecondsLeast: timings[index].least, millisecondsMost: timings[index].most,
                 denseMilliseconds: dense, shareOfDense: timings[index].median / dense, gigaflops: gigaflops,
                 peakGigaflops: peak, shareOfPeak: gigaflops / peak, selected: selected[index])

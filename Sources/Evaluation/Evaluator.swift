@@ -25,9 +25,9 @@ public struct Evaluator: Sendable {
     /// One task's outcome.
     public struct Outcome: Sendable {
         /// The sum of the scores of all that was asked, each from 0 to 1: the number of right answers where they are right or wrong.
-        public let right: Double
+        public let score: Double
         /// What was asked.
-        public let of: Int
+        public let asked: Int
         /// Mean negative log-likelihood a token of a text that was read along, in nats; nil for questions.
         public let negativeLogLikelihood: Double?
         public let prefill: LanguageModel.PrefillReport
@@ -61,7 +61,7 @@ public struct Evaluator: Sendable {
         // Special tokens are not part of what a model says.
         let answer = model.tokenizer.decode(generation.tokens, skippingSpecialTokens: true)
         return Outcome(
-            right: question.scorer.score(answer, question: question), of: 1, negativeLogLikelihood: nil, prefill: generation.prefill,
+            score: question.scorer.score(answer, question: question), asked: 1, negativeLogLikelihood: nil, prefill: generation.prefill,
             answer: answer)
     }
 
@@ -77,7 +77,7 @@ public struct Evaluator: Sendable {
             }
         }
         return Outcome(
-            right: Double(right.count), of: answers.count, negativeLogLikelihood: scores.negativeLogLikelihood, prefill: scores.report,
+            score: Double(right.count), asked: answers.count, negativeLogLikelihood: scores.negativeLogLikelihood, prefill: scores.report,
             answer: nil)
     }
 

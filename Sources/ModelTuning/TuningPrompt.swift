@@ -117,7 +117,7 @@ public struct TuningText: Sendable {
     public func woven(length: Int, seed: UInt64, number: Int) throws(InputError) -> TuningPrompt {
         let paragraphs = paragraphs(length: length)
         guard !paragraphs.isEmpty else { throw InputError(.invalidData, file: path, field: "text", rule: "must hold a paragraph") }
-        let woven = try WovenText(
+        let woven = try InterleavedText(
             paragraphs: paragraphs, tokenizer: model.tokenizer, length: length, seed: seed,
             number: number, texture: .init(length: length))
         return TuningPrompt(

@@ -51,11 +51,11 @@ public struct Certification: Hashable, Sendable {
         return Certification(checkedRows: rows, confidence: confidence, minimumMass: minimumMass, seed: generator.next())
     }
 
-    /// The states in which a head may be looked at: as selected, and with more columns. What is dense needs no look.
-    var looks: [Certificate.Escalation] { minimumMass == nil ? [.none] : [.none, .columns] }
+    /// What a head may be certified as: as selected, and where that misses the least mass, with more columns. A dense head is certain.
+    var stages: [Certificate.Escalation] { minimumMass == nil ? [.none] : [.none, .columns] }
 
-    /// δ of one look: the failure probability is split over the looks a head may take, whichever of them is its last.
-    var failure: Double { (1 - confidence) / Double(looks.count) }
+    /// δ of one stage: the failure probability is split over the stages that a head may go through, whichever is its last.
+    var failure: Double { (1 - confidence) / Double(stages.count) }
 
     /// The lower bound that `rows` draws give which all keep everything: no draws show more.
     public var bestLowerBound: Double { Self.bestLowerBound(rows: rows, failure: failure) }

@@ -10,15 +10,15 @@ struct HeadCertifier {
 
     /// One certificate a query head, for the heads as they are left.
     ///
-    /// With a least mass a head may be looked at twice: as selected, and with more columns out of the same stage 1. Each look draws
-    /// rows of its own and has half of the failure probability, so whichever look is the last, its bound is wrong with at most
+    /// With a least mass a head may go through two stages: as selected, and with more columns out of the same sampled rows. Each stage draws
+    /// rows of its own and has half of the failure probability, so whichever is the last, its bound is wrong with at most
     /// the probability stated. A head that misses both is dense, and so is one that could not pass if every draw were 1.
     ///
-    /// Rows that are not drawn are vouched for too, and outputs along with masses, so all of Q, K and V is looked at first.
+    /// The bound speaks of rows that are not drawn too, and of outputs along with masses, so all of Q, K and V is checked first.
     ///
     /// - Parameter widen: the head with more columns; nil where it has none to add.
     /// - Throws: `InputError` (`invalidData`) when Q, K or V is not finite, or the scores may not be; see `requireFinite`.
-    /// Complexity: 2 · draws · keys · d operations a head and look, and O(keys · d) a head.
+    /// Complexity: 2 · draws · keys · d operations a head and stage, and O(keys · d) a head.
     func certify(_ heads: inout [SelectedHead], widen: (_ head: Int) -> SelectedHead?) throws(InputError) -> [Certificate] {
         try inputs.requireFinite(pool: kernel.pool)
         let diameters = ValueDiameter.upperBounds(inputs.value, pool: kernel.pool)
@@ -32,11 +32,11 @@ struct HeadCertifier {
         var certificates = heads.indices.map { dense($0, .none) }
         let sparse = heads.indices.filter { !heads[$0].isDense }
         var open = sparse.filter { canPass(heads[$0]) }
-        var hopeless = sparse.filter { !open.contains($0) }
-        for escalation in certification.looks {
+        var beyondReach = sparse.filter { !open.contains($0) }
+        for escalation in certification.stages {
             if escalation == .columns {
                 let wider = open.map { ($0, widen($0)) }
-                hopeless += wider.filter { $0.1 == nil }.map(\.0)
+                beyondReach += wider.filter { $0.1 == nil }.map(\.0)
                 open = wider.filter { $0.1 != nil }.map(\.0)
                 for case (let head, let more?) in wider { heads[head] = more }
             }
@@ -50,7 +50,7 @@ struct HeadCertifier {
             guard let least = certification.minimumMass else { return certificates }
             open.removeAll { certificates[$0].meanLowerBound >= least.value }
         }
-        for head in hopeless + open {
+        for head in beyondReach + open {
             heads[head].pattern = .dense
             heads[head].sampledMass = 1
             certificates[head] = dense(head, .dense)

@@ -34,7 +34,7 @@ public enum MeanLowerBound: String, Sendable, CaseIterable, Codable {
         precondition(draws.allSatisfy((0...1).contains), "draws lie in [0, 1]")
         guard draws.count >= 2 else { return 0 }
         switch self {
-        case .betting: return Gambler(draws, failure: failure).lowestUnrejectedMean()
+        case .betting: return BettingProcess(draws, failure: failure).lowestUnrejectedMean()
         case .empiricalBernstein: return Self.empiricalBernstein(draws, failure: failure)
         }
     }
@@ -49,7 +49,7 @@ public enum MeanLowerBound: String, Sendable, CaseIterable, Codable {
 }
 
 /// The bets on a sequence of draws, whatever mean they are laid against.
-private struct Gambler {
+private struct BettingProcess {
     /// The share of the capital that a bet may lose. At 1 a single draw of 0 would end the game; a smaller share wins less when
     /// nearly all draws are 1.
     private static let largestStake = 0.9

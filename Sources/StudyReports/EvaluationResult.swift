@@ -7,14 +7,14 @@ import SampleStatistics
 package struct EvaluationResult: Encodable {
     package struct Score: Encodable {
         let task: String
-        let length, of: Int
-        let right, density, prefillSeconds, attentionSeconds, selectionSeconds: Double
+        let length, asked: Int
+        let score, density, prefillSeconds, attentionSeconds, selectionSeconds: Double
 
         package init(_ records: [ComparisonRecord]) {
             task = records[0].task
             length = records[0].length
-            right = records.reduce(0) { $0 + $1.right }
-            of = records.reduce(0) { $0 + $1.of }
+            score = records.reduce(0) { $0 + $1.score }
+            asked = records.reduce(0) { $0 + $1.asked }
             density = records.reduce(0) { $0 + $1.density } / Double(records.count)
             prefillSeconds = Quantiles.median(records.map(\.prefillSeconds))
             attentionSeconds = Quantiles.median(records.map(\.attentionSeconds))
@@ -55,10 +55,10 @@ package struct EvaluationResult: Encodable {
     package var tables: String {
         var text = "attention \(attention)\n"
         if !tasks.isEmpty {
-            var table = TextTable(columns: [.left("task")] + ["length", "right", "of", "density", "prefill s"].map { .right($0) })
+            var table = TextTable(columns: [.left("task")] + ["length", "score", "asked", "density", "prefill s"].map { .right($0) })
             for row in tasks {
                 table.append([
-                    row.task, "\(row.length)", NumberFormat.score(row.right), "\(row.of)", NumberFormat.percent(row.density),
+                    row.task, "\(row.length)", NumberFormat.score(row.score), "\(row.asked)", NumberFormat.percent(row.density),
                     NumberFormat.fixed(row.prefillSeconds, decimals: 3),
                 ])
             }

@@ -192,7 +192,7 @@ import Testing
         ])
         let rows = try #require(result["tasks"] as? [[String: Any]])
         #expect(rows.map { $0["task"] as? String } == ["own words", "question"])
-        #expect(rows.map { $0["right"] as? Int } == [1, 0] && rows.map { $0["of"] as? Int } == [2, 1])
+        #expect(rows.map { $0["score"] as? Int } == [1, 0] && rows.map { $0["asked"] as? Int } == [2, 1])
         let losses = try #require(result["perplexity"] as? [[String: Any]])
         #expect(losses.map { $0["length"] as? Int } == [12, 36])
         for loss in losses {

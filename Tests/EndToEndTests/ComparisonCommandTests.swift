@@ -34,7 +34,7 @@ import Testing
             #expect(density > 0 && density <= 1 && (row["method"] as? String != "dense" || density == 1))
             #expect(try number(row, "prefillSeconds") >= number(row, "attentionSeconds") && number(row, "speedUp") > 0)
             #expect(try (0...1).contains(number(row, "selectionShare")) && (0...1).contains(number(row, "meanMass")))
-            #expect(try number(row, "nll") > 0 && (row["of"] as? Int == 0) == (row["task"] as? String == "perplexity"))
+            #expect(try number(row, "nll") > 0 && (row["asked"] as? Int == 0) == (row["task"] as? String == "perplexity"))
         }
         let cells = try #require(result["cells"] as? [[String: Any]])
         #expect(cells.count == methods.count * 2 && cells.allSatisfy { $0["depth"] as? Double == 0.5 })
@@ -71,13 +71,13 @@ import Testing
         let command = [
             "compare", "--methods", "dense,streaming-llm", "--kind", "needle-single", "--length", "1024", "--count", "2", "--depth", "0.3",
         ]
-        func right(_ result: [String: Any]) throws -> [Double] {
-            try #require(result["rows"] as? [[String: Any]]).map { try number($0, "right") }
+        func scores(ofRows result: [String: Any]) throws -> [Double] {
+            try #require(result["rows"] as? [[String: Any]]).map { try number($0, "score") }
         }
-        #expect(try right(Program.json(command)) == [2, 0])
-        #expect(try right(Program.json(command + ["--generate"])) == [2, 2])
+        #expect(try scores(ofRows: Program.json(command)) == [2, 0])
+        #expect(try scores(ofRows: Program.json(command + ["--generate"])) == [2, 2])
         let dropped = ["--generate", "--evict", "streaming", "--cache-tokens", "64"]
-        #expect(try right(Program.json(command + dropped)) == [0, 0])
+        #expect(try scores(ofRows: Program.json(command + dropped)) == [0, 0])
     }
 
     @Test func continuesAStoppedComparison() throws {
@@ -89,7 +89,7 @@ import Testing
         ])
         func scores(_ result: [String: Any]) throws -> [[String]] {
             try #require(result["rows"] as? [[String: Any]]).map { row in
-                try ["right", "nll", "density", "meanMass"].map { "\(try number(row, $0))" }
+                try ["score", "nll", "density", "meanMass"].map { "\(try number(row, $0))" }
             }
         }
         let expected = try scores(Program.json(command + [scratch.file("whole")]))
@@ -134,7 +134,7 @@ import Testing
         let result = try Program.json(["evaluate", "--tasks", file])
         let rows = try #require(result["tasks"] as? [[String: Any]])
         #expect(Set(rows.compactMap { $0["task"] as? String }) == Set(names))
-        #expect(try number(rows.first { $0["task"] as? String == "needle-single" }!, "right") == 5)
+        #expect(try number(rows.first { $0["task"] as? String == "needle-single" }!, "score") == 5)
     }
 
     @Test(arguments: ["big-bird", "hash-sparse", "hyper-attention", "shared-layers", "paper-v3"])

@@ -52,7 +52,7 @@ import Testing
     @Test(arguments: [
         ("\"method\":\"window\"", "\"method\":\"dense\"", "method"), ("\"id\":\"one\"", "\"id\":\"two\"", "id"),
         ("\"task\":\"reading\"", "\"task\":\"needle\"", "task"), ("\"length\":64", "\"length\":65", "length"),
-        ("\"right\":", "\"right\":9", "right"), ("\"density\":", "\"density\":7", "density"),
+        ("\"score\":", "\"score\":9", "score"), ("\"density\":", "\"density\":7", "density"),
         ("\"minMass\":", "\"minMass\":-1", "minMass"), ("\"prefillSeconds\":", "\"prefillSeconds\":-1", "prefillSeconds"),
     ]) func othersAreRefusedByLineAndField(found: String, damage: String, field: String) throws {
         var lines = try scratch.read("journal.jsonl").split(separator: "\n").map(String.init)

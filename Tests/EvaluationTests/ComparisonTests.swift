@@ -34,10 +34,10 @@ import Testing
         #expect(rows.count == 8)
         for row in rows {
             let own = records.filter { $0.method == row.method && $0.task == row.task && $0.length == row.length }
-            #expect(row.right == own.reduce(0) { $0 + $1.right } && row.of == own.reduce(0) { $0 + $1.of })
+            #expect(row.score == own.reduce(0) { $0 + $1.score } && row.asked == own.reduce(0) { $0 + $1.asked })
             #expect(row.prefillSecondsRange[0] <= row.prefillSeconds && row.prefillSeconds <= row.prefillSecondsRange[1])
             if row.method == "dense" {
-                #expect(row.ofDense == 1 && row.speedUp == 1 && row.lossAboveDense == 0 && row.meanMass == 1 && row.density == 1)
+                #expect(row.scoreOverDense == 1 && row.speedUp == 1 && row.lossAboveDense == 0 && row.meanMass == 1 && row.density == 1)
             } else {
                 #expect(row.meanMass! < 1 && row.density < 0.2 && row.nll! > 0)
             }
@@ -45,15 +45,15 @@ import Testing
         // The window sees the fact only where it stands right before the question; dense attention sees it anywhere.
         let cells = ComparisonCell.cells(records)
         #expect(cells.count == 2 * 2 * 5)
-        #expect(cells.filter { $0.method == "dense" }.allSatisfy { $0.right == 1 })
-        #expect(cells.filter { $0.method == "window" && $0.depth < 0.9 }.allSatisfy { $0.right == 0 })
+        #expect(cells.filter { $0.method == "dense" }.allSatisfy { $0.score == 1 })
+        #expect(cells.filter { $0.method == "window" && $0.depth < 0.9 }.allSatisfy { $0.score == 0 })
     }
 
     /// A quotient that no number holds could not be written as JSON either.
     @Test func aDenseLossNextToNothingHasNoGrowth() throws {
         func record(_ method: String, loss: Double) throws -> ComparisonRecord {
             let json = """
-                {"method": "\(method)", "id": "a", "task": "t", "length": 12, "right": 1, "of": 1, "negativeLogLikelihood": \(loss),
+                {"method": "\(method)", "id": "a", "task": "t", "length": 12, "score": 1, "asked": 1, "negativeLogLikelihood": \(loss),
                 "prefillSeconds": 1, "attentionSeconds": 1, "selectionSeconds": 0, "density": 1}
                 """
             return try JSONDecoder().decode(ComparisonRecord.self, from: Data(json.utf8))
@@ -107,8 +107,8 @@ import Testing
             try tiny.scratch.write(damaged.joined(separator: "\n") + "\n", to: "journal.jsonl")
             return try #require(#expect(throws: InputError.self) { try reopen(turns) }).description
         }
-        #expect(try refusal(3) { $0["of"] = Int.max }.contains("line 3, of: 9223372036854775807"))
-        #expect(try refusal(3) { $0["right"] = 1.5 }.contains("line 3, right: 1.5"))
+        #expect(try refusal(3) { $0["asked"] = Int.max }.contains("line 3, asked: 9223372036854775807"))
+        #expect(try refusal(3) { $0["score"] = 1.5 }.contains("line 3, score: 1.5"))
         #expect(try refusal(2) { $0["method"] = "sparse" }.contains("line 2, method: sparse"))
         #expect(try refusal(4) { $0["id"] = "c" }.contains("line 4, id: c"))
         #expect(try refusal(5) { $0["length"] = 13 }.contains("line 5, length: 13"))

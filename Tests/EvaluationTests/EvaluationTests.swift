@@ -29,8 +29,8 @@ import Testing
                 content: .reading(text: lead + " \(answered)\nMore.", answers: [start..<start + 6]))
         }
         let evaluator = Evaluator(model: model, policy: .dense)
-        #expect(try evaluator.run(task("40817", "40817")).right == 1)
-        #expect(try evaluator.run(task("40817", "40818")).right == 0)
+        #expect(try evaluator.run(task("40817", "40817")).score == 1)
+        #expect(try evaluator.run(task("40817", "40818")).score == 0)
     }
 
     /// The window protocol by hand: begin-of-text and the tokens from the offset.

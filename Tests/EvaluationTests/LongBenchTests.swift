@@ -80,7 +80,7 @@ import Testing
         let task = try #require(try TaskFile.read(path, reading: reading).first)
         #expect(try model.promptTokens(for: task.text).count + 32 <= 512)
         let outcome = try Evaluator(model: model, policy: .dense).run(task)
-        #expect(outcome.right == 1, "\(outcome.answer ?? "")")
+        #expect(outcome.score == 1, "\(outcome.answer ?? "")")
         #expect(outcome.answer?.unicodeScalars.filter { $0 == "\n" }.count ?? 0 <= 1)
     }
 }

@@ -34,7 +34,7 @@ import Testing
         let question = EvaluationTask.Question(prompt: "Which? X", answers: ["ok"], scorer: .f1, newTokens: 3)
         let task = EvaluationTask(id: "0", name: "t", length: 16, content: .question(question))
         let outcome = try Evaluator(model: model, policy: .dense).run(task)
-        #expect(outcome.answer == "ok" && outcome.right == 1)
+        #expect(outcome.answer == "ok" && outcome.score == 1)
         let written = try model.generate(model.promptTokens(for: "Which? X"), maxTokens: 3, policy: .dense, sampler: TokenSampler()).tokens
         #expect(written == [0x6F, 0x6B, 256])
     }

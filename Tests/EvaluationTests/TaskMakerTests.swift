@@ -158,15 +158,15 @@ import Testing
         let evaluator = Evaluator(model: model, policy: .dense)
         for kind in [TaskKind.needleSingle, .needleMultiKey] {
             for task in try Self.tasks(kind, count: 1) {
-                #expect(try evaluator.run(task).right == 1, "\(task.id)")
-                #expect(try evaluator.run(task.answeredInPrefill).right == 1, "\(task.id)")
+                #expect(try evaluator.run(task).score == 1, "\(task.id)")
+                #expect(try evaluator.run(task.answeredInPrefill).score == 1, "\(task.id)")
             }
         }
         let reading = try evaluator.run(Self.tasks(.interleaved, length: 2048, count: 1)[0])
-        #expect(reading.right > 0.9 * Double(reading.of))
+        #expect(reading.score > 0.9 * Double(reading.asked))
         let copy = try evaluator.run(Self.tasks(.copy, length: 2048, count: 1)[0])
-        #expect(copy.right > 0.1 * Double(copy.of))
-        #expect(try evaluator.run(Self.tasks(.perplexity, count: 1)[0]).of == 0)
+        #expect(copy.score > 0.1 * Double(copy.asked))
+        #expect(try evaluator.run(Self.tasks(.perplexity, count: 1)[0]).asked == 0)
     }
 
     /// A model whose tokens are bytes.

@@ -26,7 +26,7 @@ def main():
         for file in ("needle-variable.jsonl", "interleaved.jsonl"):
             result = evaluate(options.program, precision, "--tasks", str(PROMPTS / file), "--length", "4096", "--length", "8192")
             for row in result["tasks"]:
-                cells[f"{row['task']}, {row['length']:,} tokens"] = f"{row['right']}/{row['of']}"
+                cells[f"{row['task']}, {row['length']:,} tokens"] = f"{row['score']}/{row['asked']}"
         for length in ("4096", "16384"):
             result = evaluate(options.program, precision, "--perplexity", str(BOOK), "--length", length)
             cells[f"{BOOK.stem}, nats a token, {int(length):,} tokens"] = f"{result['perplexity'][0]['nll']:.4f}"

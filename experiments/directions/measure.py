@@ -37,7 +37,7 @@ def selection_table(rows, lengths):
                 next(row for row in rows if (row["method"], row["length"], row["task"]) == (method, length, task))
                 for task in ("interleaved", "perplexity"))
             lines.append(
-                f"| {length:,} | {method} | {100 * text['density']:.1f} % | {answers['right']:.0f}/{answers['of']} | {100 * answers['ofDense']:.0f} % "
+                f"| {length:,} | {method} | {100 * text['density']:.1f} % | {answers['score']:.0f}/{answers['asked']} | {100 * answers['scoreOverDense']:.0f} % "
                 f"| {100 * text['lossAboveDense']:+.2f} % | {text['meanMass']:.3f} | {1000 * text['selectionSeconds']:.0f} "
                 f"| {1000 * text['attentionSeconds']:.0f} |")
     return "\n".join(lines)
@@ -67,8 +67,8 @@ def caches(options):
                     options, "compare", "--methods", "dense", "--kind", "perplexity", "--length", str(length), "--count", "2", *setting
                 )["rows"][0]["nll"]
             rows.append({
-                "setting": " ".join(setting) or "everything, FP32", "length": length, "right": sum(row["right"] for row in needles),
-                "of": sum(row["of"] for row in needles), "nll": loss})
+                "setting": " ".join(setting) or "everything, FP32", "length": length, "score": sum(row["score"] for row in needles),
+                "asked": sum(row["asked"] for row in needles), "nll": loss})
         # In turns, so that noise of the machine hits all alike.
         times = [[] for _ in settings]
         for _ in range(5):
@@ -87,7 +87,7 @@ def cache_table(rows):
     for row in rows:
         loss = "–" if row["nll"] is None else f"{row['nll']:.4f}"
         lines.append(
-            f"| {row['setting']} | {row['cachedPositions']:,} | {row['cacheBytes'] / 2**20:.1f} MiB | {row['right']:.0f}/{row['of']} "
+            f"| {row['setting']} | {row['cachedPositions']:,} | {row['cacheBytes'] / 2**20:.1f} MiB | {row['score']:.0f}/{row['asked']} "
             f"| {row['millisecondsPerToken']:.1f} ms | {loss} |")
     return "\n".join(lines)
 

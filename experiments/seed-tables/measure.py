@@ -30,7 +30,7 @@ def compare(options, kinds, length, count, *more):
 
 def share(rows, method, kinds):
     """Mean over kinds of the share of right answers, in percent."""
-    shares = [row["right"] / row["of"] for row in rows if row["method"] == method and row["task"] in kinds]
+    shares = [row["score"] / row["asked"] for row in rows if row["method"] == method and row["task"] in kinds]
     return 100 * sum(shares) / len(shares)
 
 

@@ -46,7 +46,7 @@ def evaluate(options, length, attention):
         str(length), "--windows", str(windows), "--stride", str(stride), *attention)
     task, loss = result["tasks"][0], result["perplexity"][0]
     return {
-        "length": length, "right": task["right"], "of": task["of"], "nll": loss["nll"], "density": task["density"],
+        "length": length, "score": task["score"], "asked": task["asked"], "nll": loss["nll"], "density": task["density"],
         "prefillSeconds": task["prefillSeconds"]}
 
 
@@ -55,8 +55,8 @@ def table(rows):
     for row in rows:
         dense = next(other for other in rows if other["length"] == row["length"] and other["setting"] == "dense")
         lines.append(
-            f"| {row['length']:,} | {row['setting']} | {100 * row['density']:.1f} % | {row['right']}/{row['of']} "
-            f"| {100 * row['right'] / dense['right']:.1f} % | {row['nll']:.4f} | {100 * (row['nll'] / dense['nll'] - 1):+.2f} % "
+            f"| {row['length']:,} | {row['setting']} | {100 * row['density']:.1f} % | {row['score']}/{row['asked']} "
+            f"| {100 * row['score'] / dense['score']:.1f} % | {row['nll']:.4f} | {100 * (row['nll'] / dense['nll'] - 1):+.2f} % "
             f"| {row['prefillSeconds']:.2f} s | {dense['prefillSeconds'] / row['prefillSeconds']:.2f}× |")
     return "\n".join(lines) + "\n"
 

@@ -13,8 +13,8 @@ public struct ComparisonRecord: Sendable, Hashable, Codable {
     /// Where the fact that is asked for stands, from 0 to 1; nil where there is no one place.
     public let depth: Double?
     /// The sum of scores, and what was asked.
-    public let right: Double
-    public let of: Int
+    public let score: Double
+    public let asked: Int
     /// Nats a token of a text that was read along.
     public let negativeLogLikelihood: Double?
     /// To the first token, and of that in attention, and of that in selection.
@@ -30,8 +30,8 @@ public struct ComparisonRecord: Sendable, Hashable, Codable {
         self.task = task.name
         length = task.length
         depth = task.depth
-        right = outcome.right
-        of = outcome.of
+        score = outcome.score
+        asked = outcome.asked
         negativeLogLikelihood = outcome.negativeLogLikelihood
         prefillSeconds = outcome.prefill.seconds
         attentionSeconds = outcome.prefill.attentionSeconds
@@ -44,7 +44,7 @@ public struct ComparisonRecord: Sendable, Hashable, Codable {
 
 /// What a comparison was begun for.
 public struct ComparisonHeader: JournalHeader, Hashable {
-    public var schemaVersion = 2
+    public var schemaVersion = 3
     public let model: ModelIdentity
     /// The attentions with their parameters, and the tasks, each as a digest.
     public let methods, tasks: String

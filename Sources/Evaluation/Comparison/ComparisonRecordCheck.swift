@@ -39,8 +39,8 @@ extension ComparisonRecord {
         if task != own.name { return ("task", task, "must be \(own.name), as of the task \(id)") }
         if length != own.length { return ("length", "\(length)", "must be \(own.length), as of the task \(id)") }
         if depth != own.depth { return ("depth", depth.map { "\($0)" } ?? "none", "must be as of the task \(id)") }
-        if !(0...Self.mostAsked).contains(of) { return ("of", "\(of)", "must be from 0 to \(Self.mostAsked)") }
-        if !(0...Double(of)).contains(right) { return ("right", "\(right)", "must be from 0 to \(of)") }
+        if !(0...Self.mostAsked).contains(asked) { return ("asked", "\(asked)", "must be from 0 to \(Self.mostAsked)") }
+        if !(0...Double(asked)).contains(score) { return ("score", "\(score)", "must be from 0 to \(asked)") }
         if prefillSeconds < 1e-9 { return ("prefillSeconds", "\(prefillSeconds)", "must be at least a nanosecond") }
         let amounts = [
             ("prefillSeconds", prefillSeconds), ("attentionSeconds", attentionSeconds), ("selectionSeconds", selectionSeconds),

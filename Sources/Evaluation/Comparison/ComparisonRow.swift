@@ -4,11 +4,11 @@ import SampleStatistics
 public struct ComparisonRow: Sendable, Hashable, Codable {
     public let method, task: String
     public let length: Int
-    /// The sum of scores, and what was asked; `of` is 0 where only the loss is of interest.
-    public let right: Double
-    public let of: Int
-    /// Right over dense attention's; nil without a dense row, or where that has nothing right.
-    public let ofDense: Double?
+    /// The sum of scores, and what was asked; `asked` is 0 where only the loss is of interest.
+    public let score: Double
+    public let asked: Int
+    /// The score over dense attention's; nil without a dense row, or where that has none.
+    public let scoreOverDense: Double?
     /// Mean nats a token; nil for questions.
     public let nll: Double?
     /// nll over dense attention's, minus 1; nil where that is 0.
@@ -59,10 +59,10 @@ public struct ComparisonRow: Sendable, Hashable, Codable {
         method = own[0].method
         task = own[0].task
         length = own[0].length
-        right = own.reduce(0) { $0 + $1.right }
-        of = own.reduce(0) { $0 + $1.of }
-        let reference = dense.reduce(0) { $0 + $1.right }
-        ofDense = reference > 0 ? right / reference : nil
+        score = own.reduce(0) { $0 + $1.score }
+        asked = own.reduce(0) { $0 + $1.asked }
+        let reference = dense.reduce(0) { $0 + $1.score }
+        scoreOverDense = reference > 0 ? score / reference : nil
         nll = Self.meanLoss(own)
         // Nothing is said of a dense loss so near to 0 that no number holds the quotient.
         let growth = nll.flatMap { own in Self.meanLoss(dense).map { own / $0 - 1 } }
@@ -92,8 +92,8 @@ public struct ComparisonCell: Sendable, Hashable, Codable {
     public let method, task: String
     public let length: Int
     public let depth: Double
-    public let right: Double
-    public let of: Int
+    public let score: Double
+    public let asked: Int
 
     /// All cells of a comparison, in the order of the records.
     public static func cells(_ records: [ComparisonRecord]) -> [ComparisonCell] {
@@ -102,19 +102,19 @@ public struct ComparisonCell: Sendable, Hashable, Codable {
             let length: Int
             let depth: Double
         }
-        var sums: [Place: (right: Double, of: Int)] = [:]
+        var sums: [Place: (score: Double, asked: Int)] = [:]
         var order: [Place] = []
         for record in records {
             guard let depth = record.depth else { continue }
             let place = Place(method: record.method, task: record.task, length: record.length, depth: depth)
             if sums[place] == nil { order.append(place) }
-            sums[place, default: (0, 0)].right += record.right
-            sums[place, default: (0, 0)].of += record.of
+            sums[place, default: (0, 0)].score += record.score
+            sums[place, default: (0, 0)].asked += record.asked
         }
         return order.map { place in
             ComparisonCell(
-                method: place.method, task: place.task, length: place.length, depth: place.depth, right: sums[place]!.right,
-                of: sums[place]!.of)
+                method: place.method, task: place.task, length: place.length, depth: place.depth, score: sums[place]!.score,
+                asked: sums[place]!.asked)
         }
     }
 }

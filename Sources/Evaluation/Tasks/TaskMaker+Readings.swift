@@ -8,11 +8,11 @@ extension TaskMaker {
 
     /// Facts, and questions about earlier facts with their answers: as many whole pieces as fit.
     func interleaved(room: Int, random: SeededGenerator) throws(InputError) -> EvaluationTask.Content {
-        var texture = WovenText.Texture(length: room)
+        var texture = InterleavedText.Texture(length: room)
         texture.tokensPerRepetition = .max
         // Where a line takes all the room, nothing can be asked behind it.
         for paragraphs in [haystack.paragraphs.map(\.text), haystack.cutParagraphs(room: room)] where !paragraphs.isEmpty && room >= 1 {
-            let pieces = TextWeaver.weave(paragraphs, texture: texture, room: room, random: random, tokenizer: haystack.tokenizer)
+            let pieces = TextInterleaver.pieces(paragraphs, texture: texture, room: room, random: random, tokenizer: haystack.tokenizer)
             let (text, answers) = Self.joined(pieces, room: room)
             if !answers.isEmpty { return .reading(text: text, answers: answers) }
         }
@@ -20,13 +20,13 @@ extension TaskMaker {
     }
 
     /// The pieces that fit, and where their answers stand.
-    private static func joined(_ pieces: [TextWeaver.Piece], room: Int) -> (text: String, answers: [Range<Int>]) {
+    private static func joined(_ pieces: [TextInterleaver.Piece], room: Int) -> (text: String, answers: [Range<Int>]) {
         var (text, answers, used, scalars): (String, [Range<Int>], Int, Int) = ("", [], 0, 0)
         for piece in pieces {
             used += piece.tokens
             if used > room { break }
             let count = piece.text.unicodeScalars.count
-            if piece.strand == .answer { answers.append(scalars..<scalars + count) }
+            if piece.kind == .answer { answers.append(scalars..<scalars + count) }
             text += piece.text
             scalars += count
         }

@@ -1,7 +1,7 @@
 import AttentionCore
 import ModelFormats
 
-/// Makes long-context tasks from any text, for any tokenizer: facts woven into prose, and questions about them.
+/// Makes long-context tasks from any text, for any tokenizer: facts interleaved into prose, and questions about them.
 ///
 /// The same text, tokenizer and seed give the same tasks on every machine.
 /// Source: needles, variables and word counts in the spirit of RULER (arXiv 2404.06654), facts in prose of BABILong (arXiv 2406.10149).

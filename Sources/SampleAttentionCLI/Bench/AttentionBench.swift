@@ -39,14 +39,14 @@ struct AttentionBenchCommand: MachineCommand {
             try Fraction(value, field: "density")
         }
         let kernel = try machine.makeKernel()
-        let subjects = try subjects(densities, precision: kernel.precision)
+        let cases = try cases(densities, precision: kernel.precision)
         let peak = MachinePeak(kernel: kernel)
         let progress = ProgressBar("bench", total: shapes.count)
         defer { progress.finish() }
         var results: [AttentionBench.Row] = []
         for shape in shapes {
             let bench = AttentionBench(shape: shape, kernel: kernel, seed: machine.seed)
-            results += try bench.run(subjects, rounds: heads.rounds, peak: peak)
+            results += try bench.run(cases, rounds: heads.rounds, peak: peak)
             progress.advance(status: "\(shape.keyCount) tokens, d \(shape.headDimension)")
         }
         progress.finish()
@@ -55,9 +55,9 @@ struct AttentionBenchCommand: MachineCommand {
         ).show(json: machine.json)
     }
 
-    private func subjects(_ densities: [Fraction], precision: Precision) throws(InputError) -> [AttentionBench.Subject] {
+    private func cases(_ densities: [Fraction], precision: Precision) throws(InputError) -> [AttentionBench.Case] {
         let yardsticks = precision == .fp32 ? ["openblas-tiles"] : []
-        var subjects: [AttentionBench.Subject] = []
+        var cases: [AttentionBench.Case] = []
         for name in pattern.isEmpty ? ["dense", "window-columns"] + yardsticks : pattern {
             guard let kind = AttentionBench.Kind(rawValue: name) else {
                 let known = AttentionBench.Kind.allCases.map(\.rawValue).joined(separator: ", ")
@@ -66,8 +66,8 @@ struct AttentionBenchCommand: MachineCommand {
             if kind == .blasTiles && precision != .fp32 {
                 throw InputError(.usage, field: "pattern", value: name, rule: "is FP32 only: give --precision fp32")
             }
-            subjects += kind.isSparse ? densities.map { .init(kind: kind, density: $0) } : [.init(kind: kind, density: .one)]
+            cases += kind.isSparse ? densities.map { .init(kind: kind, density: $0) } : [.init(kind: kind, density: .one)]
         }
-        return subjects
+        return cases
     }
 }

@@ -26,13 +26,13 @@ struct CertificateBenchCommand: MachineCommand {
 
     func run() throws {
         let shapes = try heads.shapes()
-        let subjects = try subjects()
+        let cases = try cases()
         let kernel = try machine.makeKernel()
         let progress = ProgressBar("bench", total: shapes.count)
         defer { progress.finish() }
         var results: [CertificateBench.Row] = []
         for shape in shapes {
-            results += try CertificateBench(shape: shape, kernel: kernel, rounds: heads.rounds, seed: machine.seed).run(subjects)
+            results += try CertificateBench(shape: shape, kernel: kernel, rounds: heads.rounds, seed: machine.seed).run(cases)
             progress.advance(status: "\(shape.keyCount) tokens, d \(shape.headDimension)")
         }
         progress.finish()
@@ -41,20 +41,20 @@ struct CertificateBenchCommand: MachineCommand {
         ).show(json: machine.json)
     }
 
-    private func subjects() throws(InputError) -> [CertificateBench.Subject] {
+    private func cases() throws(InputError) -> [CertificateBench.Case] {
         var low = SampleAttentionParameters.standard
         low.alpha = try Fraction(0.5)
-        var subjects: [CertificateBench.Subject] = []
+        var cases: [CertificateBench.Case] = []
         for rows in certificateRows.isEmpty ? [Certification.standardRows] : certificateRows {
             _ = try ParameterOptions.count(rows, "certificate-rows", atLeast: 2)
-            subjects.append(
-                CertificateBench.Subject(
+            cases.append(
+                CertificateBench.Case(
                     name: "as selected", parameters: .standard, certification: try Certification(rows: rows, seed: machine.seed)))
-            subjects.append(
-                CertificateBench.Subject(
+            cases.append(
+                CertificateBench.Case(
                     name: "escalated", parameters: low,
                     certification: try Certification(rows: rows, minimumMass: try Fraction(0.8), seed: machine.seed)))
         }
-        return subjects
+        return cases
     }
 }

@@ -31,14 +31,14 @@ struct SelectionBenchCommand: MachineCommand {
 
     func run() throws {
         let shapes = try heads.shapes()
-        let subjects = try subjects()
+        let cases = try cases()
         let kernel = try machine.makeKernel()
         let peak = MachinePeak(kernel: kernel).gigaflops(kernel.precision)
         let progress = ProgressBar("bench", total: shapes.count)
         defer { progress.finish() }
         var results: [SelectionBench.Row] = []
         for shape in shapes {
-            results += try SelectionBench(shape: shape, kernel: kernel, rounds: heads.rounds, seed: machine.seed).run(subjects, peak: peak)
+            results += try SelectionBench(shape: shape, kernel: kernel, rounds: heads.rounds, seed: machine.seed).run(cases, peak: peak)
             progress.advance(status: "\(shape.keyCount) tokens, d \(shape.headDimension)")
         }
         progress.finish()
@@ -47,8 +47,8 @@ struct SelectionBenchCommand: MachineCommand {
         ).show(json: machine.json)
     }
 
-    private func subjects() throws(InputError) -> [SampleAttentionParameters] {
-        var subjects: [SampleAttentionParameters] = []
+    private func cases() throws(InputError) -> [SampleAttentionParameters] {
+        var cases: [SampleAttentionParameters] = []
         for name in headPattern.isEmpty ? ["stripe-window", "column-slash"] : headPattern {
             guard let pattern = SampleAttentionParameters.Pattern(rawValue: name), pattern != .dense else {
                 throw InputError(.usage, field: "head-pattern", value: name, rule: "must be stripe-window or column-slash")
@@ -58,9 +58,9 @@ struct SelectionBenchCommand: MachineCommand {
                 parameters.pattern = pattern
                 parameters.alpha = try Fraction(alpha, field: "alpha")
                 parameters.sampleRatio = try Fraction(ratio, field: "sample-ratio")
-                subjects.append(parameters)
+                cases.append(parameters)
             }
         }
-        return subjects
+        return cases
     }
 }

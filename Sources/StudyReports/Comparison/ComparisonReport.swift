@@ -115,7 +115,8 @@ package struct ComparisonReport {
             columns: .init("tokens", lengths.map(NumberFormat.count)),
             values: depths.map { depth in
                 lengths.map { length in
-                    cells.first { $0.method == method && $0.depth == depth && $0.length == length }.map { $0.right / Double($0.of) } ?? .nan
+                    cells.first { $0.method == method && $0.depth == depth && $0.length == length }.map { $0.score / Double($0.asked) }
+                        ?? .nan
                 }
             }, format: .percent(decimals: 0))
         map.range = 0...1

@@ -10,7 +10,7 @@ import SampleAttention
 /// What `compare` prints and writes.
 package struct ComparisonResult: Encodable {
     /// Of comparison.json; grows when a field changes its meaning or goes.
-    let schemaVersion = 1
+    let schemaVersion = 2
     let model: ModelIdentity
     let provenance: Provenance
     /// Reading, checking and packing the model, once for all attentions.
@@ -55,7 +55,7 @@ package struct ComparisonResult: Encodable {
             let all = rows.filter { $0.length == length }
             let points = all.map(\.method).withoutRepeats.map { method in
                 let own = all.filter { $0.method == method }
-                let scores = own.filter { $0.of > 0 }.map { $0.right / Double($0.of) }
+                let scores = own.filter { $0.asked > 0 }.map { $0.score / Double($0.asked) }
                 return (
                     method: method, accuracy: scores.isEmpty ? nil : scores.reduce(0, +) / Double(scores.count),
                     seconds: own.reduce(0) { $0 + $1.prefillSeconds } / Double(own.count)
@@ -76,7 +76,7 @@ package struct ComparisonResult: Encodable {
 
     func textTable(_ rows: [ComparisonRow]) -> TextTable {
         let titles = [
-            "right", "of dense", "loss", "above dense", "TTFT s", "speed-up", "attention s", "selection", "density", "mean mass",
+            "score", "of dense", "loss", "above dense", "TTFT s", "speed-up", "attention s", "selection", "density", "mean mass",
             "min mass",
         ]
         var table = TextTable(columns: [.left("task"), .right("length"), .left("attention")] + titles.map { .right($0) })
@@ -84,8 +84,8 @@ package struct ComparisonResult: Encodable {
             func optional(_ value: Double?, _ text: (Double) -> String) -> String { value.map(text) ?? NumberFormat.missing }
             table.append([
                 row.task, NumberFormat.count(row.length), row.method,
-                row.of > 0 ? NumberFormat.score(row.right, of: row.of) : NumberFormat.missing,
-                row.of > 0 ? optional(row.ofDense) { NumberFormat.percent($0) } : NumberFormat.missing,
+                row.asked > 0 ? NumberFormat.score(row.score, of: row.asked) : NumberFormat.missing,
+                row.asked > 0 ? optional(row.scoreOverDense) { NumberFormat.percent($0) } : NumberFormat.missing,
                 optional(row.nll) { NumberFormat.fixed($0, decimals: 3) }, optional(row.lossAboveDense) { NumberFormat.percent($0) },
                 NumberFormat.fixed(row.prefillSeconds, decimals: 3), optional(row.speedUp) { NumberFormat.fixed($0, decimals: 2) + "×" },
                 NumberFormat.fixed(row.attentionSeconds, decimals: 3), NumberFormat.percent(row.selectionShare, decimals: 0),
@@ -105,13 +105,15 @@ package struct ComparisonResult: Encodable {
     /// The rows as comma-separated values with a header (RFC 4180); empty where there is no value.
     var csv: String {
         let header = [
-            "task", "length", "method", "right", "of", "ofDense", "nll", "lossAboveDense", "prefillSeconds", "prefillSecondsLeast",
+            "task", "length", "method", "score", "asked", "scoreOverDense", "nll", "lossAboveDense", "prefillSeconds",
+            "prefillSecondsLeast",
             "prefillSecondsMost", "speedUp", "attentionSeconds", "selectionSeconds", "selectionShare", "density", "meanMass", "minMass",
         ]
         let lines = rows.map { row -> [String] in
             func optional(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }
             return [
-                Self.quoted(row.task), "\(row.length)", row.method, "\(row.right)", "\(row.of)", optional(row.ofDense), optional(row.nll),
+                Self.quoted(row.task), "\(row.length)", row.method, "\(row.score)", "\(row.asked)", optional(row.scoreOverDense),
+                optional(row.nll),
                 optional(row.lossAboveDense), "\(row.prefillSeconds)", "\(row.prefillSecondsRange[0])", "\(row.prefillSecondsRange[1])",
                 optional(row.speedUp), "\(row.attentionSeconds)", "\(row.selectionSeconds)", "\(row.selectionShare)", "\(row.density)",
                 optional(row.meanMass), optional(row.minMass),

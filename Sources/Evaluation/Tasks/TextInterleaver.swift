@@ -1,20 +1,20 @@
 import AttentionCore
 import ModelFormats
 
-/// Weaves facts, questions about them with their answers, and repeated paragraphs into running prose, piece after piece.
-struct TextWeaver {
-    /// What a piece is to who reads the text.
-    enum Strand: Hashable { case plain, answer, repetition }
+/// Interleaves running prose with facts, questions about them with their answers, and repeated paragraphs, piece by piece.
+struct TextInterleaver {
+    /// What a piece is for: prose and facts, what has to be answered, or a paragraph that has stood before.
+    enum PieceKind: Hashable { case plain, answer, repetition }
 
     struct Piece {
         let text: String
-        let strand: Strand
+        let kind: PieceKind
         /// By itself; pieces may take fewer together.
         let tokens: Int
     }
 
     private let paragraphs: [String]
-    private let texture: WovenText.Texture
+    private let texture: InterleavedText.Texture
     private let room: Int
     private var random: SeededGenerator
     private let tokenizer: Tokenizer
@@ -24,16 +24,16 @@ struct TextWeaver {
     /// Pieces of some more than `room` tokens.
     ///
     /// - Parameter paragraphs: at least one; taken in order from a place that `random` chooses, and over again.
-    static func weave(
-        _ paragraphs: [String], texture: WovenText.Texture, room: Int, random: SeededGenerator, tokenizer: Tokenizer
+    static func pieces(
+        _ paragraphs: [String], texture: InterleavedText.Texture, room: Int, random: SeededGenerator, tokenizer: Tokenizer
     ) -> [Piece] {
-        var weaver = TextWeaver(paragraphs: paragraphs, texture: texture, room: room, random: random, tokenizer: tokenizer)
-        weaver.weave()
-        return weaver.pieces
+        var interleaver = TextInterleaver(paragraphs: paragraphs, texture: texture, room: room, random: random, tokenizer: tokenizer)
+        interleaver.interleave()
+        return interleaver.pieces
     }
 
     private init(
-        paragraphs: [String], texture: WovenText.Texture, room: Int, random: SeededGenerator, tokenizer: Tokenizer
+        paragraphs: [String], texture: InterleavedText.Texture, room: Int, random: SeededGenerator, tokenizer: Tokenizer
     ) {
         self.paragraphs = paragraphs
         self.texture = texture
@@ -42,9 +42,9 @@ struct TextWeaver {
         self.tokenizer = tokenizer
     }
 
-    private mutating func weave() {
-        var untold = NeedleFact.distinct(min(NeedleFact.mostFacts / 2, 1 + room / texture.tokensPerFact), using: &random)[...]
-        var told: [NeedleFact] = []
+    private mutating func interleave() {
+        var unstated = NeedleFact.distinct(min(NeedleFact.mostFacts / 2, 1 + room / texture.tokensPerFact), using: &random)[...]
+        var stated: [NeedleFact] = []
         var repeatable: [String] = []
         var next = Int.random(in: 0..<paragraphs.count, using: &random)
         // Pieces may take fewer tokens together than each by itself.
@@ -54,12 +54,12 @@ struct TextWeaver {
             let tokens = put(paragraph, .plain)
             if texture.repetitionTokens.contains(tokens) { repeatable.append(paragraph) }
             for _ in 0..<count(tokens, each: texture.tokensPerFact) {
-                guard let fact = untold.popFirst() else { break }
-                told.append(fact)
+                guard let fact = unstated.popFirst() else { break }
+                stated.append(fact)
                 put(fact.statement + "\n", .plain)
             }
             for _ in 0..<count(tokens, each: texture.tokensPerQuestion) {
-                guard let fact = told.randomElement(using: &random) else { break }
+                guard let fact = stated.randomElement(using: &random) else { break }
                 put(fact.question, .plain)
                 put(" " + fact.code, .answer)
                 put("\n", .plain)
@@ -72,9 +72,9 @@ struct TextWeaver {
     }
 
     /// - Returns: the piece's tokens, by itself.
-    @discardableResult private mutating func put(_ text: String, _ strand: Strand) -> Int {
+    @discardableResult private mutating func put(_ text: String, _ kind: PieceKind) -> Int {
         let tokens = tokenizer.encode(text).count
-        pieces.append(Piece(text: text, strand: strand, tokens: tokens))
+        pieces.append(Piece(text: text, kind: kind, tokens: tokens))
         used += tokens
         return tokens
     }

@@ -5,13 +5,13 @@ import HaystackModel
 import ModelFormats
 import Testing
 
-@Suite struct WovenTextTests {
-    private static func weave(seed: UInt64 = 1) throws -> (woven: WovenText, tokenizer: Tokenizer) {
+@Suite struct InterleavedTextTests {
+    private static func weave(seed: UInt64 = 1) throws -> (interleaved: InterleavedText, tokenizer: Tokenizer) {
         let tokenizer = try ModelDirectory(HaystackModel.modelDirectory.path).tokenizer()
         let book = try String(contentsOf: HaystackModel.texts[0], encoding: .utf8)
         let paragraphs = book.split(separator: "\n").prefix(400).map { String($0) + "\n" }
         return (
-            try WovenText(
+            try InterleavedText(
                 paragraphs: paragraphs, tokenizer: tokenizer, length: 8192, seed: seed, texture: .init(length: 8192)),
             tokenizer
         )
@@ -19,11 +19,11 @@ import Testing
 
     /// Every question can be answered by a fact that stands before it.
     @Test func answersStandInTheTextBefore() throws {
-        let (woven, tokenizer) = try Self.weave()
-        #expect(woven.tokens.count <= 8192 && woven.answers.count > 20)
-        for answer in woven.answers {
-            let before = tokenizer.decode(Array(woven.tokens[..<answer.lowerBound]))
-            let code = tokenizer.decode(Array(woven.tokens[answer])).trimming()
+        let (interleaved, tokenizer) = try Self.weave()
+        #expect(interleaved.tokens.count <= 8192 && interleaved.answers.count > 20)
+        for answer in interleaved.answers {
+            let before = tokenizer.decode(Array(interleaved.tokens[..<answer.lowerBound]))
+            let code = tokenizer.decode(Array(interleaved.tokens[answer])).trimming()
             let question = try #require(before.components(separatedBy: "Question: What is the secret code of ").last)
             let name = try #require(question.components(separatedBy: "?").first)
             #expect(before.contains("The secret code of \(name) is \(code)."))
@@ -31,17 +31,17 @@ import Testing
     }
 
     @Test func repetitionsStandInTheTextBefore() throws {
-        let (woven, tokenizer) = try Self.weave()
-        #expect(!woven.repetitions.isEmpty)
-        for repetition in woven.repetitions {
-            let before = tokenizer.decode(Array(woven.tokens[..<repetition.lowerBound]))
-            #expect(before.contains(tokenizer.decode(Array(woven.tokens[repetition])).trimming()))
+        let (interleaved, tokenizer) = try Self.weave()
+        #expect(!interleaved.repetitions.isEmpty)
+        for repetition in interleaved.repetitions {
+            let before = tokenizer.decode(Array(interleaved.tokens[..<repetition.lowerBound]))
+            #expect(before.contains(tokenizer.decode(Array(interleaved.tokens[repetition])).trimming()))
         }
     }
 
     @Test func theSeedDecides() throws {
-        #expect(try Self.weave().woven == Self.weave().woven)
-        #expect(try Self.weave().woven.tokens != Self.weave(seed: 2).woven.tokens)
+        #expect(try Self.weave().interleaved == Self.weave().interleaved)
+        #expect(try Self.weave().interleaved.tokens != Self.weave(seed: 2).interleaved.tokens)
     }
 }
 

@@ -1,26 +1,26 @@
 import AttentionCore
 import ModelFormats
 
-/// Running prose with work for retrieval heads woven in: facts, questions about them with their answers, and paragraphs that
-/// come again word for word. One prefill of it shows, at every position, what a sparse prefill can no longer look up.
+/// Running prose interleaved with work for retrieval heads: facts, questions about them with their answers, and paragraphs that
+/// come again word for word. One prefill of it shows, at every position, which facts a sparse prefill no longer finds.
 ///
 /// Works with any text and tokenizer; the same seed gives the same tokens.
-public struct WovenText: Sendable, Hashable {
+public struct InterleavedText: Sendable, Hashable {
     /// Begin-of-text (where the model has one) and `length` tokens in all.
     public let tokens: [Int32]
-    /// Answers as ranges of `tokens`: each token can be told from a fact that stands earlier.
+    /// Answers as ranges of `tokens`: each token follows from a fact that stands earlier.
     public let answers: [Range<Int>]
     /// Paragraphs that stand earlier too, without their first tokens, as ranges of `tokens`.
     public let repetitions: [Range<Int>]
 
-    /// How densely things are woven in.
+    /// How densely the prose is interleaved.
     public struct Texture: Sendable, Hashable {
         /// Tokens of text for each fact, and for each question.
         public var tokensPerFact = 400, tokensPerQuestion = 200
         /// Tokens of text for each repeated paragraph, and the tokens it may have.
         public var tokensPerRepetition = 1500
         public var repetitionTokens = 24...160
-        /// Tokens at the start of a repetition that cannot be told yet.
+        /// Tokens at the start of a repetition that do not yet say which paragraph it is.
         public var repetitionLead = 8
 
         public init() {}
@@ -41,18 +41,18 @@ public struct WovenText: Sendable, Hashable {
         paragraphs: [String], tokenizer: Tokenizer, length: Int, seed: UInt64, number: Int = 0,
         texture: Texture = Texture()
     ) throws(InputError) {
-        let pieces = TextWeaver.weave(
+        let pieces = TextInterleaver.pieces(
             paragraphs, texture: texture, room: length - tokenizer.affixes.before.count,
             random: SeededGenerator.derived(seed: seed, length, number), tokenizer: tokenizer)
         let encoding = tokenizer.encodeWithOffsets(pieces.map(\.text).joined())
         let begin = tokenizer.affixes.before
         let all = begin + encoding.ids
         tokens = Array(all.prefix(length))
-        var spans: [(strand: TextWeaver.Strand, range: Range<Int>)] = []
+        var spans: [(kind: TextInterleaver.PieceKind, range: Range<Int>)] = []
         var offset = 0
         for piece in pieces {
             let end = offset + piece.text.unicodeScalars.count
-            if piece.strand != .plain { spans.append((piece.strand, offset..<end)) }
+            if piece.kind != .plain { spans.append((piece.kind, offset..<end)) }
             offset = end
         }
         (answers, repetitions) = Self.locate(spans, in: encoding, begin: begin.count, limit: tokens.count, lead: texture.repetitionLead)
@@ -63,17 +63,17 @@ public struct WovenText: Sendable, Hashable {
 
     /// Token ranges of spans given in Unicode scalars, both ascending.
     private static func locate(
-        _ spans: [(strand: TextWeaver.Strand, range: Range<Int>)], in encoding: EncodedText, begin: Int, limit: Int, lead: Int
+        _ spans: [(kind: TextInterleaver.PieceKind, range: Range<Int>)], in encoding: EncodedText, begin: Int, limit: Int, lead: Int
     ) -> (answers: [Range<Int>], repetitions: [Range<Int>]) {
-        var found: [TextWeaver.Strand: [Range<Int>]] = [:]
+        var found: [TextInterleaver.PieceKind: [Range<Int>]] = [:]
         var token = 0
         for span in spans {
             while token < encoding.ids.count, encoding.scalarRanges[token].upperBound <= span.range.lowerBound { token += 1 }
             let first = token
             while token < encoding.ids.count, encoding.scalarRanges[token].lowerBound < span.range.upperBound { token += 1 }
-            let start = begin + first + (span.strand == .repetition ? lead : 0)
+            let start = begin + first + (span.kind == .repetition ? lead : 0)
             guard start < begin + token, begin + token <= limit else { continue }
-            found[span.strand, default: []].append(start..<begin + token)
+            found[span.kind, default: []].append(start..<begin + token)
         }
         return (found[.answer] ?? [], found[.repetition] ?? [])
     }
