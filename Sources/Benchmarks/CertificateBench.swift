@@ -16,7 +16,7 @@ package struct CertificateBench {
     }
 
     package struct Row: BenchRow {
-        let heads, precision, isa: String
+        let setting, precision, isa: String
         let threads, length, queryHeads, keyValueHeads, headDimension, rows: Int
         let milliseconds, millisecondsLeast, millisecondsMost, denseMilliseconds, shareOfDense: Double
         let meanMass, meanLowerBound: Double
@@ -27,7 +27,7 @@ package struct CertificateBench {
         ]
         package var cells: [String] {
             [
-                heads, "\(length)", "\(queryHeads)/\(keyValueHeads)", "\(headDimension)", "\(rows)",
+                setting, "\(length)", "\(queryHeads)/\(keyValueHeads)", "\(headDimension)", "\(rows)",
                 NumberFormat.fixed(milliseconds, decimals: 2), NumberFormat.fixed(millisecondsLeast, decimals: 2),
                 NumberFormat.fixed(millisecondsMost, decimals: 2), NumberFormat.fixed(denseMilliseconds, decimals: 1),
                 NumberFormat.percent(shareOfDense, decimals: 2), NumberFormat.fixed(meanMass, decimals: 4),
@@ -70,7 +70,7 @@ package struct CertificateBench {
             let certificates = reports[index + 1][0].certificates!
             func mean(_ value: (Certificate) -> Double) -> Double { certificates.reduce(0) { $0 + value($1) } / Double(certificates.count) }
             return Row(
-                heads: benchCase.name, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
+                setting: benchCase.name, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
                 threads: kernel.pool.threads, length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
                 headDimension: shape.headDimension, rows: benchCase.certification.rows, milliseconds: time.median,
                 millisecondsLeast: time.least, millisecondsMost: time.most, denseMilliseconds: denseTime,

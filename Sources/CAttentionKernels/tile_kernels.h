@@ -11,83 +11,7 @@ INLINE vfloat SA_TILE_NAME(element)(vfloat even, vfloat odd) { return SA_PAIRS ?
 
 INLINE vfloat SA_TILE_NAME(power)(vfloat x) { return SA_PAIRS ? exp2_bf16(x) : exp2_vector(x); }
 
-/* WIDTH rows of WIDTH x ROWS_A_STEP values at x, transposed into steps. */
-static void SA_TILE_NAME(pack_queries)(
-    const float *q, ptrdiff_t q_stride, int rows, int dimension, float scale, void *out) {
-    float *qt = out;
-    for (int lane = 0; lane < SA_LANES; lane += WIDTH)
-        for (int t = 0; t < dimension; t += WIDTH) {
-            int width = dimension - t < WIDTH ? dimension - t : WIDTH;
-            vfloat m[WIDTH];
-            for (int i = 0; i < WIDTH; i++) {
-                m[i] = splat(0);
-                if (lane + i >= rows) continue;
-                const float *x = q + (lane + i) * q_stride + t;
-                if (width == WIDTH) m[i] = load(x) * scale;
-                else for (int j = 0; j < width; j++) m[i][j] = x[j] * scale;
-            }
-            transpose(m);
-            for (int i = 0; i < width; i += ROWS_A_STEP)
-                store(qt + STEPS(t + i) * SA_LANES + lane, SA_TILE_NAME(element)(m[i], m[i + ROWS_A_STEP - 1]));
-        }
-}
-
-/* Neighbouring values of a row become elements. */
-INLINE void SA_TILE_NAME(pack_row)(const float *x, int count, float *out) {
-#if SA_PAIRS
-    int t = 0;
-    for (; t + 2 * WIDTH <= count; t += 2 * WIDTH) {
-        vfloat a = load(x + t), b = load(x + t + WIDTH);
-#if SA_HAS_BF16_PRODUCTS
-        store(out + t / 2, (vfloat)_mm512_cvtne2ps_pbh((__m512)b, (__m512)a));
-#else
-        vint low = round_bf16(a) >> 16 & 0xFFFF, high = round_bf16(b) >> 16 & 0xFFFF;
-        uint16_t *halves = (uint16_t *)(out + t / 2);
-        for (int i = 0; i < WIDTH; i++) halves[i] = (uint16_t)low[i], halves[WIDTH + i] = (uint16_t)high[i];
-#endif
-    }
-    for (; t < count; t += 2) {
-        vfloat pair = pair_bf16(splat(x[t]), splat(t + 1 < count ? x[t + 1] : 0));
-        out[t / 2] = pair[0];
-    }
-#else
-    memcpy(out, x, (size_t)count * sizeof(float));
-#endif
-}
-
-/* Chosen rows stand anywhere: ask for the one that is packed some rows later. */
-INLINE void SA_TILE_NAME(prefetch_chosen)(
-    const float *x, ptrdiff_t stride, const int32_t *index, int row, int count, int dimension) {
-    if (index && row + 8 < count) prefetch_rows(x + index[row + 8] * stride, stride, 1, dimension);
-}
-
-static void SA_TILE_NAME(pack_keys)(
-    const float *k, ptrdiff_t k_stride, const int32_t *index, int count, int dimension, void *out) {
-    for (int key = 0; key < count; key++) {
-        SA_TILE_NAME(prefetch_chosen)(k, k_stride, index, key, count, dimension);
-        SA_TILE_NAME(pack_row)(
-            k + (index ? index[key] : key) * k_stride, dimension, (float *)out + (ptrdiff_t)key * STEPS(dimension));
-    }
-}
-
-static void SA_TILE_NAME(pack_values)(
-    const float *v, ptrdiff_t v_stride, const int32_t *index, int count, int dimension, void *out) {
-    for (int key = 0; key < count; key += ROWS_A_STEP) {
-        const float *even = v + (index ? index[key] : key) * v_stride;
-        float *row = (float *)out + (ptrdiff_t)STEPS(key) * dimension;
-        for (int r = 0; r < ROWS_A_STEP; r++) SA_TILE_NAME(prefetch_chosen)(v, v_stride, index, key + r, count, dimension);
-#if SA_PAIRS
-        int has_odd = key + 1 < count;
-        const float *odd = has_odd ? v + (index ? index[key + 1] : key + 1) * v_stride : even;
-        int t = 0;
-        for (; t + WIDTH <= dimension; t += WIDTH)
-            store(row + t, pair_bf16(load(even + t), has_odd ? load(odd + t) : splat(0)));
-        for (; t < dimension; t++) row[t] = pair_bf16(splat(even[t]), splat(has_odd ? odd[t] : 0))[0];
-#else
-        memcpy(row, even, (size_t)dimension * sizeof(float));
-#endif
-    }
-}
+#include "pack_kernels.h"
 
 /* Raw scores of `rows` keys and a panel of lanes, stored as floats [key][lane]. */
 INLINE void SA_TILE_NAME(raw_panel)(
@@ -356,65 +280,7 @@ static void SA_TILE_NAME(score)(const SATile *tile, const SALaneBlock *block, in
     SA_TILE_NAME(powers)(tile, block, dimension, p, added, &seen);
 }
 
-/* p[key][lane] of a lane vector, zero where masked. */
-INLINE vfloat SA_TILE_NAME(probability)(const float *p, int key, int j, const uint8_t *first, const uint8_t *end) {
-    vfloat x = load(p + (SA_PAIRS ? key / 2 : key) * SA_LANES + j * WIDTH);
-    if (SA_PAIRS) x = key % 2 ? high_bf16(x) : low_bf16(x);
-    return first ? choose(lane_mask(j * WIDTH, first[key], end[key]), x, splat(0)) : x;
-}
-
-static void SA_TILE_NAME(column_mass)(
-    const void *p, int keys, const uint8_t *first, const uint8_t *end, const float *weight, float *mass) {
-    for (int key = 0; key < keys; key++) {
-        vfloat sum = splat(0);
-        for (int j = 0; j < LANE_VECTORS; j++)
-            sum = SA_TILE_NAME(probability)(p, key, j, first, end) * load(weight + j * WIDTH) + sum;
-        mass[key] += horizontal_sum(sum);
-    }
-}
-
-/* Neighbouring keys are often of one group, whose sums then wait for each other: all lane vectors of a key go together. */
-static void SA_TILE_NAME(row_mass)(
-    const void *p, int keys, const uint8_t *first, const uint8_t *end, const uint8_t *group, const float *weight, float *mass) {
-    if (group) {
-        for (int key = 0; key < keys; key++) {
-            float *x = mass + group[key] * SA_LANES;
-            UNROLLED for (int j = 0; j < LANE_VECTORS; j++)
-                store(x + j * WIDTH,
-                      SA_TILE_NAME(probability)(p, key, j, first, end) * load(weight + j * WIDTH) + load(x + j * WIDTH));
-        }
-        return;
-    }
-    vfloat sum[LANE_VECTORS];
-    UNROLLED for (int j = 0; j < LANE_VECTORS; j++) sum[j] = splat(0);
-    for (int key = 0; key < keys; key++)
-        UNROLLED for (int j = 0; j < LANE_VECTORS; j++) sum[j] += SA_TILE_NAME(probability)(p, key, j, first, end);
-    UNROLLED for (int j = 0; j < LANE_VECTORS; j++)
-        store(mass + j * WIDTH, sum[j] * load(weight + j * WIDTH) + load(mass + j * WIDTH));
-}
-
-/* WIDTH keys by WIDTH lanes at a time: weighted, then transposed so that a lane's keys are compressed together. */
-static void SA_TILE_NAME(collect)(
-    const void *p, int keys, const float *weight, const float *least, float *rows, ptrdiff_t stride, int32_t *count, float *rest) {
-    for (int j = 0; j < LANE_VECTORS; j++) {
-        int lane = j * WIDTH;
-        vfloat factor = load(weight + lane), limit = load(least + lane), others = load(rest + lane);
-        for (int key = 0; key < keys; key += WIDTH) {
-            vfloat m[WIDTH];
-            for (int i = 0; i < WIDTH; i++) {
-                m[i] = splat(-1);
-                if (key + i >= keys) continue;
-                m[i] = SA_TILE_NAME(probability)(p, key + i, j, 0, 0) * factor;
-                others += choose(m[i] >= limit, splat(0), m[i]);
-            }
-            transpose(m);
-            for (int i = 0; i < WIDTH; i++)
-                count[lane + i] += compress(m[i], splat(least[lane + i]), rows + (lane + i) * stride + count[lane + i]);
-        }
-        store(rest + lane, others);
-    }
-}
-
+#include "mass_kernels.h"
 #include "weight_kernels.h"
 
 #undef STEPS

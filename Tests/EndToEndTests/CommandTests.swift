@@ -147,7 +147,7 @@ import Testing
             "bench", "certificate", "--length", "1024", "--head-dimension", "64", "--rounds", "1", "--threads", "1",
         ])
         let rows = try #require(result["results"] as? [[String: Any]])
-        #expect(rows.map { $0["subject"] as? String } == ["as selected", "escalated"])
+        #expect(rows.map { $0["setting"] as? String } == ["as selected", "escalated"])
         #expect(rows.map { $0["escalatedHeads"] as? Int } == [0, 8])
         for row in rows {
             #expect(try number(row, "milliseconds") > 0 && number(row, "shareOfDense") > 0)

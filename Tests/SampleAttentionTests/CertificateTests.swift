@@ -21,71 +21,6 @@ import Testing
     /// What a failure probability of 10 % allows, with five standard deviations on top.
     static let mostMisses = Int(Double(trials) * 0.1 + 5 * (Double(trials) * 0.1 * 0.9).squareRoot())
 
-    /// Four heads and the parameters they run with.
-    struct Layer {
-        let oracle: NaiveAttention
-        let parameters: [SampleAttentionParameters]
-        let sampleAttention: SampleAttentionOperator
-        let workspace = AttentionWorkspace()
-
-        var shape: AttentionShape { oracle.shape }
-
-        /// - Parameter cached: keys before the first query.
-        init(queries: Int, cached: Int = 0, _ parameters: [SampleAttentionParameters], spread: Float = 1.2) throws {
-            oracle = NaiveAttention(
-                shape: AttentionShape(
-                    queryHeads: parameters.count, keyValueHeads: parameters.count / 2, queryCount: queries, keyCount: cached + queries,
-                    headDimension: 16), seed: 21, spread: spread)
-            self.parameters = parameters
-            sampleAttention = SampleAttentionOperator(kernel: try AttentionKernel(pool: WorkerPool(threads: 2)))
-        }
-
-        func attend(_ certification: Certification?) throws -> (report: AttentionReport, output: [Float]) {
-            var output = [Float](repeating: 0, count: shape.queryCount * shape.queryHeads * shape.headDimension)
-            let report = try oracle.withTensors { query, key, value in
-                try output.withUnsafeMutableBufferPointer {
-                    try sampleAttention.attend(
-                        .init(query: query, key: key, value: value), parameters: parameters, promptLength: shape.keyCount,
-                        output: MutableHeadTensor(
-                            projection: $0.baseAddress!, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension),
-                        certification: certification, workspace: workspace)
-                }
-            }
-            return (report, output)
-        }
-
-        func certificates(_ certification: Certification) throws -> [Certificate] {
-            try #require(attend(certification).report.certificates)
-        }
-
-        /// The pattern of each head for parameters that may differ from the layer's.
-        func patterns(_ parameters: [SampleAttentionParameters]) -> [SparsePattern] {
-            oracle.withTensors { query, key, value in
-                let selections = sampleAttention.select(
-                    .init(query: query, key: key, value: value), parameters: parameters, promptLength: shape.keyCount, workspace: workspace)
-                return zip(parameters, selections).map {
-                    SampleAttentionOperator.pattern($0, selection: $1, shape: shape, promptLength: shape.keyCount)
-                }
-            }
-        }
-
-        /// r of every row of a head, from the definition in double precision.
-        func masses(_ head: Int, _ pattern: SparsePattern) -> [Double] {
-            (0..<shape.queryCount).map { row in
-                let position = shape.firstPosition + row
-                return oracle.probabilities(head: head, row: row).enumerated().reduce(0) {
-                    $0 + (pattern.keeps(key: $1.offset, position: position, shape: shape) ? $1.element : 0)
-                }
-            }
-        }
-
-        /// Rows that are neither dense nor scored.
-        func unseen(_ head: Int) -> [Int] {
-            let scored = Set(parameters[head].samplingPlan(queryCount: shape.queryCount).rows)
-            return (0..<shape.queryCount - parameters[head].denseLastRows).filter { !scored.contains($0) }
-        }
-    }
-
     /// One head of each kind whose strata are treated apart.
     static func mixedHeads() throws -> [SampleAttentionParameters] {
         var aware = SampleAttentionParameters(alpha: try Fraction(0.7), window: .tokens(20), sampleRatio: try Fraction(0.1))
@@ -104,7 +39,7 @@ import Testing
     /// Over 2,000 repetitions: the estimate is right on average, and the bounds fail no more often than stated, in the rows that were
     /// drawn from and in the head as a whole.
     @Test func boundsHoldAsOftenAsStated() throws {
-        let layer = try Layer(queries: 400, cached: 60, Self.mixedHeads())
+        let layer = try CertifiedLayer(queries: 400, cached: 60, Self.mixedHeads())
         let patterns = layer.patterns(layer.parameters)
         let trials = Self.trials
         let all = try (0..<trials).map { try layer.certificates(Certification(rows: 40, confidence: 0.9, seed: UInt64($0))) }
@@ -143,7 +78,7 @@ import Testing
     @Test func boundsHoldAfterEscalation() throws {
         var parameters = SampleAttentionParameters(alpha: try Fraction(0.7), window: .tokens(20), sampleRatio: try Fraction(0.1))
         parameters.denseLastRows = 0
-        let layer = try Layer(queries: 400, [parameters, parameters])
+        let layer = try CertifiedLayer(queries: 400, [parameters, parameters])
         var raised = parameters
         raised.alpha = try Fraction(1 - (1 - 0.7) / 4)
         let selected = layer.patterns(layer.parameters)
@@ -175,7 +110,7 @@ import Testing
         parameters.columnCount = 10
         var more = parameters
         more.columnCount = 74
-        let layer = try Layer(queries: 400, [parameters, parameters])
+        let layer = try CertifiedLayer(queries: 400, [parameters, parameters])
         let (few, many) = (layer.patterns(layer.parameters), layer.patterns([more, more]))
         #expect(few.allSatisfy { $0.parts.columns.count == 10 } && many.allSatisfy { $0.parts.columns.count == 74 })
         // All unseen rows are drawn, so what the bounds have to pass is the mass itself.
@@ -189,7 +124,7 @@ import Testing
     @Test func windowsAreCertifiedAndEscalateToEverything() throws {
         var narrow = SampleAttentionParameters.window(tokens: 8, sinks: 0), wide = SampleAttentionParameters.window(tokens: 900, sinks: 0)
         (narrow.denseLastRows, wide.denseLastRows) = (0, 0)
-        let layer = try Layer(queries: 900, [narrow, wide])
+        let layer = try CertifiedLayer(queries: 900, [narrow, wide])
         let looked = try layer.certificates(try Certification())
         #expect(looked[0].escalation == .none && looked[0].meanLowerBound < 0.9 && looked[1].meanLowerBound > 0.9)
         let asked = try layer.certificates(try Certification(minimumMass: Fraction(0.9)))
@@ -198,8 +133,8 @@ import Testing
     }
 
     @Test func aLeastMassOutOfReachIsDenseAttention() throws {
-        let layer = try Layer(queries: 500, Self.mixedHeads())
-        let dense = try Layer(queries: 500, Array(repeating: .dense, count: 4)).attend(nil)
+        let layer = try CertifiedLayer(queries: 500, Self.mixedHeads())
+        let dense = try CertifiedLayer(queries: 500, Array(repeating: .dense, count: 4)).attend(nil)
         for rows in [64, 300] {
             let result = try layer.attend(Certification(rows: rows, minimumMass: try Fraction(0.9999)))
             for certificate in try #require(result.report.certificates) {
@@ -215,7 +150,7 @@ import Testing
 
     /// Only the heads that miss are changed; what passes runs as if nothing had been asked.
     @Test func headsThatPassStayAsTheyAre() throws {
-        let layer = try Layer(queries: 500, Self.mixedHeads())
+        let layer = try CertifiedLayer(queries: 500, Self.mixedHeads())
         let plain = try layer.attend(nil)
         #expect(plain.report.certificates == nil && plain.report.certificateSeconds == 0)
         let certified = try layer.attend(Certification(rows: 64))
@@ -235,7 +170,7 @@ import Testing
 
     /// With as many draws as there are rows nothing is drawn: all are read.
     @Test func fewRowsAreReadWhole() throws {
-        let layer = try Layer(queries: 300, Self.mixedHeads())
+        let layer = try CertifiedLayer(queries: 300, Self.mixedHeads())
         let patterns = layer.patterns(layer.parameters)
         for (head, certificate) in try layer.certificates(Certification(rows: 300)).enumerated() {
             let masses = layer.masses(head, patterns[head])
@@ -251,8 +186,8 @@ import Testing
 
     /// What follows for the output: measured errors are within the bounds that the exact masses give.
     @Test func errorBoundsHold() throws {
-        let layer = try Layer(queries: 300, Self.mixedHeads())
-        let dense = try Layer(queries: 300, Array(repeating: .dense, count: 4)).attend(nil).output
+        let layer = try CertifiedLayer(queries: 300, Self.mixedHeads())
+        let dense = try CertifiedLayer(queries: 300, Array(repeating: .dense, count: 4)).attend(nil).output
         let result = try layer.attend(Certification(rows: 300))
         let d = layer.shape.headDimension
         for (head, certificate) in try #require(result.report.certificates).enumerated() {
@@ -271,7 +206,7 @@ import Testing
 
     @Test func drawsFollowTheSeed() throws {
         let parameters = try Self.mixedHeads()[0]
-        let layer = try Layer(queries: 500, [parameters, parameters])
+        let layer = try CertifiedLayer(queries: 500, [parameters, parameters])
         let certification = try Certification(rows: 50, seed: 3)
         let first = try layer.certificates(certification)
         #expect(try layer.certificates(certification) == first)
@@ -291,7 +226,10 @@ import Testing
 
     @Test func theSmallestConfidenceIsStillOne() throws {
         let certification = try Certification(rows: 50, confidence: 0x1p-53)
-        #expect(try Layer(queries: 500, Self.mixedHeads()).certificates(certification).allSatisfy { (0...1).contains($0.meanLowerBound) })
+        #expect(
+            try CertifiedLayer(queries: 500, Self.mixedHeads()).certificates(certification).allSatisfy {
+                (0...1).contains($0.meanLowerBound)
+            })
     }
 
     /// One row fewer cannot pass, the rows needed can, and so says the certifier.
@@ -309,7 +247,7 @@ import Testing
     }
 
     @Test func certificatesSurviveJSON() throws {
-        let certificates = try Layer(queries: 500, Self.mixedHeads()).certificates(Certification(rows: 50))
+        let certificates = try CertifiedLayer(queries: 500, Self.mixedHeads()).certificates(Certification(rows: 50))
         #expect(try JSONDecoder().decode([Certificate].self, from: JSONEncoder().encode(certificates)) == certificates)
     }
 

@@ -1,0 +1,60 @@
+/* What the probabilities of a tile add up to: by key, by row, and one by one. Part of tile_kernels.h. */
+
+/* p[key][lane] of a lane vector, zero where masked. */
+INLINE vfloat SA_TILE_NAME(probability)(const float *p, int key, int j, const uint8_t *first, const uint8_t *end) {
+    vfloat x = load(p + (SA_PAIRS ? key / 2 : key) * SA_LANES + j * WIDTH);
+    if (SA_PAIRS) x = key % 2 ? high_bf16(x) : low_bf16(x);
+    return first ? choose(lane_mask(j * WIDTH, first[key], end[key]), x, splat(0)) : x;
+}
+
+static void SA_TILE_NAME(column_mass)(
+    const void *p, int keys, const uint8_t *first, const uint8_t *end, const float *weight, float *mass) {
+    for (int key = 0; key < keys; key++) {
+        vfloat sum = splat(0);
+        for (int j = 0; j < LANE_VECTORS; j++)
+            sum = SA_TILE_NAME(probability)(p, key, j, first, end) * load(weight + j * WIDTH) + sum;
+        mass[key] += horizontal_sum(sum);
+    }
+}
+
+/* Neighbouring keys are often of one group, whose sums then wait for each other: all lane vectors of a key go together. */
+static void SA_TILE_NAME(row_mass)(
+    const void *p, int keys, const uint8_t *first, const uint8_t *end, const uint8_t *group, const float *weight, float *mass) {
+    if (group) {
+        for (int key = 0; key < keys; key++) {
+            float *x = mass + group[key] * SA_LANES;
+            UNROLLED for (int j = 0; j < LANE_VECTORS; j++)
+                store(x + j * WIDTH,
+                      SA_TILE_NAME(probability)(p, key, j, first, end) * load(weight + j * WIDTH) + load(x + j * WIDTH));
+        }
+        return;
+    }
+    vfloat sum[LANE_VECTORS];
+    UNROLLED for (int j = 0; j < LANE_VECTORS; j++) sum[j] = splat(0);
+    for (int key = 0; key < keys; key++)
+        UNROLLED for (int j = 0; j < LANE_VECTORS; j++) sum[j] += SA_TILE_NAME(probability)(p, key, j, first, end);
+    UNROLLED for (int j = 0; j < LANE_VECTORS; j++)
+        store(mass + j * WIDTH, sum[j] * load(weight + j * WIDTH) + load(mass + j * WIDTH));
+}
+
+/* WIDTH keys by WIDTH lanes at a time: weighted, then transposed so that a lane's keys are compressed together. */
+static void SA_TILE_NAME(collect)(
+    const void *p, int keys, const float *weight, const float *least, float *rows, ptrdiff_t stride, int32_t *count, float *rest) {
+    for (int j = 0; j < LANE_VECTORS; j++) {
+        int lane = j * WIDTH;
+        vfloat factor = load(weight + lane), limit = load(least + lane), others = load(rest + lane);
+        for (int key = 0; key < keys; key += WIDTH) {
+            vfloat m[WIDTH];
+            for (int i = 0; i < WIDTH; i++) {
+                m[i] = splat(-1);
+                if (key + i >= keys) continue;
+                m[i] = SA_TILE_NAME(probability)(p, key + i, j, 0, 0) * factor;
+                others += choose(m[i] >= limit, splat(0), m[i]);
+            }
+            transpose(m);
+            for (int i = 0; i < WIDTH; i++)
+                count[lane + i] += compress(m[i], splat(least[lane + i]), rows + (lane + i) * stride + count[lane + i]);
+        }
+        store(rest + lane, others);
+    }
+}
