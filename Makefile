@@ -5,6 +5,7 @@
 # make bench  the attention kernel in both precisions, and a loop of OpenBLAS tiles
 # make docs   DocC archives of the libraries in .build/plugins
 # make licences  which product links which system library, against NOTICE
+# make interfaces  products hold every module that their public declarations name
 # make format / make clean
 
 SHELL := /bin/bash
@@ -16,7 +17,7 @@ demo_gflop := 86000
 demo_seconds := 60
 packages := libopenblas-dev liblapacke-dev libgsl-dev libssl-dev
 
-.PHONY: demo test test-debug fuzz fuzz-debug sanitize bench docs format lint licences clean setup build
+.PHONY: demo test test-debug fuzz fuzz-debug sanitize bench docs format lint licences interfaces clean setup build
 
 build: setup
 	swift build -c release --product sample-attention
@@ -94,6 +95,11 @@ lint:
 
 licences:
 	.ci/system-libraries
+
+# A debug build, as that of test-debug.
+interfaces: setup
+	swift build
+	.ci/product-interfaces "$$(swift build --show-bin-path)"
 
 clean:
 	rm -rf .build .build-test .build-address .build-thread .build-undefined out
