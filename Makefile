@@ -4,7 +4,9 @@
 # make sanitize   all tests under AddressSanitizer and ThreadSanitizer, and with kernels that trap on undefined behaviour: 40 minutes
 # make bench  the attention kernel in both precisions, and a loop of OpenBLAS tiles
 # make docs   DocC archives of the libraries in .build/plugins
+# make example  the program of Examples/operator, built as any other package builds it
 # make licences  which product links which system library, against NOTICE
+# make interfaces  products hold every module that their public declarations name
 # make format / make clean
 
 SHELL := /bin/bash
@@ -16,7 +18,7 @@ demo_gflop := 86000
 demo_seconds := 60
 packages := libopenblas-dev liblapacke-dev libgsl-dev libssl-dev
 
-.PHONY: demo test test-debug fuzz fuzz-debug sanitize bench docs format lint licences clean setup build
+.PHONY: demo test test-debug fuzz fuzz-debug sanitize bench docs example format lint licences interfaces clean setup build
 
 build: setup
 	swift build -c release --product sample-attention
@@ -83,17 +85,31 @@ bench: build
 	$(program) bench attention --length 4096 --length 8192
 	$(program) bench attention --length 4096 --length 8192 --precision bf16
 
+# As a dependency: without unsafe flags, which SwiftPM refuses there, and with nothing linked that the product does not need.
+example: swift = env -u SAMPLE_ATTENTION_STRICT swift
+example:
+	@python3 -c "import sys; sys.exit(open('Examples/operator/Sources/operator/main.swift').read() not in open('README.md').read())" \
+	  || { echo "README.md must show the program of Examples/operator as it is"; exit 1; }
+	$(swift) run -c release --package-path Examples/operator operator
+	.ci/system-libraries SampleAttention "$$($(swift) build -c release --package-path Examples/operator --show-bin-path)/operator"
+
+# Parameters whose names say all have no words of their own: that is not missing. Warnings are errors.
 docs: setup
-	SAMPLE_ATTENTION_DOCS=1 swift package generate-documentation --target SampleAttention --target LanguageModels --target HeadProfiling --target ErrorBounds --target Autotuning --target ModelTuning
+	SAMPLE_ATTENTION_DOCS=1 swift package generate-documentation --warnings-as-errors --disable-parameters-and-returns-validation $(foreach catalogue,$(wildcard Sources/*/*.docc),--target $(basename $(notdir $(catalogue))))
 
 format:
-	swift format --in-place --parallel --recursive Package.swift Sources Tests
+	swift format --in-place --parallel --recursive Package.swift Sources Tests Examples
 
 lint:
-	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests Examples
 
 licences:
 	.ci/system-libraries
+
+# A debug build, as that of test-debug.
+interfaces: setup
+	swift build
+	.ci/product-interfaces "$$(swift build --show-bin-path)"
 
 clean:
 	rm -rf .build .build-test .build-address .build-thread .build-undefined out

@@ -36,16 +36,27 @@ func tests(_ target: String, _ dependencies: [Target.Dependency] = [], resources
         swiftSettings: testSettings)
 }
 
+/// What runs SampleAttention on tensors.
+let operatorModules = ["AttentionCore", "Parallelism", "AttentionKernels", "RunProvenance", "SampleAttention"]
+/// What runs it in a model.
+let modelModules = operatorModules + ["ModelFormats", "AttentionLayers", "LanguageModels", "HaystackModel"]
+
 let package = Package(
     name: "sample-attention",
+    // A product holds every module that its public declarations name: `.ci/product-interfaces` checks that.
     products: [
+        .library(name: "SampleAttention", targets: operatorModules),
+        .library(name: "AttentionBaselines", targets: operatorModules + ["AttentionBaselines"]),
+        .library(name: "HeadProfiling", targets: operatorModules + ["HeadProfiling"]),
+        .library(name: "ErrorBounds", targets: ["AttentionCore", "ErrorBounds"]),
         .library(
-            name: "SampleAttention", targets: ["AttentionCore", "Parallelism", "AttentionKernels", "RunProvenance", "SampleAttention"]),
-        .library(name: "AttentionBaselines", targets: ["AttentionBaselines"]),
-        .library(name: "HeadProfiling", targets: ["HeadProfiling"]),
-        .library(name: "ErrorBounds", targets: ["ErrorBounds"]),
-        .library(name: "Autotuning", targets: ["Autotuning", "ModelTuning", "DurableFiles"]),
-        .library(name: "LanguageModels", targets: ["LanguageModels", "HaystackModel"]),
+            name: "BoundVerification",
+            targets: operatorModules + ["ModelFormats", "AttentionLayers", "ErrorBounds", "BoundVerification"]),
+        .library(name: "LanguageModels", targets: modelModules),
+        .library(name: "Evaluation", targets: modelModules + ["DurableFiles", "HeadProfiling", "Evaluation"]),
+        .library(
+            name: "Autotuning",
+            targets: modelModules + ["DurableFiles", "QuasiRandom", "HeadProfiling", "Evaluation", "Autotuning", "ModelTuning"]),
         .executable(name: "sample-attention", targets: ["sample-attention"]),
     ],
     dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")] + documentation,

@@ -2,7 +2,7 @@
 ///
 /// Shapes: [head][token][dimension]; the last axis is contiguous, the other two have strides, so the output of a
 /// projection ([token][head · dimension]) is read in place.
-/// Units: strides count floats. The memory must outlive the view.
+/// Units: strides count floats. The memory must outlive the view: `HeadArray` is the form that sees to that itself.
 public struct HeadTensor: @unchecked Sendable {
     public let base: UnsafePointer<Float>
     public let heads: Int
@@ -11,6 +11,7 @@ public struct HeadTensor: @unchecked Sendable {
     public let headStride: Int
     public let tokenStride: Int
 
+    /// Believes what it is told; `init(_:heads:tokens:dimension:headStride:tokenStride:field:)` holds it against the memory.
     public init(base: UnsafePointer<Float>, heads: Int, tokens: Int, dimension: Int, headStride: Int, tokenStride: Int) {
         self.base = base
         self.heads = heads
@@ -18,6 +19,25 @@ public struct HeadTensor: @unchecked Sendable {
         self.dimension = dimension
         self.headStride = headStride
         self.tokenStride = tokenStride
+    }
+
+    /// A view of memory whose extents are checked; that the memory outlives the view is left to the caller.
+    ///
+    /// - Parameter field: what the errors call it, such as `query`.
+    /// - Throws: `InputError` (`usage`) when an extent is not in 1 … 2³¹ − 1, a stride is negative, or the last row does not end in `floats`.
+    public init(
+        _ floats: UnsafeBufferPointer<Float>, heads: Int, tokens: Int, dimension: Int, headStride: Int, tokenStride: Int,
+        field: String = "tensor"
+    ) throws(InputError) {
+        let extents = HeadExtents(heads: heads, tokens: tokens, dimension: dimension, headStride: headStride, tokenStride: tokenStride)
+        try extents.check(count: floats.count, field: field)
+        self.init(base: floats.baseAddress!, extents: extents)
+    }
+
+    init(base: UnsafePointer<Float>, extents: HeadExtents) {
+        self.init(
+            base: base, heads: extents.heads, tokens: extents.tokens, dimension: extents.dimension, headStride: extents.headStride,
+            tokenStride: extents.tokenStride)
     }
 
     /// A projection's output: [token][head · dimension].
@@ -59,6 +79,24 @@ public struct MutableHeadTensor: @unchecked Sendable {
     public init(projection base: UnsafeMutablePointer<Float>, heads: Int, tokens: Int, dimension: Int) {
         self.base = base
         readOnly = HeadTensor(projection: base, heads: heads, tokens: tokens, dimension: dimension)
+    }
+
+    /// A view of memory whose extents are checked; that the memory outlives the view is left to the caller.
+    ///
+    /// - Parameter field: what the errors call it, such as `output`.
+    /// - Throws: `InputError` (`usage`) as `HeadTensor`, and when two rows share memory.
+    public init(
+        _ floats: UnsafeMutableBufferPointer<Float>, heads: Int, tokens: Int, dimension: Int, headStride: Int, tokenStride: Int,
+        field: String = "tensor"
+    ) throws(InputError) {
+        let extents = HeadExtents(heads: heads, tokens: tokens, dimension: dimension, headStride: headStride, tokenStride: tokenStride)
+        try extents.check(count: floats.count, field: field)
+        try extents.checkAreApart(field: field)
+        self.init(base: floats.baseAddress!, extents: extents)
+    }
+
+    init(base: UnsafeMutablePointer<Float>, extents: HeadExtents) {
+        self.init(base: base, readOnly: HeadTensor(base: base, extents: extents))
     }
 
     private init(base: UnsafeMutablePointer<Float>, readOnly: HeadTensor) {

@@ -48,15 +48,24 @@ public struct AttentionKernel: Sendable {
         precondition(
             [query, key, value, output.readOnly].allSatisfy { $0.dimension == shape.headDimension },
             "every tensor must have the plan's head dimension")
-        workspace.prepare(for: plan, kernels: tiles, threads: pool.threads)
-        gatherColumns(plan, key: key, value: value, workspace: workspace)
+        workspace.exclusively {
+            workspace.prepare(for: plan, kernels: tiles, threads: pool.threads)
+            gatherColumns(plan, key: key, value: value, workspace: workspace)
+            runBlocks(plan, query: query, key: key, value: value, output: output, logSumExp: logSumExp, workspace: workspace)
+        }
+    }
+
+    private func runBlocks(
+        _ plan: AttentionPlan, query: HeadTensor, key: HeadTensor, value: HeadTensor, output: MutableHeadTensor,
+        logSumExp: UnsafeMutablePointer<Float>?, workspace: AttentionWorkspace
+    ) {
         let lse = logSumExp.map { SharedPointer($0) }
         pool.run(plan.blocks.count) { worker, index in
             let block = plan.blocks[index]
             let run = RowBlockRun(
                 kernel: self, plan: plan, block: block, query: query, key: key, value: value, workspace: workspace,
                 scratch: workspace.blockScratch(worker: worker))
-            let lseRow = lse.map { $0.base + block.head * shape.queryCount + block.firstRow }
+            let lseRow = lse.map { $0.base + block.head * plan.shape.queryCount + block.firstRow }
             let out = output.row(head: block.head, token: block.firstRow)
             run.execute(output: out, outputStride: output.readOnly.tokenStride, logSumExp: lseRow)
         }

@@ -1,8 +1,10 @@
 import AttentionCore
 import CAttentionKernels
 
-/// Memory that a kernel works in. Grows as needed; one run at a time.
+/// Memory that a kernel works in. Grows as needed.
 ///
+/// One call at a time: calls that use a workspace while another does would write over each other's numbers, so the second one stops the
+/// program with a sentence that says so, in release builds too. Calls that run at once have a workspace each.
 /// Size in 32-bit elements: O(threads · (lanes · d + tile + keys) + gathered columns · d), the columns half of it in BF16; never
 /// keys × keys. Selection adds its own (see `SampledScores`).
 public final class AttentionWorkspace: @unchecked Sendable {
@@ -12,6 +14,7 @@ public final class AttentionWorkspace: @unchecked Sendable {
     private(set) var gatheredValues: AlignedBuffer<Float>
     private(set) var strips: AlignedBuffer<Float>
     private var layout = BlockScratch.Layout(dimension: 1, keys: 1)
+    private let use = ExclusiveUse(of: "an AttentionWorkspace")
 
     public init() {
         scratch = AlignedBuffer(count: 0)
@@ -19,6 +22,11 @@ public final class AttentionWorkspace: @unchecked Sendable {
         gatheredKeys = AlignedBuffer(count: 0)
         gatheredValues = AlignedBuffer(count: 0)
         strips = AlignedBuffer(count: 0)
+    }
+
+    /// Runs `body`, which works in this memory; stops the program when some other call does so at the time.
+    package func exclusively<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+        try use.during(body)
     }
 
     /// Makes room for a run of `plan` on `threads` workers. Keeps what is already large enough.

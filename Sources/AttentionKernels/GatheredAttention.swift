@@ -117,19 +117,21 @@ extension AttentionKernel {
         workspace: AttentionWorkspace
     ) {
         let shape = softmax.shape
-        workspace.prepareScratch(dimension: shape.headDimension, keys: shape.keyCount, threads: pool.threads)
         let rows = AttentionPlan.mostLaneBlocks * KernelTable.lanes
         let tasks = groups.indices.flatMap { group in
             stride(from: 0, to: groups[group].queries.count, by: rows).map { (group: group, first: $0) }
         }.sorted { groups[$0.group].keys.count > groups[$1.group].keys.count }
-        pool.run(tasks.count) { worker, index in
-            let (group, first) = tasks[index]
-            let queries = groups[group].queries
-            GatheredRun(
-                kernel: self, group: groups[group], rows: queries[first..<min(first + rows, queries.count)], shape: shape,
-                query: query.head(groups[group].head), key: key.head(shape.keyValueHead(of: groups[group].head)),
-                value: value.head(shape.keyValueHead(of: groups[group].head)), scratch: workspace.blockScratch(worker: worker)
-            ).execute(into: softmax)
+        workspace.exclusively {
+            workspace.prepareScratch(dimension: shape.headDimension, keys: shape.keyCount, threads: pool.threads)
+            pool.run(tasks.count) { worker, index in
+                let (group, first) = tasks[index]
+                let queries = groups[group].queries
+                GatheredRun(
+                    kernel: self, group: groups[group], rows: queries[first..<min(first + rows, queries.count)], shape: shape,
+                    query: query.head(groups[group].head), key: key.head(shape.keyValueHead(of: groups[group].head)),
+                    value: value.head(shape.keyValueHead(of: groups[group].head)), scratch: workspace.blockScratch(worker: worker)
+                ).execute(into: softmax)
+            }
         }
     }
 }

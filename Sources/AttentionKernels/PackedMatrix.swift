@@ -4,24 +4,24 @@ import CAttentionKernels
 /// A weight matrix W [outputs][inputs] in the order and precision the kernels multiply with.
 ///
 /// Memory: 4 bytes a weight in FP32, 2 in BF16, outputs rounded up to 64.
-public final class PackedMatrix: Sendable {
-    public let outputs: Int
-    public let inputs: Int
-    public let precision: Precision
+package final class PackedMatrix: Sendable {
+    package let outputs: Int
+    package let inputs: Int
+    package let precision: Precision
     /// Steps of one output's inputs.
     private let steps: Int
     /// [outputs / 64][step of inputs][64].
     private let storage: AlignedBuffer<Float>
 
     /// Outputs of one block; parts of a product begin at multiples of it.
-    public static var blockOutputs: Int { KernelTable.lanes }
+    package static var blockOutputs: Int { KernelTable.lanes }
 
     /// Rows that are best multiplied at a time: a multiple of the six of a panel, whose activations stay in the second-level cache
     /// for small models.
-    public static let tileRows = 96
+    package static let tileRows = 96
 
     /// - Parameter weights: [outputs][inputs]; only read here.
-    public init(_ weights: UnsafePointer<Float>, outputs: Int, inputs: Int, kernel: AttentionKernel) {
+    package init(_ weights: UnsafePointer<Float>, outputs: Int, inputs: Int, kernel: AttentionKernel) {
         self.outputs = outputs
         self.inputs = inputs
         precision = kernel.precision
@@ -38,9 +38,9 @@ public final class PackedMatrix: Sendable {
 }
 
 /// Rows X [rows][inputs] in the kernel's precision.
-public struct PackedRows: @unchecked Sendable {
-    public let rows: Int
-    public let inputs: Int
+package struct PackedRows: @unchecked Sendable {
+    package let rows: Int
+    package let inputs: Int
     fileprivate let precision: Precision
     fileprivate let base: UnsafePointer<Float>
     fileprivate let stride: Int
@@ -48,10 +48,10 @@ public struct PackedRows: @unchecked Sendable {
 
 extension AttentionKernel {
     /// 32-bit elements of room that `packed` needs.
-    public func packedElements(rows: Int, inputs: Int) -> Int { precision == .fp32 ? 0 : rows * tiles.steps(inputs) }
+    package func packedElements(rows: Int, inputs: Int) -> Int { precision == .fp32 ? 0 : rows * tiles.steps(inputs) }
 
     /// Rows ready for `multiply`: in place in FP32, rounded into `room` in BF16; valid while both stand.
-    public func packed(
+    package func packed(
         _ x: UnsafePointer<Float>, rows: Int, inputs: Int, room: UnsafeMutablePointer<Float>
     ) -> PackedRows {
         if precision == .fp32 { return PackedRows(rows: rows, inputs: inputs, precision: precision, base: x, stride: inputs) }
@@ -63,7 +63,7 @@ extension AttentionKernel {
     /// Y = X · Wᵀ, or Y += X · Wᵀ, for some outputs of W. Runs on the calling thread; sums are FP32.
     ///
     /// Shapes: y [rows][...] with `stride` floats between rows, its first column is the first of `outputs` (all when nil).
-    public func multiply(
+    package func multiply(
         _ x: PackedRows, _ matrix: PackedMatrix, outputs: Range<Int>? = nil, into y: UnsafeMutablePointer<Float>, stride: Int,
         adding: Bool = false
     ) {

@@ -2,35 +2,35 @@ import AttentionCore
 import CAttentionKernels
 
 /// The row operations of a transformer around its attention, on the kernel's instruction set. Single-threaded.
-public struct RowKernels: @unchecked Sendable {
+package struct RowKernels: @unchecked Sendable {
     private let functions: SAKernelTable
 
     init(functions: SAKernelTable) { self.functions = functions }
 
     /// output = x / √(mean(x²) + ε) · weight (arXiv 1910.07467). `output` may be `x`.
-    public func rootMeanSquareNorm(
+    package func rootMeanSquareNorm(
         _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, epsilon: Float, count: Int, into output: UnsafeMutablePointer<Float>
     ) {
         functions.rms_norm(x, weight, epsilon, Int32(count), output)
     }
 
     /// Turns each pair (x_i, x_{i+half}) by the angle whose cosine and sine are given (arXiv 2104.09864).
-    public func rotateHalves(_ x: UnsafeMutablePointer<Float>, cosine: UnsafePointer<Float>, sine: UnsafePointer<Float>, half: Int) {
+    package func rotateHalves(_ x: UnsafeMutablePointer<Float>, cosine: UnsafePointer<Float>, sine: UnsafePointer<Float>, half: Int) {
         functions.rotate_halves(x, cosine, sine, Int32(half))
     }
 
     /// gate = gate · sigmoid(gate) · up (arXiv 2002.05202).
-    public func swiGLU(gate: UnsafeMutablePointer<Float>, up: UnsafePointer<Float>, count: Int) {
+    package func swiGLU(gate: UnsafeMutablePointer<Float>, up: UnsafePointer<Float>, count: Int) {
         functions.swiglu(gate, up, Int32(count))
     }
 
     /// x_i becomes 2^(x_i − maximum), where maximum ≥ every x_i; returns the sum.
-    public func exponentiate(_ x: UnsafeMutablePointer<Float>, count: Int, maximum: Float) -> Float {
+    package func exponentiate(_ x: UnsafeMutablePointer<Float>, count: Int, maximum: Float) -> Float {
         functions.row_exp2(x, Int32(count), maximum)
     }
 }
 
 extension AttentionKernel {
     /// The row operations on the same instruction set.
-    public var rowKernels: RowKernels { RowKernels(functions: functions) }
+    package var rowKernels: RowKernels { RowKernels(functions: functions) }
 }

@@ -87,7 +87,6 @@ public struct SampledScores: Sendable {
         workspace: AttentionWorkspace
     ) -> [[Double]] {
         let lanes = KernelTable.lanes
-        let layout = prepareStrips(workspace, shape: shape, precision: kernel.precision)
         let parts = requests.map(\.pattern.parts)
         let offsets = requests.reduce(into: [0]) { $0.append($0.last! + $1.rows.count) }
         let tasks = requests.indices.flatMap { request in
@@ -95,21 +94,25 @@ public struct SampledScores: Sendable {
         }
         let masses = AlignedBuffer<Double>(count: offsets.last!)
         let target = SharedPointer(masses.base)
-        kernel.pool.run(tasks.count) { worker, task in
-            let (request, start) = tasks[task]
-            let (head, rows, _) = requests[request]
-            let block = self.block(
-                query: query.head(head), key: key.head(shape.keyValueHead(of: head)), rows: rows[start..<min(start + lanes, rows.count)],
-                precision: kernel.precision, worker: worker, workspace: workspace)
-            let strip = workspace.strip(layout, worker: worker)
-            block.scoreAll(into: strip)
-            let retained = block.retainedMass(strip: strip, parts: parts[request], keyCount: shape.keyCount)
-            for (lane, mass) in retained.enumerated() { target.base[offsets[request] + start + lane] = mass }
+        workspace.exclusively {
+            let layout = prepareStrips(workspace, shape: shape, precision: kernel.precision)
+            kernel.pool.run(tasks.count) { worker, task in
+                let (request, start) = tasks[task]
+                let (head, rows, _) = requests[request]
+                let block = self.block(
+                    query: query.head(head), key: key.head(shape.keyValueHead(of: head)),
+                    rows: rows[start..<min(start + lanes, rows.count)],
+                    precision: kernel.precision, worker: worker, workspace: workspace)
+                let strip = workspace.strip(layout, worker: worker)
+                block.scoreAll(into: strip)
+                let retained = block.retainedMass(strip: strip, parts: parts[request], keyCount: shape.keyCount)
+                for (lane, mass) in retained.enumerated() { target.base[offsets[request] + start + lane] = mass }
+            }
         }
         return requests.indices.map { Array(masses.elements[offsets[$0]..<offsets[$0 + 1]]) }
     }
 
-    /// Room for a strip on every worker of the kernel's pool.
+    /// Room for a strip on every worker of the kernel's pool, for a caller that has the workspace exclusively.
     package func prepareStrips(_ workspace: AttentionWorkspace, shape: AttentionShape, precision: Precision) -> SampledStrip.Layout {
         let layout = SampledStrip.Layout(keys: shape.keyCount, kernels: kernel.table.tiles(precision))
         workspace.prepareScratch(dimension: shape.headDimension, keys: shape.keyCount, threads: kernel.pool.threads)
@@ -130,19 +133,21 @@ public struct SampledScores: Sendable {
         let slots = 4
         let lanes = KernelTable.lanes
         let pool = kernel.pool
-        let layout = prepareStrips(workspace, shape: shape, precision: kernel.precision)
         let all = AlignedBuffer<Float>(count: requests.count * slots * width)
         let base = SharedPointer(all.base)
-        pool.run(requests.count * slots) { worker, task in
-            let (index, slot) = task.quotientAndRemainder(dividingBy: slots)
-            let (head, rows) = requests[index]
-            let strip = workspace.strip(layout, worker: worker)
-            for start in stride(from: slot * lanes, to: rows.count, by: slots * lanes) {
-                let block = self.block(
-                    query: query.head(head), key: key.head(shape.keyValueHead(of: head)),
-                    rows: rows[start..<min(start + lanes, rows.count)],
-                    precision: kernel.precision, worker: worker, workspace: workspace)
-                body(block, index, strip, base.base + task * width)
+        workspace.exclusively {
+            let layout = prepareStrips(workspace, shape: shape, precision: kernel.precision)
+            pool.run(requests.count * slots) { worker, task in
+                let (index, slot) = task.quotientAndRemainder(dividingBy: slots)
+                let (head, rows) = requests[index]
+                let strip = workspace.strip(layout, worker: worker)
+                for start in stride(from: slot * lanes, to: rows.count, by: slots * lanes) {
+                    let block = self.block(
+                        query: query.head(head), key: key.head(shape.keyValueHead(of: head)),
+                        rows: rows[start..<min(start + lanes, rows.count)],
+                        precision: kernel.precision, worker: worker, workspace: workspace)
+                    body(block, index, strip, base.base + task * width)
+                }
             }
         }
         return requests.indices.map { index in

@@ -109,7 +109,9 @@ extension KeyValueCache {
     /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
     package func evicting(_ eviction: CacheEviction, masses: [[[Float]]]?, room: Int) throws(InputError) -> KeyValueCache {
         let (layers, heads) = extents
-        let kept = (0..<layers).map { layer in (0..<heads).map { eviction.kept(of: count, masses: masses?[layer][$0]) } }
-        return try keeping(kept, room: room)
+        return try exclusively { () throws(InputError) in
+            let kept = (0..<layers).map { layer in (0..<heads).map { eviction.kept(of: count, masses: masses?[layer][$0]) } }
+            return try keeping(kept, room: room)
+        }
     }
 }

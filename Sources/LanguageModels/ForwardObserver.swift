@@ -28,3 +28,24 @@ public struct AttentionTap: ForwardObserver {
 
     public func attended(_ attention: LayerAttention) throws { try body(attention) }
 }
+
+/// Two observers of one pass, one after the other.
+struct ObserverPair<First: ForwardObserver, Second: ForwardObserver>: ForwardObserver {
+    private(set) var first: First
+    private var second: Second
+
+    init(_ first: First, _ second: Second) {
+        self.first = first
+        self.second = second
+    }
+
+    mutating func attended(_ attention: LayerAttention) throws {
+        try first.attended(attention)
+        try second.attended(attention)
+    }
+
+    mutating func reached(depth: Int, hidden: UnsafeBufferPointer<Float>) throws {
+        try first.reached(depth: depth, hidden: hidden)
+        try second.reached(depth: depth, hidden: hidden)
+    }
+}

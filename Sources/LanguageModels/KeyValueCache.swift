@@ -6,6 +6,10 @@ import Parallelism
 ///
 /// Shapes: each layer's keys and values are [keyValueHeads][capacity][d]: a head's rows are next to each other, as the kernel streams
 /// them. Keys are stored rotated. In INT8 every row has a scale of its own, and a layer is turned to floats when it is read.
+///
+/// One call at a time: a prefill, a reset or an eviction while another call uses the cache stops the program with a sentence that says
+/// so, in release builds too. A call that throws leaves the chunks that went through every layer, and nothing of the one that did not;
+/// `reset()` makes the cache empty again.
 public final class KeyValueCache: @unchecked Sendable {
     /// How numbers are kept.
     public enum Format: String, Sendable, CaseIterable, Codable {
@@ -21,6 +25,7 @@ public final class KeyValueCache: @unchecked Sendable {
     public internal(set) var count = 0
     /// The position of the next token.
     public internal(set) var position = 0
+    private let use = ExclusiveUse(of: "a KeyValueCache")
     private let layers: Int
     private let keyValueHeads: Int
     private let headDimension: Int
@@ -53,9 +58,14 @@ public final class KeyValueCache: @unchecked Sendable {
 
     /// Forgets every position; the memory stays.
     public func reset() {
-        count = 0
-        position = 0
+        exclusively {
+            count = 0
+            position = 0
+        }
     }
+
+    /// Runs `body`, which fills or reads the cache; stops the program when some other call does so at the time.
+    func exclusively<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result { try use.during(body) }
 
     /// Bytes of keys and values, whatever part of the capacity is filled.
     public var bytes: Int { 4 * (storage.count + scales.count) + quantized.count }

@@ -28,17 +28,20 @@ extension LanguageModel {
     /// Prefills with `policy`, then decodes densely, over what the cache holds, until `maxTokens`, end of text, or `shouldStop` says so.
     ///
     /// - Parameters:
+    ///   - observer: a copy of it sees the layers of the prefill.
     ///   - onToken: called with each new token as it appears.
     /// - Throws: `InputError` as `prefill`. The continuation ends early where the model's positions do.
     public func generate(
         _ prompt: [Int32], maxTokens: Int, policy: AttentionPolicy, chunk: Int? = nil, cache settings: CacheSettings = CacheSettings(),
-        sampler: TokenSampler, shouldStop: (_ tokens: [Int32]) -> Bool = { _ in false }, onToken: (Int32) -> Void = { _ in }
+        sampler: TokenSampler, observer: some ForwardObserver = NoObserver(), shouldStop: (_ tokens: [Int32]) -> Bool = { _ in false },
+        onToken: (Int32) -> Void = { _ in }
     ) throws -> Generation {
         var sampler = sampler
         // The last token needs no position: nothing is computed after it.
         let room = configuration.maximumPositions - prompt.count + 1
         let newPositions = max(0, min(maxTokens, room) - 1)
-        let (prefill, cache) = try prefill(prompt, newPositions: newPositions, policy: policy, chunk: chunk, settings: settings)
+        let (prefill, cache) = try prefill(
+            prompt, newPositions: newPositions, policy: policy, chunk: chunk, settings: settings, observer: observer)
         let cached = cache.count
         let start = ContinuousClock.now
         var tokens: [Int32] = []
@@ -58,20 +61,23 @@ extension LanguageModel {
 
     /// A prefill into a cache that is made for it, and the cache as the settings leave it; the report's seconds are of both.
     ///
-    /// - Parameter newPositions: room for tokens after the prompt.
+    /// - Parameters:
+    ///   - newPositions: room for tokens after the prompt.
+    ///   - observer: a copy of it sees every layer.
     /// - Throws: `InputError` as `prefill(_:cache:policy:chunk:)`; `systemFailure` when the system does not give the cache's memory.
     public func prefill(
-        _ prompt: [Int32], newPositions: Int, policy: AttentionPolicy, chunk: Int? = nil, settings: CacheSettings = CacheSettings()
+        _ prompt: [Int32], newPositions: Int, policy: AttentionPolicy, chunk: Int? = nil, settings: CacheSettings = CacheSettings(),
+        observer: some ForwardObserver = NoObserver()
     ) throws -> (prefill: Prefill, cache: KeyValueCache) {
         let start = ContinuousClock.now
         let cache = try makeCache(prompt: prompt.count, newPositions: newPositions, format: settings.format)
         guard let eviction = settings.eviction, eviction.budget < prompt.count else {
-            var observer = NoObserver()
+            var observer = observer
             return (try prefill(prompt, cache: cache, policy: policy, chunk: chunk, since: start, observer: &observer), cache)
         }
-        var observer = AttentionMassObserver(eviction, layers: configuration.layerCount, kernel: kernel)
-        let prefill = try prefill(prompt, cache: cache, policy: policy, chunk: chunk, since: start, observer: &observer)
-        return (prefill, try cache.evicting(eviction, masses: eviction.rule == .streaming ? nil : observer.masses, room: newPositions))
+        var both = ObserverPair(AttentionMassObserver(eviction, layers: configuration.layerCount, kernel: kernel), observer)
+        let prefill = try prefill(prompt, cache: cache, policy: policy, chunk: chunk, since: start, observer: &both)
+        return (prefill, try cache.evicting(eviction, masses: eviction.rule == .streaming ? nil : both.first.masses, room: newPositions))
     }
 
     /// A cache whose memory, where it is not to be had, is blamed on what asks for most of it.

@@ -194,6 +194,15 @@ public final class LanguageModel: Sendable {
         observer: inout some ForwardObserver,
         _ body: (_ hidden: UnsafePointer<Float>, _ rows: Int, _ isLast: Bool) throws -> Void
     ) throws -> PrefillReport {
+        try cache.exclusively {
+            try runChunks(tokens, cache: cache, policy: policy, chunk: chunk, since: start, observer: &observer, body)
+        }
+    }
+
+    private func runChunks(
+        _ tokens: [Int32], cache: KeyValueCache, policy: AttentionPolicy, chunk: Int?, since start: ContinuousClock.Instant,
+        observer: inout some ForwardObserver, _ body: (_ hidden: UnsafePointer<Float>, _ rows: Int, _ isLast: Bool) throws -> Void
+    ) throws -> PrefillReport {
         try checkRoom(tokens, cache: cache)
         let step = min(chunk ?? tokens.count, tokens.count)
         precondition(step > 0, "a chunk holds at least one token")

@@ -3,16 +3,16 @@ import CLAPACKE
 /// An overdetermined system A x ≈ b, dense.
 ///
 /// Shapes: `columns` [column][row], each as long as `target`.
-public struct LeastSquaresProblem: Hashable, Sendable {
+package struct LeastSquaresProblem: Hashable, Sendable {
     /// A, column by column.
-    public let columns: [[Double]]
+    package let columns: [[Double]]
     /// b.
-    public let target: [Double]
+    package let target: [Double]
 
     /// - Parameters:
     ///   - columns: A, [column][row]; finite.
     ///   - target: b, [row]; finite.
-    public init(columns: [[Double]], target: [Double]) {
+    package init(columns: [[Double]], target: [Double]) {
         precondition(columns.allSatisfy { $0.count == target.count }, "a column has one entry a row")
         precondition((columns + [target]).allSatisfy { $0.allSatisfy(\.isFinite) }, "a system of equations is finite")
         self.columns = columns
@@ -20,7 +20,7 @@ public struct LeastSquaresProblem: Hashable, Sendable {
     }
 
     /// b − A x.
-    public func residual(_ x: [Double]) -> [Double] {
+    package func residual(_ x: [Double]) -> [Double] {
         precondition(x.count == columns.count, "there is one unknown a column")
         var residual = target
         for (column, factor) in zip(columns, x) where factor != 0 {
@@ -30,7 +30,7 @@ public struct LeastSquaresProblem: Hashable, Sendable {
     }
 
     /// Aᵀ r, half of the negative gradient of ‖b − A x‖² where r = b − A x.
-    public func gradient(residual: [Double]) -> [Double] {
+    package func gradient(residual: [Double]) -> [Double] {
         columns.map { zip($0, residual).reduce(0) { $0 + $1.0 * $1.1 } }
     }
 
@@ -58,13 +58,13 @@ public struct LeastSquaresProblem: Hashable, Sendable {
 }
 
 /// Least squares by LAPACK.
-public enum LeastSquares {
+package enum LeastSquares {
     /// The x that minimises ‖A x − b‖₂; where several do, the shortest in units of the columns' lengths.
     ///
     /// Columns are scaled to length 1 first, so that units do not decide what counts as dependent.
     /// Complexity: O(rows · columns²).
     /// Source: complete orthogonal factorisation, LAPACK's `dgelsy` (Anderson et al., LAPACK Users' Guide, 1999, 2.3.2).
-    public static func solve(_ problem: LeastSquaresProblem) -> [Double] {
+    package static func solve(_ problem: LeastSquaresProblem) -> [Double] {
         let (scaled, lengths) = problem.scaled()
         return zip(solveScaled(scaled), lengths).map { $0 / $1 }
     }

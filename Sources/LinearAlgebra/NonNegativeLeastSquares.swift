@@ -1,5 +1,5 @@
 /// Least squares whose unknowns must not be negative: what a sum of costs is made of.
-public enum NonNegativeLeastSquares {
+package enum NonNegativeLeastSquares {
     /// The x ≥ 0 that minimises ‖A x − b‖₂.
     ///
     /// The active-set method: unknowns leave zero one by one, the steepest first, and go back when the unconstrained solution over
@@ -9,7 +9,7 @@ public enum NonNegativeLeastSquares {
     /// Of columns that depend on each other as many as are needed are used.
     /// Complexity: a least-squares problem for each change of the set; about as many changes as unknowns.
     /// Source: Lawson and Hanson, "Solving Least Squares Problems" (1974; SIAM 1995), algorithm NNLS of section 23.3.
-    public static func solve(_ problem: LeastSquaresProblem) -> [Double] {
+    package static func solve(_ problem: LeastSquaresProblem) -> [Double] {
         let (scaled, lengths) = problem.scaled()
         var search = ActiveSet(problem: scaled)
         search.run()

@@ -3,16 +3,16 @@ import CLAPACKE
 /// The eigenvectors of a symmetric matrix, by ascending eigenvalue.
 ///
 /// Source: LAPACK's `dsyevd` (divide and conquer) through LAPACKE.
-public struct SymmetricEigenvectors: Sendable {
-    public let order: Int
+package struct SymmetricEigenvectors: Sendable {
+    package let order: Int
     /// Ascending.
-    public let values: [Double]
+    package let values: [Double]
     /// LAPACK's columns: [vector][component].
     private let vectors: [Double]
 
     /// - Parameter matrix: [order][order] row-major and finite, of which only the lower triangle is read.
     /// - Precondition: LAPACK converges, which it does for finite matrices.
-    public init(_ matrix: [Double], order: Int) {
+    package init(_ matrix: [Double], order: Int) {
         precondition(order >= 0 && matrix.count == order * order, "a square matrix of the stated order")
         var vectors = matrix
         var values = [Double](repeating: 0, count: order)
@@ -31,5 +31,5 @@ public struct SymmetricEigenvectors: Sendable {
     }
 
     /// A vector of length 1.
-    public func vector(_ index: Int) -> [Double] { Array(vectors[index * order..<(index + 1) * order]) }
+    package func vector(_ index: Int) -> [Double] { Array(vectors[index * order..<(index + 1) * order]) }
 }

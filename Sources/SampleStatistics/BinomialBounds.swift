@@ -7,7 +7,7 @@
 #endif
 
 /// Confidence bounds on the probability of an event from how often it happened.
-public enum BinomialBounds {
+package enum BinomialBounds {
     /// The Clopper–Pearson lower bound: with probability at least 1 − δ it is not above the true probability p of a success,
     /// whatever p is.
     ///
@@ -22,7 +22,7 @@ public enum BinomialBounds {
     ///   - failure: δ in (0, 1), the probability that the bound is wrong.
     /// Complexity: O(√n) for each of some ten steps.
     /// Source: Clopper and Pearson, "The use of confidence or fiducial limits" (Biometrika 26, 1934).
-    public static func lowerBound(successes: Int, of count: Int, failure: Double) -> Double {
+    package static func lowerBound(successes: Int, of count: Int, failure: Double) -> Double {
         precondition((0...count).contains(successes), "successes are a part of the trials")
         precondition(failure > 0 && failure < 1, "a failure probability lies in (0, 1)")
         if successes == 0 { return 0 }

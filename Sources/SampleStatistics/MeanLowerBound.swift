@@ -8,7 +8,7 @@
 
 /// A lower confidence bound on the mean of numbers in [0, 1] from independent draws of them, for every sample size and
 /// without any assumption on how they are distributed.
-public enum MeanLowerBound: String, Sendable, CaseIterable, Codable {
+package enum MeanLowerBound: String, Sendable, CaseIterable, Codable {
     /// A gambler bets, before each draw, that it will exceed m; a mean of m or less makes the capital a supermartingale, so it
     /// reaches 1 / δ with probability at most δ (Ville). Every m at which it did is therefore rejected. The tightest at
     /// hundreds of draws, and the reason why their order must be the random one.
@@ -29,7 +29,7 @@ public enum MeanLowerBound: String, Sendable, CaseIterable, Codable {
     ///     `max` would take it for a 1 or a 0, and a bound for granted.
     ///   - failure: δ in (0, 1), the probability that the bound is wrong.
     /// Complexity: O(draws).
-    public func of(_ draws: [Double], failure: Double) -> Double {
+    package func of(_ draws: [Double], failure: Double) -> Double {
         precondition(failure > 0 && failure < 1, "a failure probability lies in (0, 1)")
         precondition(draws.allSatisfy((0...1).contains), "draws lie in [0, 1]")
         guard draws.count >= 2 else { return 0 }

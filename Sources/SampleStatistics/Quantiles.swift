@@ -5,16 +5,16 @@
 /// something that is not a number there is no order, and none of its quantiles is a number; nor in an empty one.
 ///
 /// Source: Hyndman and Fan, "Sample Quantiles in Statistical Packages" (The American Statistician 50, 1996), type 7; NumPy's default.
-public struct Quantiles: Sendable {
+package struct Quantiles: Sendable {
     /// Ascending; nothing but NaN where there is no order.
     private let ascending: [Double]
 
     /// - Parameter sample: in any order.
     /// Complexity: O(n log n).
-    public init(_ sample: [Double]) { ascending = sample.contains { $0.isNaN } ? [.nan] : sample.sorted() }
+    package init(_ sample: [Double]) { ascending = sample.contains { $0.isNaN } ? [.nan] : sample.sorted() }
 
     /// The quantile at a fraction in [0, 1]. Complexity: O(1).
-    public func at(_ fraction: Double) -> Double {
+    package func at(_ fraction: Double) -> Double {
         precondition((0...1).contains(fraction), "a fraction lies in [0, 1]")
         guard !ascending.isEmpty else { return .nan }
         let place = Double(ascending.count - 1) * fraction
@@ -24,8 +24,8 @@ public struct Quantiles: Sendable {
     }
 
     /// The quantile at ½.
-    public var median: Double { at(0.5) }
+    package var median: Double { at(0.5) }
 
     /// The median of a sample in any order. Complexity: O(n log n).
-    public static func median(_ sample: [Double]) -> Double { Quantiles(sample).median }
+    package static func median(_ sample: [Double]) -> Double { Quantiles(sample).median }
 }

@@ -4,7 +4,7 @@ import QuasiRandom
 ///
 /// Trial number t gets the t-th point of the sequence, or the first after it that has not been tried.
 ///
-/// Complexity: O(d) a trial, amortised. Source: ``QuasiRandom/QuasiRandomSequence``.
+/// Complexity: O(d) a trial, amortised. Source: `QuasiRandomSequence`.
 public struct QuasiRandomSampler: Sampler {
     private var history: TrialHistory
     private var design: QuasiRandomPoints

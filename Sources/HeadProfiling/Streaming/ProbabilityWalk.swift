@@ -35,20 +35,22 @@ struct ProbabilityWalk: Sendable {
     /// Calls `body` for every block of rows; blocks of one slot come one after the other, those of one `queryBlock` in one slot.
     func run(head: Int, inputs: LayerInputs, workspace: AttentionWorkspace, body: @Sendable (Step) -> Void) {
         let shape = inputs.shape
-        let layout = scores.prepareStrips(workspace, shape: shape, precision: .fp32)
-        let firstBlock = shape.firstPosition / BlockMask.blockSize
-        let blocks = BlockMask.blockCount(tokens: shape.keyCount)
-        pool.run(min(Self.slots, blocks - firstBlock)) { worker, slot in
-            for queryBlock in stride(from: firstBlock + slot, to: blocks, by: Self.slots) {
-                let first = max(0, queryBlock * BlockMask.blockSize - shape.firstPosition)
-                let end = min(shape.queryCount, (queryBlock + 1) * BlockMask.blockSize - shape.firstPosition)
-                for row in stride(from: first, to: end, by: Self.lanes) {
-                    let block = scores.block(
-                        query: inputs.query.head(head), key: inputs.key.head(shape.keyValueHead(of: head)),
-                        rows: Array(row..<min(row + Self.lanes, end))[...], precision: .fp32, worker: worker, workspace: workspace)
-                    let strip = workspace.strip(layout, worker: worker)
-                    block.scoreAll(into: strip)
-                    body(Step(block: block, strip: strip, firstRow: row, slot: slot, worker: worker, queryBlock: queryBlock))
+        workspace.exclusively {
+            let layout = scores.prepareStrips(workspace, shape: shape, precision: .fp32)
+            let firstBlock = shape.firstPosition / BlockMask.blockSize
+            let blocks = BlockMask.blockCount(tokens: shape.keyCount)
+            pool.run(min(Self.slots, blocks - firstBlock)) { worker, slot in
+                for queryBlock in stride(from: firstBlock + slot, to: blocks, by: Self.slots) {
+                    let first = max(0, queryBlock * BlockMask.blockSize - shape.firstPosition)
+                    let end = min(shape.queryCount, (queryBlock + 1) * BlockMask.blockSize - shape.firstPosition)
+                    for row in stride(from: first, to: end, by: Self.lanes) {
+                        let block = scores.block(
+                            query: inputs.query.head(head), key: inputs.key.head(shape.keyValueHead(of: head)),
+                            rows: Array(row..<min(row + Self.lanes, end))[...], precision: .fp32, worker: worker, workspace: workspace)
+                        let strip = workspace.strip(layout, worker: worker)
+                        block.scoreAll(into: strip)
+                        body(Step(block: block, strip: strip, firstRow: row, slot: slot, worker: worker, queryBlock: queryBlock))
+                    }
                 }
             }
         }

@@ -8,25 +8,25 @@
 ///         importance: .init(byKey: bins, selected: shares, cumulative: curve, alpha: 0.95, selectedCount: 214),
 ///         pattern: .init(window: 327, kept: keptCells, density: 0.123, retainedMass: 0.981))
 ///     report.append(.attentionMap(map))
-public struct AttentionMap: Hashable, Sendable {
+package struct AttentionMap: Hashable, Sendable {
     /// More cells a side make a file heavy and, on a phone, less than a screen's pixels wide.
-    public static let mostCells = 96
+    package static let mostCells = 96
 
     /// How the attention spreads over key columns, and which of them are selected.
-    public struct ColumnImportance: Hashable, Sendable {
+    package struct ColumnImportance: Hashable, Sendable {
         /// The importance of the key columns in equal stretches of the prompt, first to last: a sum or a mean over each stretch.
-        public let byKey: [Double]
+        package let byKey: [Double]
         /// The share of each stretch's columns that are selected, 0…1.
-        public let selected: [Double]
+        package let selected: [Double]
         /// x: a number of columns, the most important first; y: the share of the mass they hold.
-        public let cumulative: [LineChart.Point]
+        package let cumulative: [LineChart.Point]
         /// The share of the sampled rows' mass that the columns were selected for, 0…1; nil when something else decided.
-        public let alpha: Double?
+        package let alpha: Double?
         /// How many columns are selected; nil when everything is kept.
-        public let selectedCount: Int?
+        package let selectedCount: Int?
 
         /// Importances and the share selected of the same stretches.
-        public init(byKey: [Double], selected: [Double], cumulative: [LineChart.Point], alpha: Double?, selectedCount: Int?) {
+        package init(byKey: [Double], selected: [Double], cumulative: [LineChart.Point], alpha: Double?, selectedCount: Int?) {
             precondition(byKey.count == selected.count, "one share for each importance")
             self.byKey = byKey
             self.selected = selected
@@ -37,21 +37,21 @@ public struct AttentionMap: Hashable, Sendable {
     }
 
     /// What a pattern keeps of the causal pairs of queries and keys.
-    public struct Pattern: Hashable, Sendable {
+    package struct Pattern: Hashable, Sendable {
         /// The number of keys up to its own that every query keeps; nil when there is no window.
-        public let window: Int?
+        package let window: Int?
         /// Kept lines of blocks, which then stand in place of a window.
-        public var blockLines: BlockLines?
+        package var blockLines: BlockLines?
         /// `[query][key]`: the share of each cell's causal pairs that are kept, 0…1.
-        public let kept: [[Double]]
+        package let kept: [[Double]]
         /// The share of all causal pairs that are kept, 0…1.
-        public let density: Double
+        package let density: Double
         /// The share of the attention mass on the kept pairs, mean over the queries, 0…1.
-        public let retainedMass: Double
+        package let retainedMass: Double
         /// That share for each row of cells; nil when it is not known.
-        public let retainedByQuery: [Double]?
+        package let retainedByQuery: [Double]?
 
-        public init(window: Int?, kept: [[Double]], density: Double, retainedMass: Double, retainedByQuery: [Double]? = nil) {
+        package init(window: Int?, kept: [[Double]], density: Double, retainedMass: Double, retainedByQuery: [Double]? = nil) {
             self.window = window
             self.kept = kept
             self.density = density
@@ -61,12 +61,12 @@ public struct AttentionMap: Hashable, Sendable {
     }
 
     /// How many columns and diagonals of blocks a pattern keeps.
-    public struct BlockLines: Hashable, Sendable {
-        public let columns, slashes: Int
+    package struct BlockLines: Hashable, Sendable {
+        package let columns, slashes: Int
         /// The tokens of a block.
-        public let width: Int
+        package let width: Int
 
-        public init(columns: Int, slashes: Int, width: Int) {
+        package init(columns: Int, slashes: Int, width: Int) {
             self.columns = columns
             self.slashes = slashes
             self.width = width
@@ -79,20 +79,20 @@ public struct AttentionMap: Hashable, Sendable {
         }
     }
 
-    public let title: String
+    package let title: String
     /// The length of the prompt in tokens.
-    public let length: Int
+    package let length: Int
     /// `[query][key]`: the attention on a cell's keys, mean over its queries, so that a row sums to 1. Above the diagonal nothing
     /// is drawn, and where a value is NaN or infinite.
-    public let mass: [[Double]]
+    package let mass: [[Double]]
     /// Nil when the pattern does not select single columns.
-    public let importance: ColumnImportance?
-    public let pattern: Pattern
+    package let importance: ColumnImportance?
+    package let pattern: Pattern
     /// A sentence below the title.
-    public var caption: String?
+    package var caption: String?
 
     /// A figure of `mass`, n × n cells for n up to `mostCells`, each for an equal part of the prompt.
-    public init(title: String, length: Int, mass: [[Double]], importance: ColumnImportance?, pattern: Pattern) {
+    package init(title: String, length: Int, mass: [[Double]], importance: ColumnImportance?, pattern: Pattern) {
         let count = mass.count
         precondition(count <= Self.mostCells && count <= length, "at most \(Self.mostCells) cells a side, and no more than tokens")
         precondition(mass.allSatisfy { $0.count == count }, "as many keys as queries")

@@ -1,7 +1,7 @@
 /// What one direction of a chart measures, and how it is drawn.
-public struct ChartAxis: Hashable, Sendable {
+package struct ChartAxis: Hashable, Sendable {
     /// How values are laid out along the axis.
-    public enum Scale: Hashable, Sendable {
+    package enum Scale: Hashable, Sendable {
         case linear
         /// Logarithmic, marked at powers of two: for lengths in tokens. Values that are not positive are left out.
         case log2
@@ -10,15 +10,15 @@ public struct ChartAxis: Hashable, Sendable {
     }
 
     /// What is measured, without its unit, which `format` knows: "length", "time".
-    public let label: String
-    public let scale: Scale
-    public let format: ValueFormat
+    package let label: String
+    package let scale: Scale
+    package let format: ValueFormat
     /// The part to show; nil shows all values. Values outside are left out.
-    public let range: ClosedRange<Double>?
+    package let range: ClosedRange<Double>?
     /// Whether values grow down or to the left, as rows of a matrix do.
     var isReversed = false
 
-    public init(
+    package init(
         _ label: String, scale: Scale = .linear, format: ValueFormat = .significant(3), range: ClosedRange<Double>? = nil
     ) {
         if let range { precondition(range.lowerBound < range.upperBound, "an axis has an extent") }

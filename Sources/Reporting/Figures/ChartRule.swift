@@ -1,7 +1,7 @@
 import Glibc
 
 /// A line in a chart that values are compared with: a threshold, or equality.
-public enum ChartRule: Hashable, Sendable {
+package enum ChartRule: Hashable, Sendable {
     /// Where y has a value.
     case horizontal(at: Double, label: String)
     /// Where x has a value.

@@ -1,35 +1,35 @@
 /// A matrix of values as coloured cells: layers × heads, lengths × depths.
-public struct Heatmap: Hashable, Sendable {
+package struct Heatmap: Hashable, Sendable {
     /// What the rows or columns are, and what each is called.
-    public struct Labels: Hashable, Sendable {
+    package struct Labels: Hashable, Sendable {
         /// The singular, as in "layer 3": "layer", "head".
-        public let name: String
-        public let values: [String]
+        package let name: String
+        package let values: [String]
 
-        public init(_ name: String, _ values: [String]) {
+        package init(_ name: String, _ values: [String]) {
             self.name = name
             self.values = values
         }
 
         /// 0, 1, 2 … `count` − 1.
-        public static func numbered(_ name: String, _ count: Int) -> Labels {
+        package static func numbered(_ name: String, _ count: Int) -> Labels {
             Labels(name, (0..<count).map(String.init))
         }
     }
 
-    public let title: String
-    public let rows: Labels
-    public let columns: Labels
+    package let title: String
+    package let rows: Labels
+    package let columns: Labels
     /// `[row][column]`; NaN and infinities show as "–".
-    public let values: [[Double]]
-    public let format: ValueFormat
+    package let values: [[Double]]
+    package let format: ValueFormat
     /// The values at the two ends of the colours; nil takes the least and the most of `values`. Values outside take the end's colour.
-    public var range: ClosedRange<Double>?
+    package var range: ClosedRange<Double>?
     /// A sentence below the title.
-    public var caption: String?
+    package var caption: String?
 
     /// A figure of `values`, one for each pair of a row and a column.
-    public init(title: String, rows: Labels, columns: Labels, values: [[Double]], format: ValueFormat = .significant(3)) {
+    package init(title: String, rows: Labels, columns: Labels, values: [[Double]], format: ValueFormat = .significant(3)) {
         precondition(values.count == rows.values.count, "one row of values for each row label")
         precondition(values.allSatisfy { $0.count == columns.values.count }, "one value for each column label")
         self.title = title

@@ -1,10 +1,10 @@
 /// Numbers as people read them: pure functions, the same in every locale. NaN and infinities read "–".
-public enum NumberFormat {
+package enum NumberFormat {
     /// What stands for a value that is missing, NaN or infinite.
-    public static let missing = "–"
+    package static let missing = "–"
 
     /// Exactly `decimals` digits after the point: `fixed(0.94249, decimals: 3)` is "0.942".
-    public static func fixed(_ value: Double, decimals: Int) -> String {
+    package static func fixed(_ value: Double, decimals: Int) -> String {
         precondition(decimals >= 0, "a count of decimals is not negative")
         guard value.isFinite else { return missing }
         var digits = DecimalDigits(value)
@@ -13,7 +13,7 @@ public enum NumberFormat {
     }
 
     /// `digits` significant digits; plain notation from 10⁻⁴ up to 10⁶, scientific ("1.23e-7") outside.
-    public static func significant(_ value: Double, digits count: Int = 3) -> String {
+    package static func significant(_ value: Double, digits count: Int = 3) -> String {
         precondition(count > 0, "at least one digit")
         guard value.isFinite else { return missing }
         guard value != 0 else { return "0" }
@@ -24,7 +24,7 @@ public enum NumberFormat {
     }
 
     /// A whole number with its thousands grouped: "131,072".
-    public static func count(_ value: Int) -> String {
+    package static func count(_ value: Int) -> String {
         let digits = String(value.magnitude)
         let groups = stride(from: digits.count, to: 0, by: -3).map { end in
             String(digits.prefix(end).suffix(3))
@@ -33,24 +33,26 @@ public enum NumberFormat {
     }
 
     /// A share as a percentage: `percent(0.9418)` is "94.2 %".
-    public static func percent(_ share: Double, decimals: Int = 1) -> String {
+    package static func percent(_ share: Double, decimals: Int = 1) -> String {
         share.isFinite ? fixed(share * 100, decimals: decimals) + " %" : missing
     }
 
     /// A sum of scores, whole where it is whole: "12", "11.4".
-    public static func score(_ right: Double) -> String { right == right.rounded() ? fixed(right, decimals: 0) : fixed(right, decimals: 1) }
+    package static func score(_ right: Double) -> String {
+        right == right.rounded() ? fixed(right, decimals: 0) : fixed(right, decimals: 1)
+    }
 
     /// The same beside what was asked: "12/12".
-    public static func score(_ right: Double, of count: Int) -> String { "\(score(right))/\(count)" }
+    package static func score(_ right: Double, of count: Int) -> String { "\(score(right))/\(count)" }
 
     /// Milliseconds in, text out, to three digits: "0.123 ms", "12.3 ms", "1230 ms".
-    public static func milliseconds(_ milliseconds: Double) -> String { measured(milliseconds, unit: "ms") }
+    package static func milliseconds(_ milliseconds: Double) -> String { measured(milliseconds, unit: "ms") }
 
     /// Seconds in, text out, to three digits: "0.123 s", "12.3 s". For long spans see `duration`.
-    public static func seconds(_ seconds: Double) -> String { measured(seconds, unit: "s") }
+    package static func seconds(_ seconds: Double) -> String { measured(seconds, unit: "s") }
 
     /// A size in binary units to three digits: "512 B", "1.50 GiB".
-    public static func bytes(_ count: Int) -> String {
+    package static func bytes(_ count: Int) -> String {
         let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
         guard count.magnitude >= 1024 else { return "\(count) B" }
         var value = Double(count)
@@ -64,7 +66,7 @@ public enum NumberFormat {
     }
 
     /// A span of time to the second, its two largest units: "8 s", "1 m 20 s", "2 h 05 m", "3 d 04 h".
-    public static func duration(_ span: Duration) -> String {
+    package static func duration(_ span: Duration) -> String {
         let (whole, attoseconds) = span.components
         // The attoseconds carry the sign of the span; a negative span has no meaning here and reads as none.
         let seconds = max(0, whole + (attoseconds >= 500_000_000_000_000_000 ? 1 : 0))

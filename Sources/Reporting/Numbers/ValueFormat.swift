@@ -1,5 +1,5 @@
 /// How a figure writes its values. One of a few named ways, so that a figure stays a comparable value.
-public enum ValueFormat: Hashable, Sendable {
+package enum ValueFormat: Hashable, Sendable {
     /// Significant digits, as `NumberFormat.significant`.
     case significant(Int)
     /// Digits after the point, as `NumberFormat.fixed`.
@@ -14,7 +14,7 @@ public enum ValueFormat: Hashable, Sendable {
     case seconds
 
     /// The value as text; "–" when it is NaN or infinite.
-    public func text(_ value: Double) -> String {
+    package func text(_ value: Double) -> String {
         switch self {
         case .significant(let digits): NumberFormat.significant(value, digits: digits)
         case .fixed(let decimals): NumberFormat.fixed(value, decimals: decimals)

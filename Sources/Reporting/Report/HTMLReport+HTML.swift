@@ -1,6 +1,6 @@
 extension HTMLReport {
     /// The whole file. The same report gives the same text. Complexity: O(size of the sections).
-    public func html() -> String {
+    package func html() -> String {
         """
         <!DOCTYPE html>
         <html lang="en">

@@ -7,9 +7,9 @@
 ///     report.append(.facts(["model": "haystack-13m", "seed": "7"]))
 ///     report.append(.heatmap(retained))
 ///     let text = report.html()
-public struct HTMLReport: Hashable, Sendable {
+package struct HTMLReport: Hashable, Sendable {
     /// A figure, alone or in a row.
-    public enum Figure: Hashable, Sendable {
+    package enum Figure: Hashable, Sendable {
         case heatmap(Heatmap)
         case lineChart(LineChart)
         case scatter(ScatterPlot)
@@ -17,18 +17,18 @@ public struct HTMLReport: Hashable, Sendable {
     }
 
     /// A name and what it stands for.
-    public struct Fact: Hashable, Sendable {
-        public let name: String
-        public let value: String
+    package struct Fact: Hashable, Sendable {
+        package let name: String
+        package let value: String
 
-        public init(_ name: String, _ value: String) {
+        package init(_ name: String, _ value: String) {
             self.name = name
             self.value = value
         }
     }
 
     /// A part of the report, from top to bottom.
-    public enum Section: Hashable, Sendable {
+    package enum Section: Hashable, Sendable {
         case heading(String)
         case paragraph(String)
         /// Names and values, such as the provenance of the results.
@@ -38,32 +38,32 @@ public struct HTMLReport: Hashable, Sendable {
         case figureRow([Figure])
 
         /// Names and values, in the order given.
-        public static func facts(_ pairs: KeyValuePairs<String, String>) -> Section {
+        package static func facts(_ pairs: KeyValuePairs<String, String>) -> Section {
             .keyValues(pairs.map { Fact($0.key, $0.value) })
         }
         /// A table without a caption.
-        public static func table(_ table: TextTable) -> Section { .table(table, caption: nil) }
+        package static func table(_ table: TextTable) -> Section { .table(table, caption: nil) }
         /// A heat map by itself.
-        public static func heatmap(_ heatmap: Heatmap) -> Section { .figureRow([.heatmap(heatmap)]) }
+        package static func heatmap(_ heatmap: Heatmap) -> Section { .figureRow([.heatmap(heatmap)]) }
         /// A line chart by itself.
-        public static func lineChart(_ chart: LineChart) -> Section { .figureRow([.lineChart(chart)]) }
+        package static func lineChart(_ chart: LineChart) -> Section { .figureRow([.lineChart(chart)]) }
         /// A scatter plot by itself.
-        public static func scatter(_ plot: ScatterPlot) -> Section { .figureRow([.scatter(plot)]) }
+        package static func scatter(_ plot: ScatterPlot) -> Section { .figureRow([.scatter(plot)]) }
         /// The drawings of an attention map, beside one another.
-        public static func attentionMap(_ map: AttentionMap) -> Section { .figureRow([.attentionMap(map)]) }
+        package static func attentionMap(_ map: AttentionMap) -> Section { .figureRow([.attentionMap(map)]) }
     }
 
-    public let title: String
+    package let title: String
     /// One line below the title: the result in a sentence.
-    public let summary: String
-    public private(set) var sections: [Section]
+    package let summary: String
+    package private(set) var sections: [Section]
 
-    public init(title: String, summary: String, sections: [Section] = []) {
+    package init(title: String, summary: String, sections: [Section] = []) {
         self.title = title
         self.summary = summary
         self.sections = sections
     }
 
     /// Adds a section at the end.
-    public mutating func append(_ section: Section) { sections.append(section) }
+    package mutating func append(_ section: Section) { sections.append(section) }
 }

@@ -1,19 +1,19 @@
 /// How many terminal columns a text takes: 2 for East Asian wide characters and emoji, 0 for combining marks.
 ///
 /// Reference: Unicode Standard Annex 11, East Asian Width. Complexity: O(characters).
-public enum DisplayWidth {
+package enum DisplayWidth {
     /// The columns that `text` takes on one line.
-    public static func of(_ text: String) -> Int {
+    package static func of(_ text: String) -> Int {
         text.reduce(0) { $0 + columns($1) }
     }
 
     /// `text` on one line: control characters, which could move the cursor or colour the terminal, become spaces.
-    public static func singleLine(_ text: String) -> String {
+    package static func singleLine(_ text: String) -> String {
         String(String.UnicodeScalarView(text.unicodeScalars.map { isControl($0) ? " " : $0 }))
     }
 
     /// The longest beginning of `text` that fits `columns`, ending in "…" if anything was cut.
-    public static func truncated(_ text: String, to columns: Int) -> String {
+    package static func truncated(_ text: String, to columns: Int) -> String {
         guard of(text) > columns else { return text }
         guard columns > 0 else { return "" }
         var kept = ""

@@ -7,13 +7,13 @@ import Synchronization
 /// It appears after half a second and is redrawn at most ten times a second. Where the sink is no terminal, the same facts are a line
 /// of their own every ten seconds.
 /// Every method may be called from several threads; `done` never goes back, whatever order the threads arrive in.
-public final class ProgressBar: Sendable {
+package final class ProgressBar: Sendable {
     /// A job quicker than this shows no bar.
-    public static let delay = Duration.milliseconds(500)
+    package static let delay = Duration.milliseconds(500)
     /// The shortest time between two drawings.
-    public static let interval = Duration.milliseconds(100)
+    package static let interval = Duration.milliseconds(100)
     /// The time between two lines where there is no terminal, and before the first.
-    public static let lineInterval = Duration.seconds(10)
+    package static let lineInterval = Duration.seconds(10)
 
     private struct State {
         var done: Int
@@ -35,7 +35,7 @@ public final class ProgressBar: Sendable {
     /// - Parameters:
     ///   - terminal: where the line is drawn.
     ///   - now: a clock that never goes back; only differences of its readings are used.
-    public init(
+    package init(
         _ label: String, total: Int, alreadyDone: Int = 0, terminal: ProgressTerminal = .standardError,
         now: @escaping @Sendable () -> Duration = ProgressBar.uptime
     ) {
@@ -52,18 +52,18 @@ public final class ProgressBar: Sendable {
     deinit { finish() }
 
     /// Says that `done` units are done; fewer than already known changes nothing but the status, which nil leaves as it is.
-    public func update(done: Int, status: String? = nil) {
+    package func update(done: Int, status: String? = nil) {
         change(status: status) { $0 = max($0, min(done, total)) }
     }
 
     /// Says that `count` more units are done: for threads that do not know the whole.
-    public func advance(by count: Int = 1, status: String? = nil) {
+    package func advance(by count: Int = 1, status: String? = nil) {
         precondition(count >= 0, "progress does not go back")
         change(status: status) { $0 = min(total, $0 + count) }
     }
 
     /// Clears the line for good; later calls do nothing.
-    public func finish() {
+    package func finish() {
         state.withLock { state in
             if terminal.style == .redrawn, state.lastDrawn != nil, !state.isFinished { terminal.write("\r\u{1B}[K") }
             state.isFinished = true
@@ -73,13 +73,13 @@ public final class ProgressBar: Sendable {
     /// The time that the rest takes at the pace so far; nil while there is no pace.
     ///
     /// `elapsed · (total − done) / (done − alreadyDone)`
-    public static func remaining(elapsed: Duration, done: Int, total: Int, alreadyDone: Int = 0) -> Duration? {
+    package static func remaining(elapsed: Duration, done: Int, total: Int, alreadyDone: Int = 0) -> Duration? {
         let paced = done - alreadyDone
         return paced > 0 ? elapsed * (Double(max(0, total - done)) / Double(paced)) : nil
     }
 
     /// The time since some fixed moment, by the system's continuous clock.
-    public static let uptime: @Sendable () -> Duration = {
+    package static let uptime: @Sendable () -> Duration = {
         let clock = ContinuousClock()
         let origin = clock.now
         return { origin.duration(to: clock.now) }

@@ -1,9 +1,9 @@
 import Glibc
 
 /// Where a `ProgressBar` draws: what it knows of the terminal, and how it writes to it.
-public struct ProgressTerminal: Sendable {
+package struct ProgressTerminal: Sendable {
     /// What a progress bar writes.
-    public enum Style: Sendable {
+    package enum Style: Sendable {
         /// One line that is drawn again and again: for terminals.
         case redrawn
         /// A line now and then: for files and pipes that someone reads later, or follows.
@@ -11,13 +11,13 @@ public struct ProgressTerminal: Sendable {
         case silent
     }
 
-    public let style: Style
+    package let style: Style
     /// The terminal's width at this moment, in columns.
-    public let columns: @Sendable () -> Int
+    package let columns: @Sendable () -> Int
     /// Writes text as it is.
-    public let write: @Sendable (String) -> Void
+    package let write: @Sendable (String) -> Void
 
-    public init(
+    package init(
         style: Style, columns: @escaping @Sendable () -> Int = { 80 }, write: @escaping @Sendable (String) -> Void
     ) {
         self.style = style
@@ -26,7 +26,7 @@ public struct ProgressTerminal: Sendable {
     }
 
     /// The process's standard error: redrawn if that is a terminal, else appended. `SAMPLE_ATTENTION_PROGRESS=off` silences both.
-    public static let standardError = ProgressTerminal(
+    package static let standardError = ProgressTerminal(
         style: getenv("SAMPLE_ATTENTION_PROGRESS").map { String(cString: $0) } == "off"
             ? .silent : isatty(STDERR_FILENO) == 1 ? .redrawn : .appended,
         columns: {

@@ -3,39 +3,39 @@
 ///     var table = TextTable(columns: [.left("task"), .right("ms")])
 ///     table.append(["needle", "12.3"])
 ///     print(table.text())
-public struct TextTable: Hashable, Sendable {
+package struct TextTable: Hashable, Sendable {
     /// The side of the column that its cells keep to.
-    public enum Alignment: Hashable, Sendable { case left, right }
+    package enum Alignment: Hashable, Sendable { case left, right }
 
     /// A column's header and alignment.
-    public struct Column: Hashable, Sendable {
-        public let title: String
-        public let alignment: Alignment
+    package struct Column: Hashable, Sendable {
+        package let title: String
+        package let alignment: Alignment
 
-        public init(_ title: String, alignment: Alignment) {
+        package init(_ title: String, alignment: Alignment) {
             self.title = title
             self.alignment = alignment
         }
 
         /// A column of words.
-        public static func left(_ title: String) -> Column { Column(title, alignment: .left) }
+        package static func left(_ title: String) -> Column { Column(title, alignment: .left) }
         /// A column of numbers.
-        public static func right(_ title: String) -> Column { Column(title, alignment: .right) }
+        package static func right(_ title: String) -> Column { Column(title, alignment: .right) }
     }
 
     /// Whether the text carries terminal escapes.
-    public enum Style: Hashable, Sendable {
+    package enum Style: Hashable, Sendable {
         /// Text only: for pipes and files.
         case plain
         /// A bold header and a dim rule: for terminals, when asked.
         case coloured
     }
 
-    public let columns: [Column]
-    public private(set) var rows: [[String]]
+    package let columns: [Column]
+    package private(set) var rows: [[String]]
 
     /// A table with `rows`, each as long as `columns`.
-    public init(columns: [Column], rows: [[String]] = []) {
+    package init(columns: [Column], rows: [[String]] = []) {
         precondition(!columns.isEmpty, "a table has columns")
         precondition(rows.allSatisfy { $0.count == columns.count }, "a row has one cell for each column")
         self.columns = columns
@@ -43,7 +43,7 @@ public struct TextTable: Hashable, Sendable {
     }
 
     /// Adds a row, as long as `columns`.
-    public mutating func append(_ row: [String]) {
+    package mutating func append(_ row: [String]) {
         precondition(row.count == columns.count, "a row has one cell for each column")
         rows.append(row)
     }
@@ -52,7 +52,7 @@ public struct TextTable: Hashable, Sendable {
     ///
     /// Widths are counted in terminal columns (`DisplayWidth`); control characters become spaces.
     /// Complexity: O(characters).
-    public func text(style: Style = .plain) -> String {
+    package func text(style: Style = .plain) -> String {
         let header = columns.map { DisplayWidth.singleLine($0.title) }
         let body = rows.map { $0.map(DisplayWidth.singleLine) }
         let widths = columns.indices.map { column in
