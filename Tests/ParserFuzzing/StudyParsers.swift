@@ -125,7 +125,7 @@ extension FuzzedParser {
         _ = try TuningStudy(
             model: model, settings: settings, latency: latency,
             journal: StudyJournal(study: JournalFile(path), header: header, resume: false)
-        ).run(TuningText(text, name: "text", path: "text", model: model)) { _ in }
+        ).run(TuningText(text, name: "text", path: "text", tokenizer: model.tokenizer))
         return try prepared(path) { path in
             let journal = try StudyJournal(study: JournalFile(path), header: header, resume: true)
             _ = TuningStudy(
