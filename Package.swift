@@ -174,8 +174,7 @@ let package = Package(
             "ModelTuning",
             [
                 "ModelTuning", "Evaluation", "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "Parallelism",
-                "AttentionKernels",
-                "SampleAttention",
+                "AttentionKernels", "AttentionLayers", "Autotuning", "DurableFiles", "RunProvenance", "SampleAttention",
             ]),
         tests("ModelFormats", ["ModelFormats", "HaystackModel", "AttentionCore"], resources: [.copy("golden")]),
         tests(

@@ -1,7 +1,7 @@
 import AttentionCore
 import Autotuning
+import DurableFiles
 import LanguageModels
-import ModelFormats
 import SampleAttention
 
 /// A config tried on a whole prompt.
@@ -21,9 +21,10 @@ public struct ConfigCheck: Sendable, Codable {
 /// Damages of single heads add up well enough to choose by, not well enough to promise by. So an allocation for a total damage τ is
 /// run on the prompts, and τ follows what was found: up while there is room, down while the floor is missed.
 struct ConfigSearch {
-    let model: LanguageModel
+    let layerCount, queryHeads: Int
     let settings: TuningSettings
-    let memory: StudyMemory
+    /// What was measured on heads, and what is on whole prompts.
+    let work: StudyWork
     let sensitivities: HeadSensitivities
     let length: Int
 
@@ -95,10 +96,9 @@ struct ConfigSearch {
 
     /// Dense first, then what was measured at this length.
     private func options(denseMilliseconds: Double) -> [[(trial: FrozenTrial, damage: Double)]] {
-        let c = model.configuration
-        let trials = memory.trials(length: length)
-        return (0..<c.layerCount).flatMap { layer in
-            (0..<c.queryHeads).map { head in
+        let trials = work.trials.trials(length: length)
+        return (0..<layerCount).flatMap { layer in
+            (0..<queryHeads).map { head in
                 let index = HeadIndex(layer: layer, head: head)
                 let dense = FrozenTrial(
                     length: length, layer: layer, head: head, number: -1, parameters: .dense,
@@ -125,31 +125,26 @@ struct ConfigSearch {
     private func dense(_ options: [[(trial: FrozenTrial, damage: Double)]]) -> Choice { choice(options.map { $0[0].trial }) }
 
     private func choice(_ trials: [FrozenTrial]) -> Choice {
-        let heads = model.configuration.queryHeads
-        return Choice(
+        Choice(
             trials: trials,
-            parameters: stride(from: 0, to: trials.count, by: heads).map { trials[$0..<$0 + heads].map(\.parameters) })
+            parameters: stride(from: 0, to: trials.count, by: queryHeads).map { trials[$0..<$0 + queryHeads].map(\.parameters) })
     }
 
     private func outcome(_ choice: Choice, damage: Double, steps: [AllocationStep]) -> Outcome {
-        let heads = model.configuration.queryHeads
-        return Outcome(
-            heads: stride(from: 0, to: choice.trials.count, by: heads).map { first in
-                choice.trials[first..<first + heads].map { TunedConfig.Head(parameters: $0.parameters, measured: $0.measured) }
+        Outcome(
+            heads: stride(from: 0, to: choice.trials.count, by: queryHeads).map { first in
+                choice.trials[first..<first + queryHeads].map { TunedConfig.Head(parameters: $0.parameters, measured: $0.measured) }
             }, damage: damage, steps: steps)
     }
 
     private func check(_ choice: Choice, subject: HeadProbing.Subject) throws -> ConfigCheck {
-        let prompt = subject.prompt.title
-        if let known = memory.checks[.init(prompt: prompt, heads: choice.parameters)] { return known }
-        let parameters = choice.parameters
-        let trace = try PrefillTrace(subject.prompt.tokens, model: model, policy: .perHead { parameters[$0][$1] })
-        let check = ConfigCheck(
-            prompt: prompt, length: length, heads: parameters,
-            quality: Quality(try trace.divergence(from: subject.dense), prompt: subject.prompt), density: trace.report.density,
-            prefillSeconds: trace.report.seconds, attentionSeconds: trace.report.attentionSeconds)
-        try memory.append([StudyRecord(check: check)])
-        return check
+        let item = CheckItem(prompt: subject.prompt.title, heads: choice.parameters)
+        return try work.checks.record(of: item) {
+            let sparse = try subject.dense.sparsePrefill(.perHead { item.heads[$0][$1] })
+            return ConfigCheck(
+                prompt: item.prompt, length: length, heads: item.heads, quality: Quality(sparse.divergence, prompt: subject.prompt),
+                density: sparse.cost.density, prefillSeconds: sparse.cost.seconds, attentionSeconds: sparse.cost.attentionSeconds)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 import AttentionCore
 import Autotuning
+import DurableFiles
 import SampleAttention
 
 /// What a head's output error does to the model, learned from probes: shares of what the floor lets go, by output error.
@@ -69,17 +70,14 @@ struct HeadSensitivities {
 
     /// - Parameters:
     ///   - options: the trials that were probed, at the probes' length.
-    init(_ options: [HeadIndex: [FrozenTrial]], memory: StudyMemory, subjects: [HeadProbing.Subject], floor: QualityFloor) {
+    init(
+        _ options: [HeadIndex: [FrozenTrial]], probes: WorkExecutor<ProbeItem, HeadProbe>, prompts: [TuningPrompt], floor: QualityFloor
+    ) {
         for (head, trials) in options {
             var points: [PatternFamily: [(error: Double, damage: Double)]] = [:]
             for trial in trials {
-                let qualities = subjects.compactMap { subject in
-                    memory.probes[
-                        .init(
-                            length: subject.prompt.tokens.count, layer: head.layer, head: head.head, prompt: subject.prompt.title,
-                            parameters: trial.parameters)]?.quality
-                }
-                guard qualities.count == subjects.count, let family = PatternFamily(trial.parameters) else { continue }
+                let qualities = prompts.compactMap { probes[ProbeItem(head, trial.parameters, prompt: $0)]?.quality }
+                guard qualities.count == prompts.count, let family = PatternFamily(trial.parameters) else { continue }
                 let damage = Self.damage(qualities)
                 let denseLoss = qualities.reduce(0) { $0 + $1.denseLoss } / Double(qualities.count)
                 points[family, default: []].append((trial.error, damage.share(of: floor, denseLoss: denseLoss)))

@@ -1,6 +1,6 @@
 import AttentionCore
 import Autotuning
-import LanguageModels
+import DurableFiles
 import SampleAttention
 
 /// What a model loses, at every position of a prompt, when one head attends by some parameters and all others fully.
@@ -10,49 +10,45 @@ public struct HeadProbe: Sendable, Codable {
     public let prompt: String
     public let parameters: SampleAttentionParameters
     public let quality: Quality
-
-    var key: StudyMemory.ProbeKey { .init(length: length, layer: layer, head: head, prompt: prompt, parameters: parameters) }
 }
 
 /// Makes probes: a head's options, one at a time, followed from their layer to the scores of every position.
 struct HeadProbing {
-    let settings: TuningSettings
-    let memory: StudyMemory
+    let work: WorkExecutor<ProbeItem, HeadProbe>
 
     /// A prompt and the model's dense way through it.
     struct Subject {
         let prompt: TuningPrompt
-        let dense: PrefillTrace
+        let dense: any DensePrefill
     }
 
-    /// The first option of every head, then the second, so that a study short of time knows something of every head.
+    /// Every option of every head on every subject.
     ///
-    /// - Parameter isOver: asked before each probe; the rest is left out when it says so.
+    /// - Parameters:
+    ///   - subjects: of different titles.
+    ///   - isOver: asked before each probe; the rest is left out when it says so.
     func run(
-        _ options: [HeadIndex: [FrozenTrial]], subjects: [Subject], isOver: () -> Bool, advance: (HeadIndex) -> Void
+        _ options: [HeadIndex: [FrozenTrial]], subjects: [Subject], isOver: () -> Bool,
+        progress: (WorkExecutor<ProbeItem, HeadProbe>.Progress) -> Void
     ) throws {
-        let heads = options.keys.sorted()
-        for round in 0..<(options.values.map(\.count).max() ?? 0) {
-            for head in heads where round < options[head]!.count {
-                for subject in subjects { try probe(head, options[head]![round].parameters, subject, isOver: isOver) }
-                advance(head)
-            }
+        let byTitle = Dictionary(uniqueKeysWithValues: subjects.map { ($0.prompt.title, $0) })
+        try work.run(Self.items(options, prompts: subjects.map(\.prompt)), isOver: isOver, progress: progress) { item in
+            let subject = byTitle[item.prompt]!
+            let divergence = try subject.dense.probe(item.parameters, layer: item.layer, head: item.head)
+            return HeadProbe(
+                length: item.length, layer: item.layer, head: item.head, prompt: item.prompt, parameters: item.parameters,
+                quality: Quality(divergence, prompt: subject.prompt))
         }
     }
 
-    private func probe(
-        _ index: HeadIndex, _ parameters: SampleAttentionParameters, _ subject: Subject, isOver: () -> Bool
-    ) throws {
-        let (layer, head) = (index.layer, index.head)
-        let key = StudyMemory.ProbeKey(
-            length: subject.prompt.tokens.count, layer: layer, head: head, prompt: subject.prompt.title, parameters: parameters)
-        if memory.probes[key] != nil || isOver() { return }
-        let policy = AttentionPolicy.perHead { $0 == layer && $1 == head ? parameters : .dense }
-        let divergence = try subject.dense.probe(policy, from: layer, against: subject.dense)
-        let quality = Quality(divergence, prompt: subject.prompt)
-        let probe = HeadProbe(
-            length: key.length, layer: layer, head: head, prompt: key.prompt, parameters: parameters, quality: quality)
-        try memory.append([StudyRecord(probe: probe)])
+    /// The first option of every head, then the second, so that a study short of time knows something of every head.
+    private static func items(_ options: [HeadIndex: [FrozenTrial]], prompts: [TuningPrompt]) -> [ProbeItem] {
+        let heads = options.keys.sorted()
+        return (0..<(options.values.map(\.count).max() ?? 0)).flatMap { round in
+            heads.filter { round < options[$0]!.count }.flatMap { head in
+                prompts.map { ProbeItem(head, options[head]![round].parameters, prompt: $0) }
+            }
+        }
     }
 
     /// The trials of a head that are worth a probe: windows and sampled patterns, each spread over their front.

@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import Autotuning
+import DurableFiles
 import HeadProfiling
 import SampleAttention
 
@@ -13,7 +14,7 @@ struct HeadSearch {
     let kernel: AttentionKernel
     let settings: TuningSettings
     let latency: LatencyModel
-    let memory: StudyMemory
+    let trials: WorkExecutor<TrialItem, FrozenTrial>
     /// Each head's parameters in an earlier config, tried first.
     let warmStart: TunedConfig?
 
@@ -35,7 +36,7 @@ struct HeadSearch {
 
     /// What a longer length tries of a shorter one.
     func survivors(length: Int) -> [HeadIndex: [SampleAttentionParameters]] {
-        memory.trials(length: length).mapValues { HeadProbing.fronts($0).map(\.parameters) }
+        trials.trials(length: length).mapValues { HeadProbing.fronts($0).map(\.parameters) }
     }
 
     /// Rounds of trials of each layer, at most.
@@ -51,7 +52,8 @@ struct HeadIndex: Hashable, Sendable, Comparable {
     static func < (a: HeadIndex, b: HeadIndex) -> Bool { (a.layer, a.head) < (b.layer, b.head) }
 }
 
-/// The trials of one layer at one length: a round gives each head one candidate.
+/// The trials of one layer at one length: a round gives each head one candidate. A trial is an item; what a head tries next follows from
+/// its own trials alone.
 private struct LayerRounds {
     let search: HeadSearch
     let layer: Int
@@ -71,45 +73,42 @@ private struct LayerRounds {
         var meter: HeadMeter?
         for round in 0..<rounds {
             let candidates = heads.map { proposals[$0].next(round) }
-            let known = heads.map { head in candidates[head].flatMap { search.memory.trials[key(head, $0.parameters)] } }
-            if zip(candidates, known).contains(where: { $0 != nil && $1 == nil }) {
-                if isOver() { break }
-                meter = try meter ?? make()
-                try measure(candidates, known: known, round: round, meter: meter!)
+            let items = heads.map { head in candidates[head].map { item(head, $0.parameters) } }
+            let isWhole = try search.trials.run(together: items.compactMap(\.self), isOver: isOver) { missing in
+                let one = try meter ?? make()
+                meter = one
+                return try measure(missing, round: round, meter: one)
             }
+            if !isWhole { break }
             for head in heads {
-                guard let candidate = candidates[head] else { continue }
-                proposals[head].tell(candidate, trial: search.memory.trials[key(head, candidate.parameters)])
+                guard let candidate = candidates[head], let item = items[head] else { continue }
+                proposals[head].tell(candidate, trial: search.trials[item])
             }
             advance()
         }
     }
 
-    private func measure(
-        _ candidates: [HeadProposals.Candidate?], known: [FrozenTrial?], round: Int, meter: HeadMeter
-    ) throws {
+    /// One candidate of each of some heads, in one run of the kernel; nil for an error that is not finite.
+    private func measure(_ items: [TrialItem], round: Int, meter: HeadMeter) throws -> [FrozenTrial?] {
         // A head with nothing to measure costs least with the narrowest window.
-        let idle = SampleAttentionParameters.window(tokens: 1, sinks: 0)
-        let parameters = heads.map { known[$0] == nil ? candidates[$0]?.parameters ?? idle : idle }
+        var parameters = [SampleAttentionParameters](repeating: .window(tokens: 1, sinks: 0), count: heads.count)
+        for item in items { parameters[item.head] = item.parameters }
         let measured = try meter.measure(parameters)
-        try search.memory.append(
-            heads.compactMap { head in
-                guard let candidate = candidates[head], known[head] == nil else { return nil }
-                let one = measured[head]
-                // Inputs are finite, or there would be no meter; the squares of their errors need not be.
-                guard one.outputError.isFinite else { return nil }
-                let work = HeadWork(candidate.parameters, pattern: one.pattern, shape: shape)
-                return StudyRecord(
-                    trial: FrozenTrial(
-                        length: length, layer: layer, head: head, number: round, parameters: candidate.parameters,
-                        measured: .init(
-                            meanMass: one.mass.mean, p1Mass: one.mass.p1, minMass: one.mass.minimum, density: one.density,
-                            outputError: one.outputError, milliseconds: 1000 * search.latency.seconds(work))))
-            })
+        return items.map { item in
+            let one = measured[item.head]
+            // Inputs are finite, or there would be no meter; the squares of their errors need not be.
+            guard one.outputError.isFinite else { return nil }
+            let work = HeadWork(item.parameters, pattern: one.pattern, shape: shape)
+            return FrozenTrial(
+                length: length, layer: layer, head: item.head, number: round, parameters: item.parameters,
+                measured: .init(
+                    meanMass: one.mass.mean, p1Mass: one.mass.p1, minMass: one.mass.minimum, density: one.density,
+                    outputError: one.outputError, milliseconds: 1000 * search.latency.seconds(work)))
+        }
     }
 
-    private func key(_ head: Int, _ parameters: SampleAttentionParameters) -> StudyMemory.TrialKey {
-        .init(length: length, layer: layer, head: head, parameters: parameters)
+    private func item(_ head: Int, _ parameters: SampleAttentionParameters) -> TrialItem {
+        TrialItem(length: length, layer: layer, head: head, parameters: parameters)
     }
 
     /// What is tried whatever the sampler thinks: the ladder, an earlier config, what a shorter length left.

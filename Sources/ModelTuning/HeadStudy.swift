@@ -2,6 +2,7 @@ import AttentionCore
 import AttentionKernels
 import AttentionLayers
 import Autotuning
+import DurableFiles
 import RunProvenance
 import SampleAttention
 
@@ -30,12 +31,15 @@ public struct HeadStudy {
 
     private let settings: TuningSettings
     private let latency: LatencyModel
-    private let memory = StudyMemory(journal: nil)
+    private let trials: WorkExecutor<TrialItem, FrozenTrial>
 
-    /// - Parameter settings: trials, sampler, space and seed are used; lengths are those of the sources.
-    public init(settings: TuningSettings, latency: LatencyModel) {
+    /// - Parameters:
+    ///   - settings: trials, sampler, space and seed are used; lengths are those of the sources.
+    ///   - journal: its trials are not made again, and those that are made are appended to it; nil keeps nothing on the disk.
+    public init(settings: TuningSettings, latency: LatencyModel, journal: HeadStudyJournal? = nil) {
         self.settings = settings
         self.latency = latency
+        trials = WorkExecutor(journal: journal, item: TrialItem.init)
     }
 
     /// Searches the shortest prompt, and measures what that leaves on the longer ones.
@@ -44,7 +48,8 @@ public struct HeadStudy {
     ///   - sources: of one model, one a length.
     ///   - progress: called after each round of trials of a layer.
     /// - Returns: the heads by length, layer and head.
-    /// - Throws: `InputError` (`invalidData`) for a layer with numbers that are not finite, and what the sources throw.
+    /// - Throws: `InputError` (`invalidData`) for a layer with numbers that are not finite, what the sources throw, and where the
+    ///   journal cannot be written.
     public func run(_ sources: [any LayerSource], progress: (Progress) -> Void = { _ in }) throws -> [Head] {
         let sources = sources.sorted { $0.tokens < $1.tokens }
         precondition(zip(sources, sources.dropFirst()).allSatisfy { $0.tokens < $1.tokens }, "there is one prompt a length")
@@ -60,7 +65,7 @@ public struct HeadStudy {
     private func search(_ kernel: AttentionKernel, lengths: [Int]) -> HeadSearch {
         var settings = settings
         settings.lengths = lengths
-        return HeadSearch(kernel: kernel, settings: settings, latency: latency, memory: memory, warmStart: nil)
+        return HeadSearch(kernel: kernel, settings: settings, latency: latency, trials: trials, warmStart: nil)
     }
 
     private func run(
@@ -78,7 +83,7 @@ public struct HeadStudy {
                 progress(Progress(done: min(done, total), total: total, tokens: source.tokens, layer: attention.layer))
             }
         }
-        return memory.trials(length: source.tokens).sorted { $0.key < $1.key }.map { index, trials in
+        return trials.trials(length: source.tokens).sorted { $0.key < $1.key }.map { index, trials in
             Head(
                 length: source.tokens, layer: index.layer, head: index.head, denseMilliseconds: dense,
                 front: HeadProbing.fronts(trials))

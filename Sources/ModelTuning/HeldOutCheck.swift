@@ -1,12 +1,27 @@
 import AttentionCore
+import AttentionKernels
+import Autotuning
+import DurableFiles
+import HeadProfiling
 import LanguageModels
+import ModelFormats
 import SampleAttention
 
 /// A config on text it was not tuned on, against dense attention: at the tuned lengths and between them.
 public struct HeldOutCheck {
-    public let model: LanguageModel
-    public let config: TunedConfig
-    public let seed: UInt64
+    private let model: any TunableModel
+    private let config: TunedConfig
+    private let seed: UInt64
+    private let work: StudyWork
+    /// Tells the records of this config from those of others in the same journal.
+    private let digest: String
+
+    /// What a check found.
+    public struct Outcome: Sendable {
+        public let rows: [Row]
+        /// Every head at every tuned length.
+        public let heads: [HeadTransfer]
+    }
 
     /// The floors that the rows of a tuned length miss together, in words; lengths in between are shown and not judged, for no
     /// prompts of theirs were ever tried.
@@ -25,10 +40,13 @@ public struct HeldOutCheck {
         }
     }
 
-    public init(model: LanguageModel, config: TunedConfig, seed: UInt64) {
+    /// - Parameter journal: of the study that the config is from; nil keeps nothing on the disk.
+    public init(model: any TunableModel, config: TunedConfig, seed: UInt64, journal: StudyJournal? = nil) {
         self.model = model
         self.config = config
         self.seed = seed
+        work = StudyWork(journal: journal)
+        digest = config.digest
     }
 
     /// One prompt.
@@ -44,27 +62,41 @@ public struct HeldOutCheck {
     }
 
     /// The tuned lengths, and one between the two shortest of them: parameters for it follow from its neighbours.
-    public var lengths: [Int] { Self.lengths(tuned: config.buckets.map(\.length)) }
+    private var lengths: [Int] { Self.lengths(tuned: config.buckets.map(\.length)) }
 
     private static func lengths(tuned: [Int]) -> [Int] {
         guard tuned.count >= 2 else { return tuned }
         return (tuned + [(tuned[0] + tuned[1]) / 2]).sorted()
     }
 
+    /// Whole prompts at the tuned lengths and between them, then every head at every tuned length on a plain prompt from the middle of
+    /// the text, in the otherwise dense model.
+    ///
     /// - Parameter text: another one than was tuned on, or the same: plain prompts are then from its end, woven ones from other places.
-    /// - Throws: `InputError` for a text that is too short, and as `LanguageModel.prefill`.
-    public func run(_ text: TuningText, advance: (String) -> Void) throws -> [Row] {
-        try lengths.flatMap { length in
-            try Self.prompts(text, length: length, seed: seed).map { prompt in
-                advance("\(length) tokens, \(prompt.kind.rawValue)")
-                return try row(prompt, length: length)
+    /// - Throws: `InputError` for a text that is too short, and as `TunableModel.densePrefill`.
+    public func run(_ text: TuningText, progress: (TuningStudy.Progress) -> Void = { _ in }) throws -> Outcome {
+        let prompts = try lengths.flatMap { length in
+            try Self.prompts(text, length: length, seed: seed).map {
+                (item: HeldOutItem(config: digest, length: length, prompt: $0.title), prompt: $0)
             }
         }
-    }
-
-    /// Prompts there are, those of `transfer` included.
-    public var promptCount: Int {
-        config.buckets.count + lengths.map(TuningText.promptCounts).reduce(0) { $0 + $1.plain + $1.woven }
+        let byItem = Dictionary(uniqueKeysWithValues: prompts.map { ($0.item, $0.prompt) })
+        let total = prompts.count + config.buckets.count
+        let rows = try work.heldOut.run(
+            prompts.map(\.item),
+            progress: {
+                let kind = byItem[$0.item]!.kind.rawValue
+                progress(.init(phase: .heldOut, done: $0.done, total: total, status: "\($0.item.length) tokens, \(kind)"))
+            }
+        ) { HeldOutRecord(config: $0.config, prompt: $0.prompt, row: try row(byItem[$0]!, length: $0.length)) }
+        let heads = try work.transfers.run(
+            config.buckets.map { TransferItem(config: digest, length: $0.length) },
+            progress: {
+                let done = prompts.count + $0.done
+                progress(.init(phase: .heldOut, done: done, total: total, status: "\($0.item.length) tokens, heads"))
+            }
+        ) { TransferRecord(config: $0.config, length: $0.length, heads: try transfer(text, length: $0.length)) }
+        return Outcome(rows: rows.compactMap { $0?.row }, heads: heads.flatMap { $0?.heads ?? [] })
     }
 
     /// Finds out before anything is tuned that the text does not do for every length.
@@ -83,12 +115,62 @@ public struct HeldOutCheck {
     }
 
     private func row(_ prompt: TuningPrompt, length: Int) throws -> Row {
-        let dense = try PrefillTrace(prompt.tokens, model: model, policy: .dense)
-        let tuned = try PrefillTrace(prompt.tokens, model: model, policy: .tuned(config))
+        let dense = try model.densePrefill(prompt.tokens, probedFrom: nil, tap: nil)
+        let tuned = try dense.sparsePrefill(.tuned(config))
         return Row(
             text: prompt.name, kind: prompt.kind, length: length, isTunedLength: config.buckets.contains { $0.length == length },
-            quality: Quality(try tuned.divergence(from: dense), prompt: prompt), density: tuned.report.density,
-            prefillSecondsDense: dense.report.seconds, prefillSecondsTuned: tuned.report.seconds,
-            attentionSecondsDense: dense.report.attentionSeconds, attentionSecondsTuned: tuned.report.attentionSeconds)
+            quality: Quality(tuned.divergence, prompt: prompt), density: tuned.cost.density,
+            prefillSecondsDense: dense.cost.seconds, prefillSecondsTuned: tuned.cost.seconds,
+            attentionSecondsDense: dense.cost.attentionSeconds, attentionSecondsTuned: tuned.cost.attentionSeconds)
+    }
+
+    private func transfer(_ text: TuningText, length: Int) throws -> [HeadTransfer] {
+        let prompt = try text.plain(length: length, position: 0.5)
+        let layers = config.buckets.first { $0.length == length }!.layers
+        let workspace = AttentionWorkspace()
+        var found: [HeadTransfer] = []
+        _ = try model.densePrefill(
+            prompt.tokens, probedFrom: nil,
+            tap: AttentionTap { attention in
+                let meter = try HeadMeter(attention, kernel: model.kernel, workspace: workspace)
+                let heads = layers[attention.layer]
+                for (head, one) in try meter.measure(heads.map(\.parameters)).enumerated() {
+                    let heldOut = TunedConfig.Measurement(
+                        meanMass: one.mass.mean, p1Mass: one.mass.p1, minMass: one.mass.minimum, density: one.density,
+                        outputError: one.outputError)
+                    found.append(
+                        HeadTransfer(length: length, layer: attention.layer, head: head, tuned: heads[head].measured, heldOut: heldOut))
+                }
+            })
+        return found
+    }
+}
+
+/// A row of a held-out check in a journal.
+struct HeldOutRecord: Sendable, Codable {
+    /// See `TunedConfig.digest`.
+    let config: String
+    /// See `TuningPrompt.title`.
+    let prompt: String
+    let row: HeldOutCheck.Row
+}
+
+/// Every head's transfer at one length, in a journal.
+struct TransferRecord: Sendable, Codable {
+    /// See `TunedConfig.digest`.
+    let config: String
+    let length: Int
+    let heads: [HeadTransfer]
+}
+
+extension TunedConfig {
+    /// Of all that decides how a prompt attends, and what it was chosen by.
+    fileprivate var digest: String {
+        struct Choice: Encodable {
+            let denseBelow: Int
+            let defaults: SampleAttentionParameters
+            let buckets: [Bucket]
+        }
+        return sha256(ofJSON: Choice(denseBelow: denseBelow, defaults: defaults, buckets: buckets))
     }
 }

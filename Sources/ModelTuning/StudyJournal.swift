@@ -4,7 +4,6 @@ import Autotuning
 import DurableFiles
 import RunProvenance
 import SampleAttention
-import Synchronization
 
 /// What a study is about: a journal continues only the study it was begun for.
 public struct StudyHeader: Hashable, JournalHeader {
@@ -29,7 +28,7 @@ public struct StudyHeader: Hashable, JournalHeader {
         self.settings = settings
         instructionSet = kernel.instructionSet.rawValue
         precision = kernel.precision
-        secondsPerUnit = Dictionary(uniqueKeysWithValues: latency.secondsPerUnit.map { ($0.key.rawValue, $0.value) })
+        secondsPerUnit = latency.journalled
         self.warmStartSHA256 = warmStartSHA256
     }
 
@@ -38,16 +37,7 @@ public struct StudyHeader: Hashable, JournalHeader {
     /// - Parameter latency: tells the machine and the head dimension.
     /// - Throws: `InputError` (`invalidData`) for costs that no fit gives.
     public func latency(like latency: LatencyModel, path: String) throws(InputError) -> LatencyModel {
-        var costs: [HeadWork.Term: Double] = [:]
-        for (name, cost) in secondsPerUnit.sorted(by: { $0.key < $1.key }) {
-            guard let term = HeadWork.Term(rawValue: name), cost >= 0, cost.isFinite else {
-                throw InputError(
-                    .invalidData, file: path, field: "line 1, secondsPerUnit.\(name)", value: "\(cost)",
-                    rule: "must be a known term's seconds, not negative")
-            }
-            costs[term] = cost
-        }
-        return LatencyModel(machine: latency.machine, headDimension: latency.headDimension, secondsPerUnit: costs)
+        try LatencyModel(journalled: secondsPerUnit, like: latency, path: path)
     }
 
     public func difference(from other: StudyHeader) -> JournalDifference? {
@@ -62,69 +52,35 @@ public struct StudyHeader: Hashable, JournalHeader {
     }
 }
 
+extension LatencyModel {
+    /// What a journal's header says of the costs: seconds by a term's name.
+    var journalled: [String: Double] { Dictionary(uniqueKeysWithValues: secondsPerUnit.map { ($0.key.rawValue, $0.value) }) }
+
+    /// - Throws: `InputError` (`invalidData`) for costs that no fit gives.
+    init(journalled costs: [String: Double], like latency: LatencyModel, path: String) throws(InputError) {
+        var secondsPerUnit: [HeadWork.Term: Double] = [:]
+        for (name, cost) in costs.sorted(by: { $0.key < $1.key }) {
+            guard let term = HeadWork.Term(rawValue: name), cost >= 0, cost.isFinite else {
+                throw InputError(
+                    .invalidData, file: path, field: "line 1, secondsPerUnit.\(name)", value: "\(cost)",
+                    rule: "must be a known term's seconds, not negative")
+            }
+            secondsPerUnit[term] = cost
+        }
+        self.init(machine: latency.machine, headDimension: latency.headDimension, secondsPerUnit: secondsPerUnit)
+    }
+}
+
 /// One thing a study measured: exactly one of its fields is there.
 public struct StudyRecord: Codable, Sendable {
     var trial: FrozenTrial?
     var probe: HeadProbe?
     var check: ConfigCheck?
+    var heldOut: HeldOutRecord?
+    var transfer: TransferRecord?
 }
 
 public typealias StudyJournal = ResultJournal<StudyHeader, StudyRecord>
-
-/// All that a study has measured, by what was measured: nothing is measured twice, in one run or over several.
-final class StudyMemory {
-    private let journal: StudyJournal?
-    private(set) var trials: [TrialKey: FrozenTrial] = [:]
-    private(set) var probes: [ProbeKey: HeadProbe] = [:]
-    private(set) var checks: [CheckKey: ConfigCheck] = [:]
-    /// True when time ran out before everything was measured.
-    var isCutShort = false
-
-    struct TrialKey: Hashable {
-        let length, layer, head: Int
-        let parameters: SampleAttentionParameters
-    }
-
-    struct ProbeKey: Hashable {
-        let length, layer, head: Int
-        let prompt: String
-        let parameters: SampleAttentionParameters
-    }
-
-    /// A config is known by its bucket's parameters.
-    struct CheckKey: Hashable {
-        let prompt: String
-        let heads: [[SampleAttentionParameters]]
-    }
-
-    init(journal: StudyJournal?) {
-        self.journal = journal
-        for record in journal?.recorded ?? [] { remember(record) }
-    }
-
-    /// The trials of a length in an order that does not depend on when they were made.
-    func trials(length: Int) -> [HeadIndex: [FrozenTrial]] {
-        let sorted = trials.values.filter { $0.length == length }.sorted {
-            ($0.number, $0.cost, $0.error, $0.parameters) < ($1.number, $1.cost, $1.error, $1.parameters)
-        }
-        return Dictionary(grouping: sorted) { HeadIndex(layer: $0.layer, head: $0.head) }
-    }
-
-    func append(_ records: [StudyRecord]) throws(InputError) {
-        if records.isEmpty { return }
-        try journal?.append(records)
-        for record in records { remember(record) }
-    }
-
-    private func remember(_ record: StudyRecord) {
-        if let trial = record.trial {
-            let key = TrialKey(length: trial.length, layer: trial.layer, head: trial.head, parameters: trial.parameters)
-            trials[key] = trial
-        }
-        if let probe = record.probe { probes[probe.key] = probe }
-        if let check = record.check { checks[CheckKey(prompt: check.prompt, heads: check.heads)] = check }
-    }
-}
 
 extension ResultJournal where Header == StudyHeader, Record == StudyRecord {
     /// Begins or continues the journal of a study.
@@ -146,7 +102,9 @@ extension ResultJournal where Header == StudyHeader, Record == StudyRecord {
 extension StudyRecord {
     /// What is wrong with a record, in words; nil when a study may have written it.
     fileprivate func fault(_ model: ModelIdentity) -> String? {
-        if [trial != nil, probe != nil, check != nil].count(where: \.self) != 1 { return "must be one trial, probe or check" }
+        if [trial != nil, probe != nil, check != nil, heldOut != nil, transfer != nil].count(where: \.self) != 1 {
+            return "must be one trial, probe, check, heldOut or transfer"
+        }
         let heads = [trial.map { ($0.layer, $0.head) }, probe.map { ($0.layer, $0.head) }].compactMap(\.self)
         for (layer, head) in heads where !(0..<model.layers).contains(layer) || !(0..<model.queryHeads).contains(head) {
             return "layer \(layer), head \(head) must be one of the model's"
@@ -154,13 +112,29 @@ extension StudyRecord {
         if let check, check.heads.map(\.count) != Array(repeating: model.queryHeads, count: model.layers) {
             return "heads must be those of the model"
         }
-        if let measured = trial?.measured {
-            let shares = [measured.meanMass, measured.p1Mass, measured.minMass, measured.density]
-            if !shares.allSatisfy({ (0...1).contains($0) }) { return "shares must be from 0 to 1" }
-            let amounts = [measured.outputError, measured.milliseconds]
-            if !amounts.allSatisfy({ $0.map { $0 >= 0 && $0.isFinite } ?? false }) {
-                return "outputError and milliseconds must not be negative"
+        if let transfer {
+            let places = (0..<model.layers).flatMap { layer in (0..<model.queryHeads).map { HeadIndex(layer: layer, head: $0) } }
+            let found = transfer.heads.map { HeadIndex(layer: $0.layer, head: $0.head) }
+            if found != places || transfer.heads.contains(where: { $0.length != transfer.length }) {
+                return "heads must be those of the model"
             }
+        }
+        if let row = heldOut?.row {
+            let seconds = [row.prefillSecondsDense, row.prefillSecondsTuned, row.attentionSecondsDense, row.attentionSecondsTuned]
+            if !seconds.allSatisfy({ $0 >= 0 }) { return "seconds must not be negative" }
+        }
+        return trial?.fault
+    }
+}
+
+extension FrozenTrial {
+    /// What is wrong with the numbers of a record, in words; nil when a search may have written it.
+    var fault: String? {
+        let shares = [measured.meanMass, measured.p1Mass, measured.minMass, measured.density]
+        if !shares.allSatisfy({ (0...1).contains($0) }) { return "shares must be from 0 to 1" }
+        let amounts = [measured.outputError, measured.milliseconds]
+        if !amounts.allSatisfy({ $0.map { $0 >= 0 && $0.isFinite } ?? false }) {
+            return "outputError and milliseconds must not be negative"
         }
         return nil
     }

@@ -1,6 +1,5 @@
 import AttentionCore
 import Evaluation
-import LanguageModels
 import ModelFormats
 
 /// A text that quality is measured on, at every position.
@@ -35,18 +34,18 @@ public struct TuningPrompt: Sendable {
 /// Where prompts come from: one text.
 public struct TuningText: Sendable {
     public let name, path, sha256: String
-    private let model: LanguageModel
+    private let tokenizer: Tokenizer
     private let tokens: [Int32]
     private let content: String
 
     /// - Parameters:
     ///   - name: for people; the path, for errors.
-    public init(_ content: String, name: String, path: String, model: LanguageModel) {
+    public init(_ content: String, name: String, path: String, tokenizer: Tokenizer) {
         self.name = name
         self.path = path
-        self.model = model
+        self.tokenizer = tokenizer
         sha256 = ModelFormats.sha256(ofText: content)
-        tokens = model.tokenizer.encode(content)
+        tokens = tokenizer.encode(content)
         self.content = content
     }
 
@@ -63,15 +62,15 @@ public struct TuningText: Sendable {
     ///
     /// - Parameter content: see `init`. Cut between lines, or within one that is long.
     public static func parts(
-        of content: String, name: String, path: String, model: LanguageModel, lastTokens: Int
+        of content: String, name: String, path: String, tokenizer: Tokenizer, lastTokens: Int
     ) -> (first: TuningText, last: TuningText) {
         let pieces = pieces(of: content)
         var (cut, tokens) = (pieces.count, 0)
         while cut > 0, tokens < lastTokens {
             cut -= 1
-            tokens += model.tokenizer.encode(pieces[cut]).count
+            tokens += tokenizer.encode(pieces[cut]).count
         }
-        func text(_ part: ArraySlice<String>) -> TuningText { TuningText(part.joined(), name: name, path: path, model: model) }
+        func text(_ part: ArraySlice<String>) -> TuningText { TuningText(part.joined(), name: name, path: path, tokenizer: tokenizer) }
         return (text(pieces[..<cut]), text(pieces[cut...]))
     }
 
@@ -90,7 +89,7 @@ public struct TuningText: Sendable {
     /// - Parameter position: 0 begins at the start, 1 ends at the end, and in between in proportion.
     /// - Throws: `InputError` (`invalidData`) when the text is shorter than the length.
     public func plain(length: Int, position: Double) throws(InputError) -> TuningPrompt {
-        let begin = model.tokenizer.affixes.before
+        let begin = tokenizer.affixes.before
         let own = length - begin.count
         guard own >= 2, tokens.count >= own else {
             throw InputError(
@@ -118,7 +117,7 @@ public struct TuningText: Sendable {
         let paragraphs = paragraphs(length: length)
         guard !paragraphs.isEmpty else { throw InputError(.invalidData, file: path, field: "text", rule: "must hold a paragraph") }
         let woven = try InterleavedText(
-            paragraphs: paragraphs, tokenizer: model.tokenizer, length: length, seed: seed,
+            paragraphs: paragraphs, tokenizer: tokenizer, length: length, seed: seed,
             number: number, texture: .init(length: length))
         return TuningPrompt(
             name: number == 0 ? name : "\(name), weave \(number)", kind: .woven, tokens: woven.tokens, answers: woven.answers,

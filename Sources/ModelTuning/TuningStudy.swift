@@ -1,8 +1,8 @@
 import AttentionCore
 import AttentionKernels
 import Autotuning
+import DurableFiles
 import LanguageModels
-import ModelFormats
 import SampleAttention
 
 /// Tunes a whole model: what each head may be, what each head's choice does to the model, and what all heads get at each length.
@@ -14,16 +14,15 @@ import SampleAttention
 ///    length and corrected until the floor holds there.
 /// 4. **Held-out check** (`HeldOutCheck`): the config on text and lengths the study has not seen.
 ///
-/// Every measurement is journalled before it is used, and used instead of being made again.
+/// Every measurement is an item of `StudyWork`: journalled before it is used, and used instead of being made again.
 public struct TuningStudy {
-    public let model: LanguageModel
-    public let settings: TuningSettings
-    public let latency: LatencyModel
-    private let memory: StudyMemory
+    private let model: any TunableModel
+    private let settings: TuningSettings
+    private let latency: LatencyModel
+    private let work: StudyWork
     private let warmStart: TunedConfig?
-    /// Seconds from the start at which search, probes and checks end early; nil lets them finish.
-    private let deadline: Double?
-    private let start = ContinuousClock.now
+    /// Ends search, probes and checks early.
+    private let time: TimeLimit
 
     /// Where a study is.
     public struct Progress: Sendable {
@@ -63,18 +62,19 @@ public struct TuningStudy {
     /// - Parameters:
     ///   - journal: nil keeps nothing on disk.
     ///   - warmStart: an earlier config of this model, whose parameters are tried first.
-    ///   - minutes: about how long search, probes and allocation may take.
+    ///   - minutes: about how long search, probes and allocation may take, from now on; nil lets them finish.
+    ///   - clock: what minutes are told by.
     public init(
-        model: LanguageModel, settings: TuningSettings, latency: LatencyModel, journal: StudyJournal? = nil, warmStart: TunedConfig? = nil,
-        minutes: Double? = nil
+        model: any TunableModel, settings: TuningSettings, latency: LatencyModel, journal: StudyJournal? = nil,
+        warmStart: TunedConfig? = nil, minutes: Double? = nil, clock: any Clock<Duration> = ContinuousClock()
     ) {
         precondition(!settings.lengths.isEmpty && settings.lengths == settings.lengths.sorted(), "lengths ascend")
         self.model = model
         self.settings = settings
         self.latency = latency
         self.warmStart = warmStart
-        memory = StudyMemory(journal: journal)
-        deadline = minutes.map { $0 * 60 }
+        work = StudyWork(journal: journal)
+        time = TimeLimit(minutes: minutes, clock: clock)
     }
 
     /// Prompts of one length, woven ones first, then plain ones. Books begin and end with what is not like them, so those are from within.
@@ -95,17 +95,10 @@ public struct TuningStudy {
         for length in settings.lengths { _ = try prompts(text, length: length, seed: settings.seed) }
     }
 
-    /// Asked before something is measured, which is left out when time is over.
-    private func isOver(_ share: Double) -> Bool {
-        guard let deadline, (ContinuousClock.now - start).seconds > share * deadline else { return false }
-        memory.isCutShort = true
-        return true
-    }
-
     /// Runs the study.
     ///
-    /// - Throws: `InputError` for texts that are too short, and as `LanguageModel.prefill`.
-    public func run(_ text: TuningText, progress: @escaping (Progress) -> Void) throws -> Result {
+    /// - Throws: `InputError` for texts that are too short, and as `TunableModel.densePrefill`.
+    public func run(_ text: TuningText, progress: @escaping (Progress) -> Void = { _ in }) throws -> Result {
         var steps: [AllocationStep] = []
         var buckets: [TunedConfig.Bucket] = []
         var sensitivities: HeadSensitivities?
@@ -119,19 +112,20 @@ public struct TuningStudy {
             let probedPrompts = prompts.count { $0.kind == .woven } + (retrieval == nil ? 1 : 0)
             let first = try search(prompts[0], survivors: survivors, probedFrom: firstDepth, progress: progress)
             let others = try prompts.indices.dropFirst().map { index in
-                try PrefillTrace(
-                    prompts[index].tokens, model: model, policy: .dense, probedFrom: index < probedPrompts ? firstDepth : nil)
+                try model.densePrefill(prompts[index].tokens, probedFrom: index < probedPrompts ? firstDepth : nil, tap: nil)
             }
             let subjects = zip(prompts, [first] + others).map { HeadProbing.Subject(prompt: $0, dense: $1) }
             let probed = try probe(Array(subjects.prefix(probedPrompts)), heads: retrieval, length: length, progress: progress)
             let known = sensitivities?.replacing(probed) ?? probed
             if sensitivities == nil { sensitivities = known }
-            let search = ConfigSearch(model: model, settings: settings, memory: memory, sensitivities: known, length: length)
+            let search = ConfigSearch(
+                layerCount: model.layerCount, queryHeads: model.attentionShape(tokens: length).queryHeads, settings: settings, work: work,
+                sensitivities: known, length: length)
             let total = settings.lengths.count * settings.checksPerLength
             progress(.init(phase: .allocation, done: steps.count, total: total, status: "\(length) tokens"))
             var tried = 0
             let outcome = try search.run(
-                subjects: subjects, denseMilliseconds: denseMilliseconds(length), start: damage, isOver: { isOver(1) }
+                subjects: subjects, denseMilliseconds: denseMilliseconds(length), start: damage, isOver: { time.isOver(1) }
             ) { status in
                 tried += 1
                 progress(.init(phase: .allocation, done: steps.count + tried, total: total, status: status))
@@ -142,25 +136,26 @@ public struct TuningStudy {
             survivors = headSearch.survivors(length: length)
         }
         return Result(
-            buckets: buckets, trials: settings.lengths.flatMap { memory.trials(length: $0).sorted { $0.key < $1.key }.flatMap(\.value) },
+            buckets: buckets,
+            trials: settings.lengths.flatMap { work.trials.trials(length: $0).sorted { $0.key < $1.key }.flatMap(\.value) },
             probes: (sensitivities?.probed ?? []).map {
                 ProbedOption(
                     layer: $0.head.layer, head: $0.head.head, trial: $0.trial, lossDamage: $0.damage.loss, answerDamage: $0.damage.answers)
-            }, steps: steps, isCutShort: memory.isCutShort)
+            }, steps: steps, isCutShort: time.isReached)
     }
 
     private func search(
         _ prompt: TuningPrompt, survivors: [HeadIndex: [SampleAttentionParameters]]?, probedFrom firstDepth: Int?,
         progress: @escaping (Progress) -> Void
-    ) throws -> PrefillTrace {
-        let total = model.configuration.layerCount * headSearch.rounds(survivors)
+    ) throws -> any DensePrefill {
+        let total = model.layerCount * headSearch.rounds(survivors)
         let workspace = AttentionWorkspace()
         var done = 0
-        return try PrefillTrace(
-            prompt.tokens, model: model, policy: .dense, probedFrom: firstDepth,
+        return try model.densePrefill(
+            prompt.tokens, probedFrom: firstDepth,
             tap: AttentionTap { attention in
                 try headSearch.search(
-                    attention, survivors: survivors, workspace: workspace, isOver: { isOver(survivors == nil ? 0.3 : 0.9) }
+                    attention, survivors: survivors, workspace: workspace, isOver: { time.isOver(survivors == nil ? 0.3 : 0.9) }
                 ) {
                     done += 1
                     progress(
@@ -172,30 +167,24 @@ public struct TuningStudy {
     }
 
     private var headSearch: HeadSearch {
-        HeadSearch(kernel: model.kernel, settings: settings, latency: latency, memory: memory, warmStart: warmStart)
+        HeadSearch(kernel: model.kernel, settings: settings, latency: latency, trials: work.trials, warmStart: warmStart)
     }
 
     /// - Parameter heads: which; nil is all.
     private func probe(
         _ subjects: [HeadProbing.Subject], heads: Set<HeadIndex>?, length: Int, progress: @escaping (Progress) -> Void
     ) throws -> HeadSensitivities {
-        let options = memory.trials(length: length)
+        let options = work.trials.trials(length: length)
             .filter { heads?.contains($0.key) ?? true }
             .mapValues { HeadProbing.options($0, count: settings.probesPerHead) }
-        let total = options.values.reduce(0) { $0 + $1.count }
-        var done = 0
-        try HeadProbing(settings: settings, memory: memory).run(options, subjects: subjects, isOver: { isOver(0.7) }) { head in
-            done += 1
-            progress(.init(phase: .probes, done: done, total: total, status: "layer \(head.layer), head \(head.head)"))
+        try HeadProbing(work: work.probes).run(options, subjects: subjects, isOver: { time.isOver(0.7) }) {
+            progress(.init(phase: .probes, done: $0.done, total: $0.total, status: "layer \($0.item.layer), head \($0.item.head)"))
         }
-        return HeadSensitivities(options, memory: memory, subjects: subjects, floor: settings.floor)
+        return HeadSensitivities(options, probes: work.probes, prompts: subjects.map(\.prompt), floor: settings.floor)
     }
 
     /// Of one head with full attention.
     private func denseMilliseconds(_ length: Int) -> Double {
-        let c = model.configuration
-        let shape = AttentionShape(
-            queryHeads: c.queryHeads, keyValueHeads: c.keyValueHeads, queryCount: length, keyCount: length, headDimension: c.headDimension)
-        return 1000 * latency.seconds(HeadWork(nil, pattern: .dense, shape: shape))
+        1000 * latency.seconds(HeadWork(nil, pattern: .dense, shape: model.attentionShape(tokens: length)))
     }
 }

@@ -2,7 +2,7 @@ import AttentionTestSupport
 import Foundation
 import Testing
 
-/// What interruptions of `tune` leave, and how it continues.
+/// What interruptions of `tune` and `search` leave, and how they continue.
 @Suite struct StoppedStudyTests {
     private let scratch: Scratch
 
@@ -38,6 +38,46 @@ import Testing
         try Program.output(command + [killed, "--resume"])
         #expect(try Study.config(killed) == expected)
         #expect(try Study.records(killed) == Study.records(scratch.file("whole")))
+    }
+
+    /// `search` in the same way; a finished one gives the config of another mass without measuring again.
+    @Test func continuesAStoppedSearch() throws {
+        let model = try TinyModel(scratch, shape: .init(layers: 4))
+        let command = [
+            "search", "--model", model.path, "--text", try model.writeText(characters: 3000), "--length", "200", "--length", "300",
+            "--trials", "40", "--isa", "scalar", "--threads", "1", "--latency-model", try Study.latencyModel(scratch, headDimension: 8),
+            "--output",
+        ]
+        let whole = scratch.file("whole")
+        try Program.output(command + [whole])
+        let expected = try Study.config(whole)
+
+        let stopped = scratch.file("stopped")
+        for signal in [SIGINT, SIGKILL] {
+            let outcome = try interrupt(command + [stopped] + (signal == SIGINT ? [] : ["--resume"]), in: stopped, with: signal)
+            #expect(outcome.exitCode == 128 + signal)
+            if signal == SIGINT {
+                #expect(outcome.errors == "stopped; \(stopped)/journal.jsonl is whole. Continue with the same command and --resume.\n")
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: stopped) == ["journal.jsonl"])
+        }
+        // Half a line, as a power cut leaves it.
+        let journal = try Data(contentsOf: URL(fileURLWithPath: stopped + "/journal.jsonl"))
+        try scratch.write(journal.dropLast(20), to: "stopped/journal.jsonl")
+        try Program.output(command + [stopped, "--resume"])
+        #expect(try Study.config(stopped) == expected)
+        let lines = try scratch.read("stopped/journal.jsonl")
+        #expect(try lines == scratch.read("whole/journal.jsonl"))
+
+        try Program.output(command + [stopped, "--resume", "--floor-mass", "0.5"])
+        #expect(try Study.config(stopped) != expected)
+        #expect(try scratch.read("stopped/journal.jsonl") == lines, "nothing was measured again")
+        let refused = try Program.run(command + [stopped])
+        #expect(refused.exitCode == Refusal.cannotCreate.rawValue && refused.errors.contains("--resume"), "\(refused.errors)")
+        let seeded = try Program.run(command + [stopped, "--resume", "--seed", "5"])
+        #expect(seeded.exitCode == Refusal.configuration.rawValue && seeded.errors.contains("line 1, seed"), "\(seeded.errors)")
+        let nowhere = try Program.run(command.dropLast() + ["--resume"])
+        #expect(nowhere.exitCode == Refusal.usage.rawValue && nowhere.errors.contains("needs the --output folder"), "\(nowhere.errors)")
     }
 
     /// Starts, waits for some records beyond those already there, sends the signal, and waits for the end.

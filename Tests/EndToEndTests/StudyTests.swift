@@ -44,15 +44,15 @@ enum Study {
         return kept
     }
 
-    /// The journal's records without the seconds that checks took.
+    /// The journal's records without the seconds that prefills took.
     static func records(_ folder: String) throws -> [NSDictionary] {
         let data = try Data(contentsOf: URL(fileURLWithPath: folder + "/journal.jsonl"))
         return try data.split(separator: UInt8(ascii: "\n")).dropFirst().map { line in
             var record = try #require(JSONSerialization.jsonObject(with: Data(line)) as? [String: Any])
-            if var check = record["check"] as? [String: Any] {
-                check["prefillSeconds"] = nil
-                check["attentionSeconds"] = nil
-                record["check"] = check
+            if let check = record["check"] as? [String: Any] { record["check"] = check.filter { !$0.key.contains("Seconds") } }
+            if var heldOut = record["heldOut"] as? [String: Any] {
+                heldOut["row"] = (heldOut["row"] as? [String: Any])?.filter { !$0.key.contains("Seconds") }
+                record["heldOut"] = heldOut
             }
             return record as NSDictionary
         }
@@ -197,7 +197,7 @@ enum Study {
     /// Line 1 is the header, line 2 the first trial.
     @Test(arguments: [
         ("nonsense", 1, "line 1: must be the header of such a journal"), ("nonsense", 2, "line 2: must be a record of this journal"),
-        ("{}", 4, "line 4: must be one trial, probe or check"),
+        ("{}", 4, "line 4: must be one trial, probe, check, heldOut or transfer"),
     ])
     func refusesABrokenJournal(replacement: String, line: Int, message: String) throws {
         var lines = try scratch.read("out/journal.jsonl").split(separator: "\n").map(String.init)

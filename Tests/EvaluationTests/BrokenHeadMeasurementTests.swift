@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import AttentionTestSupport
+import DurableFiles
 import Evaluation
 import HeadProfiling
 import LanguageModels
@@ -75,10 +76,10 @@ import Testing
         #expect(refusal.code == .invalidData && refusal.description.hasPrefix("layer 0, head 0: queries of L1 norm "), "\(refusal)")
 
         let profiler = ModelProfiler(policy: .fixed(.standard, name: "sample"), scale: ProfileScale(alphas: [.one]))
-        var recorded = 0
+        let work = WorkExecutor<LayerItem, LayerProfile>()
         let error = try #require(throws: InputError.self) {
-            try profiler.profile(PromptLayers(tokens, of: .init(name: "t", sha256: "aa"), model: model), record: { _ in recorded += 1 })
+            try profiler.profile(PromptLayers(tokens, of: .init(name: "t", sha256: "aa"), model: model), work: work)
         }
-        #expect(error.code == .invalidData && recorded == 0, "\(error)")
+        #expect(error.code == .invalidData && work.records.isEmpty, "\(error)")
     }
 }

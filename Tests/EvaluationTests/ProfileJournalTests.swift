@@ -36,7 +36,7 @@ import Testing
         let journal = try ProfileJournal(profile: path, header: header, lengths: [300], resume: false)
         let tokens = [256] + (0..<299).map { Int32($0 * $0 % 97) }
         records = try profiler.profile(
-            PromptLayers(tokens, of: .init(name: "t", sha256: "aa"), model: model), record: { try journal.append([$0]) }
+            PromptLayers(tokens, of: .init(name: "t", sha256: "aa"), model: model), work: WorkExecutor(journal: journal) { LayerItem($0) }
         ).layers
     }
 

@@ -125,7 +125,7 @@ extension FuzzedParser {
         _ = try TuningStudy(
             model: model, settings: settings, latency: latency,
             journal: StudyJournal(study: JournalFile(path), header: header, resume: false)
-        ).run(TuningText(text, name: "text", path: "text", model: model)) { _ in }
+        ).run(TuningText(text, name: "text", path: "text", tokenizer: model.tokenizer))
         return try prepared(path) { path in
             let journal = try StudyJournal(study: JournalFile(path), header: header, resume: true)
             _ = TuningStudy(
@@ -142,11 +142,11 @@ extension FuzzedParser {
         let journal = try ProfileJournal(profile: path, header: header, lengths: [40], resume: false)
         let profiler = ModelProfiler(policy: .fixed(.standard, name: "sample"), scale: scale)
         let source = PromptLayers(tokens(40), of: .init(name: "text", sha256: "ab"), model: model)
-        _ = try profiler.profile(source, record: { try journal.append([$0]) })
+        _ = try profiler.profile(source, work: WorkExecutor(journal: journal) { LayerItem($0) })
         return try prepared(path) { path in
-            let recorded = try ProfileJournal(profile: path, header: header, lengths: [40], resume: true).recorded
+            let journal = try ProfileJournal(profile: path, header: header, lengths: [40], resume: true)
             let source = PromptLayers(tokens(40), of: .init(name: "text", sha256: "ab"), model: model)
-            _ = try profiler.profile(source, recorded: Array(recorded.prefix(1)))
+            _ = try profiler.profile(source, work: WorkExecutor(journal: journal) { LayerItem($0) })
         }
     }
 

@@ -75,18 +75,16 @@ public struct ComparisonStudy: Sendable {
     /// - Throws: as `run(_:)`, and `InputError` where the journal cannot be written.
     public func run(journal: ComparisonJournal?, progress: (Progress) -> Void = { _ in }) throws -> [ComparisonRecord] {
         let turns = turns
-        var records = journal?.recorded ?? []
-        let total = turns.reduce(0) { $0 + $1.work }
-        var done = turns.prefix(records.count).reduce(0) { $0 + $1.work }
-        progress(Progress(done: done, total: total, last: nil))
-        for turn in turns.dropFirst(records.count) {
-            let record = try run(turn)
-            try journal?.append([record])
-            records.append(record)
-            done += turn.work
-            progress(Progress(done: done, total: total, last: turn))
+        let executor = WorkExecutor(recorded: Array(zip(turns.indices, journal?.recorded ?? []))) { records throws(InputError) in
+            try journal?.append(records)
         }
-        return records
+        let total = turns.reduce(0) { $0 + $1.work }
+        progress(Progress(done: executor.done(turns.indices, work: { turns[$0].work }), total: total, last: nil))
+        let records = try executor.run(
+            Array(turns.indices), work: { turns[$0].work },
+            progress: { progress(Progress(done: $0.done, total: $0.total, last: turns[$0.item])) },
+            measure: { try run(turns[$0]) })
+        return records.map { $0! }
     }
 
     /// What the study's journal is for.

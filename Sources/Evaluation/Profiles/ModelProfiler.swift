@@ -1,6 +1,7 @@
 import AttentionCore
 import AttentionKernels
 import AttentionLayers
+import DurableFiles
 import HeadProfiling
 import LanguageModels
 import ModelFormats
@@ -23,43 +24,41 @@ public struct ModelProfiler {
     }
 
     /// - Parameters:
-    ///   - recorded: layers of this prompt that need not be measured again, from the source's first, without gaps.
+    ///   - work: its records are not measured again, and get what is measured.
     ///   - sibling: an earlier prompt of the same length, to compare columns with.
-    ///   - record: gets each layer as soon as it is measured; may throw to stop.
     ///   - advance: called after each head.
-    /// - Throws: what the source throws, and what `record` throws.
+    /// - Throws: what the source throws, and where the journal cannot be written.
     public func profile(
-        _ source: some LayerSource, recorded: [LayerProfile] = [], sibling: PromptProfile? = nil,
-        record: (LayerProfile) throws -> Void = { _ in }, advance: () -> Void = {}
+        _ source: some LayerSource, work: WorkExecutor<LayerItem, LayerProfile> = .init(), sibling: PromptProfile? = nil,
+        advance: () -> Void = {}
     ) throws -> PromptProfile {
         let start = ContinuousClock.now
-        let workspace = AttentionWorkspace()
-        var layers = recorded
-        // Where the dense pass itself overflows, it is the one to say so.
-        var unusable: InputError?
-        if layers.count < source.layers.count {
-            let first = source.layers[layers.count]
+        let items = LayerItem.all(of: source)
+        let before = items.reduce(0) { $0 + (work[$1]?.seconds ?? 0) }
+        if work.done(items) < items.count {
+            let workspace = AttentionWorkspace()
+            // Where the dense pass itself overflows, it is the one to say so.
+            var unusable: InputError?
             try source.forEachLayer { attention in
-                guard attention.layer >= first, unusable == nil else { return }
-                let other = sibling?.layers.first { $0.layer == attention.layer }
-                let before = layers.last.flatMap { $0.layer == attention.layer - 1 ? $0 : nil }
-                let prompt = Prompt(textSHA256: source.text.sha256, previous: before, sibling: other)
-                do throws(InputError) {
-                    layers.append(
-                        try measure(attention, prompt: prompt, kernel: source.kernel, workspace: workspace, advance: advance))
-                } catch {
-                    unusable = error
-                    return
+                if unusable != nil { return }
+                let item = LayerItem(layer: attention.layer, of: source)
+                let prompt = Prompt(
+                    textSHA256: item.textSHA256, previous: work[LayerItem(layer: attention.layer - 1, of: source)],
+                    sibling: sibling?.layers.first { $0.layer == attention.layer })
+                _ = try work.run(together: [item]) { _ in
+                    do throws(InputError) {
+                        return [try measure(attention, prompt: prompt, kernel: source.kernel, workspace: workspace, advance: advance)]
+                    } catch {
+                        unusable = error
+                        return [nil]
+                    }
                 }
-                try record(layers[layers.count - 1])
             }
             if let unusable { throw unusable }
         }
-        let before = recorded.reduce(0) { $0 + $1.seconds }
         return PromptProfile(
             text: source.text.name, textSHA256: source.text.sha256, length: source.tokens,
-            seconds: before + (ContinuousClock.now - start).seconds,
-            layers: layers)
+            seconds: before + (ContinuousClock.now - start).seconds, layers: items.compactMap { work[$0] })
     }
 
     /// Where a layer stands.

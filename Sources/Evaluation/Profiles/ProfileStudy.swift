@@ -50,33 +50,38 @@ public struct ProfileStudy {
     ///   - progress: called after each head.
     /// - Throws: as `ModelProfiler.profile`, and where the journal cannot be written.
     public func run(journal: ProfileJournal?, progress: (Progress) -> Void = { _ in }) throws -> [PromptProfile] {
-        let recorded = sources.map { self.recorded(of: $0, journal: journal) }
-        let units = sources.map { max(1, ($0.tokens / 512) * ($0.tokens / 512)) }
-        let total = zip(units, sources).reduce(0) { $0 + $1.0 * $1.1.layers.count * $1.1.queryHeads }
-        var done = sources.indices.reduce(0) { $0 + units[$1] * recorded[$1].count * sources[$1].queryHeads }
+        let work = WorkExecutor(journal: journal, item: LayerItem.init)
+        let items = sources.flatMap { source in LayerItem.all(of: source) }
+        func units(_ item: LayerItem) -> Int { max(1, (item.length / 512) * (item.length / 512)) * sources[0].queryHeads }
+        let total = items.reduce(0) { $0 + units($1) }
+        var done = work.done(items, work: units)
         let profiler = ModelProfiler(policy: policy, scale: scale)
         var profiles: [PromptProfile] = []
-        for (index, source) in sources.enumerated() {
+        for source in sources {
+            let unit = units(LayerItem(layer: 0, of: source)) / source.queryHeads
             func show() { progress(Progress(done: done, total: total, text: source.text, tokens: source.tokens)) }
             show()
             profiles.append(
                 try profiler.profile(
-                    source, recorded: recorded[index], sibling: profiles.first { $0.length == source.tokens },
-                    record: { try journal?.append([$0]) },
+                    source, work: work, sibling: profiles.first { $0.length == source.tokens },
                     advance: {
-                        done += units[index]
+                        done += unit
                         show()
                     }))
         }
         return profiles
     }
+}
 
-    /// A prompt's layers from the first on, each once: a run that was resumed twice may have left one twice.
-    private func recorded(of source: some LayerSource, journal: ProfileJournal?) -> [LayerProfile] {
-        var whole: [LayerProfile] = []
-        for layer in journal?.recorded ?? [] where layer.textSHA256 == source.text.sha256 && layer.length == source.tokens {
-            if whole.count < source.layers.count, layer.layer == source.layers[whole.count] { whole.append(layer) }
-        }
-        return whole
-    }
+/// One layer of one prompt: what a profile measures at a time. Its overlaps are with the records of the layer before and of an earlier
+/// prompt, its inputs beside the layer itself.
+public struct LayerItem: Hashable, Sendable {
+    public let textSHA256: String
+    public let length, layer: Int
+
+    public init(_ record: LayerProfile) { (textSHA256, length, layer) = (record.textSHA256, record.length, record.layer) }
+
+    init(layer: Int, of source: some LayerSource) { (textSHA256, length, self.layer) = (source.text.sha256, source.tokens, layer) }
+
+    static func all(of source: some LayerSource) -> [LayerItem] { source.layers.map { LayerItem(layer: $0, of: source) } }
 }

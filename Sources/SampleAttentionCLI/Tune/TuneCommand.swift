@@ -12,7 +12,6 @@ import Reporting
 import RunProvenance
 import SampleAttention
 import StudyReports
-import Synchronization
 
 /// `tune`: find parameters for every head and write a config.
 struct TuneCommand: ModelCommand {
@@ -69,16 +68,13 @@ struct TuneCommand: ModelCommand {
         try HeldOutCheck.checkPrompts(heldOut, tunedLengths: settings.lengths, seed: settings.seed)
         let directory = try OutputDirectory(output)
         try directory.reserve("config.json", "report.html")
-        // Locked before calibrating, which may take a while: another study in this folder is refused at once.
-        var file: JournalFile? = try JournalFile(directory.file("journal.jsonl"))
-        if !resume { try StudyJournal.requireRoom(in: file!) }
-        let opened = OpenedJournal()
-        let interruption = Interruption { opened.lastWord() }
+        let locked = try LockedJournal<StudyHeader, StudyRecord>(directory.file("journal.jsonl"), resume: resume)
+        let interruption = Interruption { locked.lastWord() }
         let latency = try self.latency.model(session, headDimension: session.model.configuration.headDimension)
         let identity = try session.identity()
-        let journal = try opened.open {
+        let journal = try locked.open { file in
             try StudyJournal(
-                study: file.take()!,
+                study: file,
                 header: StudyHeader(
                     model: identity, textSHA256: texts.map(\.sha256), settings: settings, kernel: session.kernel, latency: latency.model,
                     warmStartSHA256: warmText.map(ModelFormats.sha256)),
@@ -93,12 +89,11 @@ struct TuneCommand: ModelCommand {
             let config = TunedConfig(
                 model: identity, provenance: session.provenance(texts: [texts[0].identity], lengths: settings.lengths),
                 denseBelow: denseBelow ?? latency.denseBelow(shortest: settings.lengths[0]), defaults: .dense, buckets: found.buckets)
-            let check = HeldOutCheck(model: session.model, config: config, seed: session.seed)
-            let rows = try check.run(heldOut) { progress.showCheck($0, total: check.promptCount) }
-            let heads = try check.transfer(heldOut) { progress.showCheck($0, total: check.promptCount) }
+            let check = try HeldOutCheck(model: session.model, config: config, seed: session.seed, journal: journal)
+                .run(heldOut) { progress.show($0) }
             progress.finish()
             return TuningResult(
-                config: config, settings: settings, study: found, latency: latency, costs: costs, heldOut: rows, heads: heads,
+                config: config, settings: settings, study: found, latency: latency, costs: costs, heldOut: check.rows, heads: check.heads,
                 seconds: (ContinuousClock.now - start).seconds)
         }
         try finish(result, session: session, directory: directory)
@@ -154,11 +149,11 @@ struct TuneCommand: ModelCommand {
                     + (isAlone ? " to tune on and to check on; or give a second --text" : ""))
         }
         func text(_ text: PromptText) -> TuningText {
-            TuningText(text.content, name: text.name, path: text.path, model: session.model)
+            TuningText(text.content, name: text.name, path: text.path, tokenizer: session.model.tokenizer)
         }
         if !isAlone { return (text(first), text(last)) }
         let parts = TuningText.parts(
-            of: first.content, name: first.name, path: first.path, model: session.model, lastTokens: longest)
+            of: first.content, name: first.name, path: first.path, tokenizer: session.model.tokenizer, lastTokens: longest)
         // Cut between words: the first part may have got a little less than it needs.
         for part in [parts.first, parts.last] where part.tokenCount < longest {
             throw InputError(
@@ -166,28 +161,6 @@ struct TuneCommand: ModelCommand {
                 rule: "must hold some more than \(2 * longest) tokens to tune on and to check on; or give a second --text")
         }
         return (parts.first, parts.last)
-    }
-}
-
-/// A study's journal, once it is there, for the last word of one that is stopped.
-private final class OpenedJournal: Sendable {
-    private let journal = Mutex<StudyJournal?>(nil)
-
-    /// A last word waits until the journal is open: what is on the disk by then is what it speaks of.
-    func open(_ make: () throws -> StudyJournal) throws -> StudyJournal {
-        try journal.withLock { journal in
-            let made = try make()
-            journal = made
-            return made
-        }
-    }
-
-    func lastWord() -> String {
-        journal.withLock { journal in
-            guard let journal else { return "stopped before anything was measured for the study. Start again with the same command." }
-            journal.settle()
-            return "stopped; \(journal.path) is whole. Continue with the same command and --resume."
-        }
     }
 }
 
@@ -230,7 +203,6 @@ struct FloorOptions: ParsableArguments {
 private final class StudyProgress {
     private var bar: ProgressBar?
     private var phase: TuningStudy.Progress.Phase?
-    private var checked = 0
 
     func show(_ progress: TuningStudy.Progress) {
         if progress.phase != phase || progress.done <= 1 && bar != nil {
@@ -239,11 +211,6 @@ private final class StudyProgress {
             phase = progress.phase
         }
         bar?.update(done: progress.done, status: progress.status)
-    }
-
-    func showCheck(_ status: String, total: Int) {
-        show(.init(phase: .heldOut, done: checked, total: total, status: status))
-        checked += 1
     }
 
     func finish() { bar?.finish() }

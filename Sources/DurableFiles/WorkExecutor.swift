@@ -1,0 +1,113 @@
+import AttentionCore
+import Synchronization
+
+/// Does work item by item, each item once: what a journal holds is taken from there, and what is done is in the journal before it is used.
+///
+/// An item is a value that names its work whole. With inputs that all items share and none changes it can be done alone, in any order, by
+/// any thread or machine, and gives the same record; random numbers come from a seed and the item, never from what was done before. Work
+/// that follows from earlier results is a loop around items, which reads their records. Equal items are the same work.
+public final class WorkExecutor<Item: Hashable & Sendable, Record: Sendable>: Sendable {
+    /// How far the executor is with some items.
+    public struct Progress: Sendable {
+        /// The one that was done last.
+        public let item: Item
+        /// Work that is done, that of recorded items included, and all there is.
+        public let done, total: Int
+    }
+
+    private let append: @Sendable ([Record]) throws(InputError) -> Void
+    private let known: Mutex<[Item: Record]>
+
+    /// - Parameters:
+    ///   - recorded: what was done before; of two records of an item the later counts.
+    ///   - append: keeps records, of several all or none; a record that it throws for is not used.
+    public init(
+        recorded: [(Item, Record)] = [], append: @escaping @Sendable ([Record]) throws(InputError) -> Void = { _ in }
+    ) {
+        self.append = append
+        known = Mutex(Dictionary(recorded) { $1 })
+    }
+
+    /// - Parameters:
+    ///   - journal: nil keeps nothing on the disk.
+    ///   - item: the one that a record is of.
+    public convenience init<Header>(journal: ResultJournal<Header, Record>?, item: (Record) -> Item) where Record: Codable {
+        self.init(recorded: (journal?.recorded ?? []).map { (item($0), $0) }) { records throws(InputError) in
+            try journal?.append(records)
+        }
+    }
+
+    /// All records there are.
+    public var records: [Item: Record] { known.withLock { $0 } }
+
+    /// The record of an item; nil when it was not done yet.
+    public subscript(item: Item) -> Record? { known.withLock { $0[item] } }
+
+    /// The work of those items that are recorded.
+    ///
+    /// - Parameter work: an item's share of the whole, in any unit.
+    public func done(_ items: some Sequence<Item>, work: (Item) -> Int = { _ in 1 }) -> Int {
+        known.withLock { known in items.reduce(0) { known[$1] == nil ? $0 : $0 + work($1) } }
+    }
+
+    /// The record of an item, measured when there is none.
+    ///
+    /// - Throws: what `measure` throws, and where the journal cannot be written.
+    public func record(of item: Item, measure: () throws -> Record) throws -> Record {
+        if let record = self[item] { return record }
+        let record = try measure()
+        try keep([(item, record)])
+        return record
+    }
+
+    /// Measures what is not recorded, in order.
+    ///
+    /// - Parameters:
+    ///   - work: an item's share of the whole, in any unit.
+    ///   - isOver: asked before each item that is not recorded; once it says so, all that are not recorded are left out.
+    ///   - progress: called after each item that was measured.
+    /// - Returns: a record for each item, nil for those left out.
+    /// - Throws: what `measure` throws, and where the journal cannot be written.
+    @discardableResult
+    public func run(
+        _ items: [Item], work: (Item) -> Int = { _ in 1 }, isOver: () -> Bool = { false }, progress: (Progress) -> Void = { _ in },
+        measure: (Item) throws -> Record
+    ) throws -> [Record?] {
+        let total = items.reduce(0) { $0 + work($1) }
+        var done = done(items, work: work)
+        for item in items where self[item] == nil {
+            if isOver() { break }
+            try keep([(item, try measure(item))])
+            done += work(item)
+            progress(Progress(item: item, done: done, total: total))
+        }
+        return items.map { self[$0] }
+    }
+
+    /// Measures what is not recorded in one go, as a kernel does all heads of a layer.
+    ///
+    /// - Parameters:
+    ///   - isOver: asked when something is not recorded.
+    ///   - measure: gets the items that are not recorded, in order, and gives a record for each: nil where there is none to be had.
+    /// - Returns: false when items were left out because time is over.
+    /// - Throws: what `measure` throws, and where the journal cannot be written.
+    public func run(
+        together items: [Item], isOver: () -> Bool = { false }, measure: ([Item]) throws -> [Record?]
+    ) throws -> Bool {
+        let missing = known.withLock { known in items.filter { known[$0] == nil } }
+        if missing.isEmpty { return true }
+        if isOver() { return false }
+        let records = try measure(missing)
+        precondition(records.count == missing.count, "every item gets its record, or nil")
+        try keep(zip(missing, records).compactMap { item, record in record.map { (item, $0) } })
+        return true
+    }
+
+    private func keep(_ done: [(item: Item, record: Record)]) throws(InputError) {
+        if done.isEmpty { return }
+        try append(done.map(\.record))
+        known.withLock { known in
+            for (item, record) in done { known[item] = record }
+        }
+    }
+}

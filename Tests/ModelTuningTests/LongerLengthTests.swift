@@ -1,0 +1,62 @@
+import AttentionCore
+import Autotuning
+import LanguageModels
+import ModelTuning
+import SampleAttention
+import Testing
+
+/// What a study takes from one length to the next.
+@Suite struct LongerLengthTests {
+    private let study: MadeStudy
+
+    init() throws { study = try MadeStudy(lengths: [320, 640]) }
+
+    /// Only what the shorter length left on its fronts, and windows that it was too short for.
+    @Test func triesWhatTheShorterLengthLeft() throws {
+        let result = try study.run(try MadeModel())
+        #expect(result.buckets.map(\.length) == [320, 640])
+        let (short, long) = (result.trials.filter { $0.length == 320 }, result.trials.filter { $0.length == 640 })
+        let widest = short.filter { $0.parameters.pattern == .window }.map { $0.parameters.window.positions(promptLength: 320) }.max()!
+        #expect(
+            !long.isEmpty
+                && long.contains { $0.parameters.pattern == .window && $0.parameters.window.positions(promptLength: 640) > widest })
+        for trial in long {
+            let own = short.filter { $0.layer == trial.layer && $0.head == trial.head }
+            if let same = own.first(where: { $0.parameters == trial.parameters }) {
+                let beaten = own.contains {
+                    ($0.parameters.pattern == .window) == (trial.parameters.pattern == .window) && $0.cost < same.cost
+                        && $0.error < same.error
+                }
+                #expect(!beaten)
+            } else {
+                #expect(trial.parameters.window.positions(promptLength: 640) > widest && trial.parameters.pattern == .window)
+            }
+        }
+        #expect(Set(long.map(\.parameters)).count < Set(short.map(\.parameters)).count + 4)
+    }
+
+    /// Heads that answers hang on are probed again at the next length, on woven prompts, and no others.
+    @Test func probesRetrievalHeadsAgain() throws {
+        let model = try MadeModel([[0.0001, 0.0001], [0.04, 0.0001]])
+        let result = try study.run(model)
+        let long = model.calls.probed.filter { $0[2] > 320 }
+        #expect(!long.isEmpty && long.allSatisfy { $0[0] == 1 && $0[1] == 0 })
+        #expect(Set(model.calls.probed.filter { $0[2] <= 320 }.map { $0[0] * 2 + $0[1] }) == [0, 1, 2, 3])
+        #expect(result.buckets.allSatisfy { $0.patterns[0] != [.dense, .dense] })
+    }
+
+    @Test func withoutRetrievalHeadsNothingIsProbedAgain() throws {
+        let model = try MadeModel([[0.0001, 0.0001], [0.0001, 0.0001]])
+        let result = try study.run(model)
+        #expect(model.calls.probed.allSatisfy { $0[2] <= 320 })
+        #expect(result.buckets[1].milliseconds < 4 * study.denseMilliseconds(640))
+    }
+
+    /// The allotted damage of a length is where the next one begins.
+    @Test func theAllottedDamageIsHandedOn() throws {
+        let result = try study.run(try MadeModel(interaction: 6))
+        let (short, long) = (result.steps.filter { $0.length == 320 }, result.steps.filter { $0.length == 640 })
+        let held = try #require(short.filter { $0.share <= 1 }.map(\.damage).max())
+        #expect(long.first?.damage == held && held < 1)
+    }
+}

@@ -1,0 +1,47 @@
+import AttentionCore
+import Autotuning
+import ModelTuning
+import SampleAttention
+import Testing
+
+/// Studies that run out of time, by a clock that goes on by a second at every call of the model.
+@Suite struct TimeLimitTests {
+    private let study: MadeStudy
+
+    init() throws { study = try MadeStudy() }
+
+    @Test func enoughTimeCutsNothingShort() throws {
+        let model = try MadeModel()
+        let whole = try study.run(model)
+        let seconds = Double(model.calls.total)
+        // Probes end at 70 % of the time, and most of it are probes.
+        let limited = try study.run(try MadeModel(), minutes: 2 * seconds / 60)
+        #expect(!limited.isCutShort && limited.buckets == whole.buckets && limited.steps.count == whole.steps.count)
+    }
+
+    /// The search ends at 30 % of 8 s: when the second layer is shown, 3 s are over, and its heads stay dense.
+    @Test func theSearchEndsAtThreeTenths() throws {
+        let result = try study.run(try MadeModel(), minutes: 8.0 / 60)
+        #expect(result.isCutShort && Set(result.trials.map(\.layer)) == [0])
+        #expect(result.buckets[0].patterns[1] == [.dense, .dense])
+    }
+
+    /// Of the probes those come first that every head has; the rest is left out at 70 %, and one allocation is checked all the same.
+    @Test func probesEndAtSevenTenths() throws {
+        let model = try MadeModel()
+        let result = try study.run(model, minutes: 30.0 / 60)
+        #expect(result.isCutShort && result.trials.count == 4 * 9)
+        // Seven prompts and two layers run before them; the last probe ends in the second after 21 s.
+        #expect(model.calls.dense == 6 && model.calls.layers == 2 && model.calls.probes == 14)
+        #expect(Set(model.calls.probed.prefix(12).map { $0[0] * 2 + $0[1] }) == [0, 1, 2, 3])
+        // An option that was not probed on all prompts is not known.
+        #expect(result.probes.count == 4)
+        #expect(result.steps.count >= 1 && result.steps.count < 5)
+    }
+
+    @Test func noTimeAtAllGivesDenseHeads() throws {
+        let result = try study.run(try MadeModel(), minutes: 1e-9)
+        #expect(result.isCutShort && result.trials.isEmpty && result.probes.isEmpty)
+        #expect(result.buckets[0].patterns == [[.dense, .dense], [.dense, .dense]] && result.steps.count == 1)
+    }
+}

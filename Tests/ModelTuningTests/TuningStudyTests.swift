@@ -1,0 +1,179 @@
+import AttentionCore
+import Autotuning
+import LanguageModels
+import ModelTuning
+import SampleAttention
+import Testing
+
+/// Whole studies of models whose heads' sensitivities are known.
+@Suite struct TuningStudyTests {
+    private let study: MadeStudy
+
+    init() throws { study = try MadeStudy() }
+
+    /// KL at answers that the floor lets go, less its headroom: what binds first in made models.
+    private static let room = 0.25 * 0.02 * 0.7
+
+    private static func policy(_ bucket: TunedConfig.Bucket) -> AttentionPolicy { .perHead { bucket.parameters($0, $1) } }
+
+    @Test func heedsWhatHeadsCostTheModel() throws {
+        let model = try MadeModel([[0.05, 0.001], [0.001, 0.05]])
+        let result = try study.run(model)
+        let bucket = try #require(result.buckets.first)
+        #expect(result.buckets.count == 1 && bucket.length == 320 && !result.isCutShort)
+        for layer in 0..<2 {
+            let (tough, easy) = (layer, 1 - layer)
+            #expect(bucket.patterns[layer][easy] != .dense)
+            #expect(
+                bucket.layers[layer][easy].measured.milliseconds! < bucket.layers[layer][tough].measured.milliseconds!, "\(bucket.patterns)"
+            )
+        }
+        #expect(model.damage(Self.policy(bucket), tokens: 320) <= Self.room)
+        // Six prompts a step, and every head's options probed on the woven prompts and on one plain one.
+        let choices = Set(result.steps.map { $0.checks[0].heads })
+        #expect(result.steps.allSatisfy { $0.checks.count == 6 } && model.calls.sparse == 6 * choices.count)
+        #expect(model.calls.probes == 3 * result.probes.count && result.probes.count > 8)
+        #expect(result.trials.count == 4 * 9 && Set(result.trials.map(\.head)) == [0, 1])
+    }
+
+    /// What a probed option is said to spoil is what the made model loses by it.
+    @Test func probesMeasureTheDamage() throws {
+        let model = try MadeModel()
+        for probe in try study.run(model).probes {
+            let policy = AttentionPolicy.perHead {
+                $0 == probe.layer && $1 == probe.head ? probe.trial.parameters : .dense
+            }
+            let damage = model.damage(policy, tokens: 320)
+            #expect(abs(probe.lossDamage - damage) < 1e-6)
+            #expect(abs(probe.answerDamage - damage) < 1e-6)
+            #expect(probe.trial.measured.density < 0.95)
+        }
+    }
+
+    private struct Choice {
+        let cost, damage: Double
+        static func + (a: Choice, b: Choice) -> Choice { Choice(cost: a.cost + b.cost, damage: a.damage + b.damage) }
+    }
+
+    /// The cheapest of all choices that keep the floor, but for what interpolation and the last correction leave.
+    @Test func comesNearTheCheapestChoice() throws {
+        let model = try MadeModel([[0.004, 0.002], [0.001, 0.002]])
+        let result = try study.run(model)
+        let dense = study.denseMilliseconds(320)
+        var choices = [Choice(cost: 0, damage: 0)]
+        for (layer, head) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let trials = result.trials.filter { $0.layer == layer && $0.head == head && $0.cost < dense }
+            let options =
+                [Choice(cost: dense, damage: 0)]
+                + trials.map { trial in
+                    let policy = AttentionPolicy.perHead { $0 == layer && $1 == head ? trial.parameters : .dense }
+                    return Choice(cost: trial.cost, damage: model.damage(policy, tokens: 320))
+                }
+            choices = choices.flatMap { choice in options.map { choice + $0 } }.filter { $0.damage <= Self.room }
+        }
+        let best = try #require(choices.map(\.cost).min())
+        let found = try #require(result.buckets.first).milliseconds
+        #expect(found >= best - 1e-12 && found < 1.15 * best && best < 0.8 * 4 * dense, "\(found) ms, least \(best) ms")
+    }
+
+    /// Heads that spoil more, or less, together than each alone: the allotted damage follows what whole prompts say.
+    @Test(arguments: [0.25, 1, 6]) func correctsTheAllottedDamage(interaction: Double) throws {
+        let model = try MadeModel(interaction: interaction)
+        let result = try study.run(model)
+        let bucket = try #require(result.buckets.first)
+        #expect(model.damage(Self.policy(bucket), tokens: 320) <= Self.room)
+        #expect(bucket.patterns.flatMap(\.self).contains { $0 != .dense })
+        let (first, last) = (try #require(result.steps.first), try #require(result.steps.last))
+        #expect(first.damage == 1 && result.steps.count <= study.settings.checksPerLength)
+        switch interaction {
+        case 6: #expect(first.share > 1 && last.damage < 1)
+        case 0.25: #expect(first.share < 0.4 && last.damage > 1)
+        default: #expect(first.share > 0.6 && first.share < 1.3)
+        }
+        #expect(result.steps.map(\.share).filter { $0 <= 1 }.max()! > 0.4, "\(result.steps.map(\.share))")
+        // What is taken was tried, and held.
+        let taken = result.steps.filter { $0.checks[0].heads == bucket.layers.map { $0.map(\.parameters) } }
+        #expect(!taken.isEmpty && taken.allSatisfy { $0.share <= 1 })
+    }
+
+    /// Whatever is sparse loses everything: nothing is.
+    @Test func everyHeadIsDenseWhereNoStepHolds() throws {
+        let result = try study.run(try MadeModel(interaction: 1e6))
+        #expect(result.buckets[0].patterns == [[.dense, .dense], [.dense, .dense]])
+        #expect(result.steps.count == study.settings.checksPerLength)
+        for step in result.steps { #expect(step.share > 1 || step.checks[0].heads == [[.dense, .dense], [.dense, .dense]]) }
+        #expect(result.steps[0].share > 1 && result.steps[1].damage < 1)
+        #expect(result.buckets[0].layers[0][0].measured.milliseconds == study.denseMilliseconds(320))
+    }
+
+    @Test func aBudgetOfTimeIsKept() throws {
+        var study = study
+        let dense = 4 * study.denseMilliseconds(320)
+        for share in [0.8, 0.5] {
+            study.settings.budgetMilliseconds = share * dense
+            let result = try study.run(try MadeModel())
+            #expect(result.steps.count == 1 && result.steps[0].milliseconds <= share * dense)
+            #expect(result.buckets[0].milliseconds <= share * dense && result.buckets[0].milliseconds > 0.6 * share * dense)
+        }
+        // Out of reach: the cheapest there is of every head.
+        study.settings.budgetMilliseconds = 1e-9
+        let least = try study.run(try MadeModel())
+        for (layer, heads) in least.buckets[0].layers.enumerated() {
+            for (head, chosen) in heads.enumerated() {
+                let own = least.trials.filter { $0.layer == layer && $0.head == head }
+                #expect(chosen.measured.milliseconds == own.map(\.cost).min())
+            }
+        }
+    }
+
+    @Test func headsKeepTheirLeastMass() throws {
+        var study = study
+        study.settings.floor.mass = 0.8
+        let harmless = try MadeModel([[1e-6, 1e-6], [1e-6, 1e-6]])
+        let held = try study.run(harmless).buckets[0].layers.flatMap(\.self)
+        #expect(held.allSatisfy { $0.measured.meanMass >= 0.8 })
+        study.settings.floor.mass = nil
+        let free = try study.run(harmless).buckets[0].layers.flatMap(\.self)
+        #expect(free.contains { $0.measured.meanMass < 0.8 })
+    }
+
+    /// An earlier config's parameters come first, before the ladder of windows.
+    @Test func triesAnEarlierConfigFirst() throws {
+        var study = study
+        let window = SampleAttentionParameters.window(tokens: 77, sinks: 3)
+        let measured = TunedConfig.Measurement(meanMass: 1, p1Mass: 1, minMass: 1, density: 1)
+        let heads = [TunedConfig.Head(parameters: window, measured: measured), .init(parameters: .dense, measured: measured)]
+        let warm = study.config([.init(length: 320, layers: [heads, heads])])
+        study.settings.trials = 2
+        let result = try study.run(try MadeModel(), warmStart: warm)
+        for layer in 0..<2 {
+            let first = result.trials.filter { $0.number == 0 && $0.layer == layer }
+            #expect(first.map(\.head) == [0, 1] && first[0].parameters == window && first[1].parameters != window)
+        }
+    }
+
+    @Test func theSameSeedGivesTheSame() throws {
+        var study = study
+        // Some beyond the ladder of windows.
+        study.settings.trials = 12
+        let (a, b) = (try study.run(try MadeModel()), try study.run(try MadeModel()))
+        #expect(a.trials == b.trials && a.buckets == b.buckets)
+        study.settings.seed = 8
+        #expect(try study.run(try MadeModel()).trials != a.trials)
+    }
+
+    @Test func saysHowFarItIs() throws {
+        var reports: [TuningStudy.Progress] = []
+        let result = try study.run(try MadeModel()) { reports.append($0) }
+        var phases: [TuningStudy.Progress.Phase] = []
+        for report in reports where report.phase != phases.last { phases.append(report.phase) }
+        #expect(phases == [.search, .probes, .allocation])
+        for phase in phases {
+            let own = reports.filter { $0.phase == phase }
+            #expect(own.map(\.done) == own.map(\.done).sorted() && own.allSatisfy { $0.done <= $0.total })
+        }
+        #expect(reports.last { $0.phase == .search }.map { $0.done == $0.total } == true)
+        #expect(reports.last { $0.phase == .probes }.map { $0.done == 3 * result.probes.count && $0.done == $0.total } == true)
+        #expect(reports.last?.done == result.steps.count)
+    }
+}
