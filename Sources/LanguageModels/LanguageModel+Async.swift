@@ -1,5 +1,6 @@
 import AttentionCore
 import ModelFormats
+import SampleAttention
 import Synchronization
 
 /// The forms for tasks: what blocks runs on a thread of its own, and a task that is cancelled gets `CancellationError` soon.

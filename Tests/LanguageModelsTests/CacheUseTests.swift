@@ -3,6 +3,7 @@ import AttentionKernels
 import AttentionTestSupport
 import LanguageModels
 import Parallelism
+import SampleAttention
 import Testing
 
 /// A cache that is in use refuses any other call. An observer, which runs in the middle of a prefill, stands for a call on another thread.
