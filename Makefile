@@ -112,4 +112,4 @@ interfaces: setup
 	.ci/product-interfaces "$$(swift build --show-bin-path)"
 
 clean:
-	rm -rf .build .build-test .build-address .build-thread .build-undefined out
+	rm -rf .build .build-test .build-address .build-thread .build-undefined Examples/operator/.build out

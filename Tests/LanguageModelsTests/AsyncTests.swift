@@ -23,6 +23,8 @@ private final class Gate: AttentionMethod {
     let layers = LayerCount()
     /// One element when the thread is held; ends with the gate, which the model's call keeps alive.
     let arrivals: AsyncStream<Void>
+    /// The guard had to let the thread go.
+    let isLate = Atomic(false)
     private let heldLayer: Int
     private let heldChunk: Int
     private let chunk = Atomic(0)
@@ -50,7 +52,7 @@ private final class Gate: AttentionMethod {
     /// Blocks the calling thread until `open`; a guard against a hang lets it go after ten minutes.
     func hold() {
         arrival.yield()
-        _ = release.wait(timeout: .now() + 600)
+        if release.wait(timeout: .now() + 600) == .timedOut { isLate.store(true, ordering: .relaxed) }
     }
 
     /// Returns when the thread is held.
@@ -212,6 +214,6 @@ private final class Gate: AttentionMethod {
             for gate in gates { gate.open() }
             try await group.waitForAll()
         }
-        #expect(gates.allSatisfy { $0.layers.value == Self.layers })
+        #expect(gates.allSatisfy { $0.layers.value == Self.layers && !$0.isLate.load(ordering: .relaxed) })
     }
 }
