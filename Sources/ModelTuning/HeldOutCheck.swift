@@ -75,20 +75,17 @@ public struct HeldOutCheck {
     /// - Parameter text: another one than was tuned on, or the same: plain prompts are then from its end, woven ones from other places.
     /// - Throws: `InputError` for a text that is too short, and as `TunableModel.densePrefill`.
     public func run(_ text: TuningText, progress: (TuningStudy.Progress) -> Void = { _ in }) throws -> Outcome {
-        let prompts = try lengths.flatMap { length in
-            try Self.prompts(text, length: length, seed: seed).map {
-                (item: HeldOutItem(config: digest, length: length, prompt: $0.title), prompt: $0)
-            }
-        }
-        let byItem = Dictionary(uniqueKeysWithValues: prompts.map { ($0.item, $0.prompt) })
+        let prompts = try lengths.flatMap { try Self.prompts(text, length: $0, seed: seed) }
+        let byTitle = Dictionary(uniqueKeysWithValues: prompts.map { ($0.title, $0) })
         let total = prompts.count + config.buckets.count
         let rows = try work.heldOut.run(
-            prompts.map(\.item),
+            prompts.map { HeldOutItem(config: digest, prompt: $0.title) },
             progress: {
-                let kind = byItem[$0.item]!.kind.rawValue
-                progress(.init(phase: .heldOut, done: $0.done, total: total, status: "\($0.item.length) tokens, \(kind)"))
+                let prompt = byTitle[$0.item.prompt]!
+                let status = "\(prompt.tokens.count) tokens, \(prompt.kind.rawValue)"
+                progress(.init(phase: .heldOut, done: $0.done, total: total, status: status))
             }
-        ) { HeldOutRecord(config: $0.config, prompt: $0.prompt, row: try row(byItem[$0]!, length: $0.length)) }
+        ) { HeldOutRecord(config: $0.config, prompt: $0.prompt, row: try row(byTitle[$0.prompt]!)) }
         let heads = try work.transfers.run(
             config.buckets.map { TransferItem(config: digest, length: $0.length) },
             progress: {
@@ -114,7 +111,8 @@ public struct HeldOutCheck {
         return prompts
     }
 
-    private func row(_ prompt: TuningPrompt, length: Int) throws -> Row {
+    private func row(_ prompt: TuningPrompt) throws -> Row {
+        let length = prompt.tokens.count
         let dense = try model.densePrefill(prompt.tokens, probedFrom: nil, tap: nil)
         let tuned = try dense.sparsePrefill(.tuned(config))
         return Row(

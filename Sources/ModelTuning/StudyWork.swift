@@ -55,8 +55,7 @@ struct CheckItem: Hashable, Sendable {
 struct HeldOutItem: Hashable, Sendable {
     /// See `TunedConfig.digest`.
     let config: String
-    let length: Int
-    /// See `TuningPrompt.title`; it may have a little less than the length.
+    /// See `TuningPrompt.title`.
     let prompt: String
 }
 
@@ -87,7 +86,7 @@ extension CheckItem {
 }
 
 extension HeldOutItem {
-    init(_ record: HeldOutRecord) { self.init(config: record.config, length: record.row.length, prompt: record.prompt) }
+    init(_ record: HeldOutRecord) { self.init(config: record.config, prompt: record.prompt) }
 }
 
 extension TransferItem {

@@ -84,11 +84,13 @@ import Testing
         #expect(HeldOutCheck.misses(harmless.rows, floor: floor).isEmpty)
         let harmful = try run(try MadeModel([[1, 0], [1, 0]]))
         let misses = HeldOutCheck.misses(harmful.rows, floor: floor)
-        #expect(misses.count == 4 && misses[0].hasPrefix("320 tokens: loss ") && misses[3].hasPrefix("400 tokens: 0.0 % of the answers"))
+        try #require(misses.count == 4)
+        #expect(misses[0].hasPrefix("320 tokens: loss ") && misses[3].hasPrefix("400 tokens: 0.0 % of the answers"))
         #expect(HeldOutCheck.misses(harmful.heads, floor: floor).isEmpty)
         floor.mass = 0.9
         let heads = HeldOutCheck.misses(harmful.heads, floor: floor)
-        #expect(heads.count == 4 && heads[0].hasPrefix("320 tokens, layer 0, head 0: mean mass 0.") && heads[0].hasSuffix("floor 0.9"))
+        try #require(heads.count == 4)
+        #expect(heads[0].hasPrefix("320 tokens, layer 0, head 0: mean mass 0.") && heads[0].hasSuffix("floor 0.9"))
     }
 
     @Test func shortTextsAreRefusedBeforeAnythingIsMeasured() throws {

@@ -28,6 +28,9 @@ final class MadeModel: TunableModel {
 
     struct Stop: Error {}
 
+    /// A layer was probed that the prompt was not kept for.
+    struct Unprobed: Error {}
+
     let kernel: AttentionKernel
     let layerCount = 2
     /// By layer and head, in nats.
@@ -131,7 +134,7 @@ private struct MadePrefill: DensePrefill {
     var cost: PrefillCost { PrefillCost(seconds: 2, attentionSeconds: 1, density: 1) }
 
     func probe(_ parameters: SampleAttentionParameters, layer: Int, head: Int) throws -> Divergence {
-        precondition(layer >= firstLayer, "a run is probed from the layer it was kept for")
+        if layer < firstLayer { throw MadeModel.Unprobed() }
         try model.count {
             $0.probes += 1
             $0.probed.append([layer, head, tokens.count])

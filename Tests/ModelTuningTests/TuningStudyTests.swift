@@ -90,7 +90,7 @@ import Testing
         case 0.25: #expect(first.share < 0.4 && last.damage > 1)
         default: #expect(first.share > 0.6 && first.share < 1.3)
         }
-        #expect(result.steps.map(\.share).filter { $0 <= 1 }.max()! > 0.4, "\(result.steps.map(\.share))")
+        #expect(try #require(result.steps.map(\.share).filter { $0 <= 1 }.max()) > 0.4, "\(result.steps.map(\.share))")
         // What is taken was tried, and held.
         let taken = result.steps.filter { $0.checks[0].heads == bucket.layers.map { $0.map(\.parameters) } }
         #expect(!taken.isEmpty && taken.allSatisfy { $0.share <= 1 })
@@ -100,7 +100,7 @@ import Testing
     @Test func everyHeadIsDenseWhereNoStepHolds() throws {
         let result = try study.run(try MadeModel(interaction: 1e6))
         #expect(result.buckets[0].patterns == [[.dense, .dense], [.dense, .dense]])
-        #expect(result.steps.count == study.settings.checksPerLength)
+        try #require(result.steps.count == study.settings.checksPerLength)
         for step in result.steps { #expect(step.share > 1 || step.checks[0].heads == [[.dense, .dense], [.dense, .dense]]) }
         #expect(result.steps[0].share > 1 && result.steps[1].damage < 1)
         #expect(result.buckets[0].layers[0][0].measured.milliseconds == study.denseMilliseconds(320))
@@ -148,7 +148,8 @@ import Testing
         let result = try study.run(try MadeModel(), warmStart: warm)
         for layer in 0..<2 {
             let first = result.trials.filter { $0.number == 0 && $0.layer == layer }
-            #expect(first.map(\.head) == [0, 1] && first[0].parameters == window && first[1].parameters != window)
+            try #require(first.map(\.head) == [0, 1])
+            #expect(first[0].parameters == window && first[1].parameters != window)
         }
     }
 

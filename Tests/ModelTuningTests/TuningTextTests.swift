@@ -11,7 +11,8 @@ import Testing
     private let content: String
 
     init() throws {
-        tokenizer = try ModelDirectory(HaystackModel.modelDirectory.path).tokenizer()
+        let folder = HaystackModel.modelDirectory.path
+        tokenizer = try Tokenizer(path: folder + "/tokenizer.json", settingsPath: folder + "/tokenizer_config.json")
         content = String(try String(contentsOf: HaystackModel.texts[1], encoding: .utf8).prefix(60_000))
     }
 
