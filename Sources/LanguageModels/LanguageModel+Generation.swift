@@ -1,4 +1,5 @@
 import AttentionCore
+import AttentionKernels
 import ModelFormats
 
 extension LanguageModel {
@@ -40,15 +41,16 @@ extension LanguageModel {
         let (prefill, cache) = try prefill(prompt, newPositions: newPositions, policy: policy, chunk: chunk, settings: settings)
         let cached = cache.count
         let start = ContinuousClock.now
+        let decoder = try TokenDecoder(model: self, cache: cache)
+        let limit = min(maxTokens, room)
         var tokens: [Int32] = []
-        var logits = prefill.logits
-        while tokens.count < min(maxTokens, room) {
-            let token = sampler.next(logits)
+        while tokens.count < limit {
+            let token = sampler.next(tokens.isEmpty ? prefill.logits : decoder.logits)
             if configuration.endOfText.contains(token) { break }
             tokens.append(token)
             onToken(token)
-            if tokens.count == min(maxTokens, room) || shouldStop(tokens) { break }
-            logits = try self.prefill([token], cache: cache, policy: .dense).logits
+            if tokens.count == limit || shouldStop(tokens) { break }
+            try decoder.append(token)
         }
         return Generation(
             tokens: tokens, prefill: prefill.report, decodeSeconds: (ContinuousClock.now - start).seconds, cachedPositions: cached,
