@@ -28,11 +28,12 @@ extension LanguageModel {
     /// Prefills with `policy`, then decodes densely, over what the cache holds, until `maxTokens`, end of text, or `shouldStop` says so.
     ///
     /// - Parameters:
+    ///   - shouldStop: gets the text so far, without special tokens and without a character that is not complete yet.
     ///   - onToken: called with each new token as it appears.
     /// - Throws: `InputError` as `prefill`. The continuation ends early where the model's positions do.
     public func generate(
         _ prompt: [Int32], maxTokens: Int, policy: AttentionPolicy, chunk: Int? = nil, cache settings: CacheSettings = CacheSettings(),
-        sampler: TokenSampler, shouldStop: (_ tokens: [Int32]) -> Bool = { _ in false }, onToken: (Int32) -> Void = { _ in }
+        sampler: TokenSampler, shouldStop: (_ text: String) -> Bool = { _ in false }, onToken: (Int32) -> Void = { _ in }
     ) throws -> Generation {
         var sampler = sampler
         // The last token needs no position: nothing is computed after it.
@@ -44,12 +45,15 @@ extension LanguageModel {
         let decoder = try TokenDecoder(model: self, cache: cache)
         let limit = min(maxTokens, room)
         var tokens: [Int32] = []
+        var stream = TextStream(tokenizer, skippingSpecialTokens: true)
+        var text = ""
         while tokens.count < limit {
             let token = sampler.next(tokens.isEmpty ? prefill.logits : decoder.logits)
             if configuration.endOfText.contains(token) { break }
             tokens.append(token)
             onToken(token)
-            if tokens.count == limit || shouldStop(tokens) { break }
+            text += stream.append(token)
+            if tokens.count == limit || shouldStop(text) { break }
             try decoder.append(token)
         }
         return Generation(
