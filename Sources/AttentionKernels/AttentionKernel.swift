@@ -9,8 +9,7 @@ import Parallelism
 /// is the special case of a window as long as the keys.
 public struct AttentionKernel: Sendable {
     public let instructionSet: InstructionSet
-    /// The format queries, keys, values and probabilities are multiplied in. Blocks of fewer than five rows (decoding) are FP32
-    /// always.
+    /// The format queries, keys, values and probabilities are multiplied in. Blocks of fewer than five rows are FP32 always.
     public let precision: Precision
     public let pool: WorkerPool
     let table: KernelTable

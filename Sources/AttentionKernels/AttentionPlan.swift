@@ -13,7 +13,7 @@ public struct AttentionPlan: Sendable {
     /// Lane blocks, at most, that share each tile of keys and values while it is in the cache.
     package static let mostLaneBlocks = 4
 
-    /// Below this many rows a block wastes more lanes than it fills, and rows are done one by one (decoding).
+    /// Below this many rows a block wastes more lanes than it fills, and rows are done one by one.
     static let fewestLanes = 5
 
     /// Consecutive query rows of one head that see keys by the same rule; at most `mostLaneBlocks` lane blocks.

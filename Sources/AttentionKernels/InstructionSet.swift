@@ -62,6 +62,15 @@ package struct KernelTable: @unchecked Sendable {
         }
     }
 
+    /// The kernels of rows that are stored in a format.
+    func rows(_ format: RowFormat) -> SARowKernelTable {
+        switch format {
+        case .fp32: functions.rows_fp32
+        case .bf16: functions.rows_bf16
+        case .int8: functions.rows_int8
+        }
+    }
+
     /// Query rows a block holds, one a SIMD lane.
     package static let lanes = Int(SA_LANES)
     /// Keys whose scores are held at once.

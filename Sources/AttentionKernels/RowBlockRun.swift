@@ -197,25 +197,23 @@ struct RowBlockRun {
 
     /// One query on its own, in FP32: scores of all its kept keys, softmax, weighted sum.
     private func executeRow(_ row: Int, output: UnsafeMutablePointer<Float>, logSumExp: UnsafeMutablePointer<Float>?) {
-        let kernels = kernel.functions
+        let kernels = kernel.table.rows(.fp32)
         let ranges = keptRanges(position: firstPosition + row)
         var maximum = -Float.infinity
         var scores = scratch.rowScores
         for range in ranges {
-            let highest = kernels.row_scores(
-                query.row(head: block.head, token: block.firstRow + row), AttentionKernel.scoreScale(dimension), Int32(dimension),
-                key.row(head: keyValueHead, token: range.lowerBound), key.tokenStride, Int32(range.count), scores)
-            maximum = max(maximum, highest)
+            var rows = key.kernelRows(head: keyValueHead, range)
+            kernels.row_scores(
+                query.row(head: block.head, token: block.firstRow + row), dimension, 1, AttentionKernel.scoreScale(dimension), &rows,
+                Int32(dimension), scores, range.count, &maximum)
             scores += range.count
         }
-        let sum = kernels.row_exp2(scratch.rowScores, Int32(scores - scratch.rowScores), maximum)
+        let sum = kernel.functions.row_exp2(scratch.rowScores, Int32(scores - scratch.rowScores), maximum)
         output.update(repeating: 0, count: dimension)
         scores = scratch.rowScores
         for range in ranges {
-            kernels.row_accumulate(
-                scores, Int32(range.count), value.row(head: keyValueHead, token: range.lowerBound), value.tokenStride, Int32(dimension),
-                scratch.output)
-            for t in 0..<dimension { output[t] += scratch.output[t] }
+            var rows = value.kernelRows(head: keyValueHead, range)
+            kernels.row_accumulate(scores, range.count, 1, &rows, Int32(dimension), output, dimension)
             scores += range.count
         }
         for t in 0..<dimension { output[t] /= sum }

@@ -21,31 +21,28 @@ static inline int kept(const uint8_t *first, const uint8_t *end, int key, int la
 #undef SA_PAIRS
 #undef SA_TILE_NAME
 
+#define SA_ROW_FORMAT SA_ROW_FP32
+#define SA_ROW_NAME(name) SA_FP32_NAME(name)
+#include "row_kernels_scalar.h"
+#undef SA_ROW_FORMAT
+#undef SA_ROW_NAME
+
+#define SA_ROW_FORMAT SA_ROW_BF16
+#define SA_ROW_NAME(name) SA_BF16_NAME(name)
+#include "row_kernels_scalar.h"
+#undef SA_ROW_FORMAT
+#undef SA_ROW_NAME
+
+#define SA_ROW_FORMAT SA_ROW_INT8
+#define SA_ROW_NAME(name) SA_INT8_NAME(name)
+#include "row_kernels_scalar.h"
+#undef SA_ROW_FORMAT
+#undef SA_ROW_NAME
+
 static void sa_finish_output__scalar(
     const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride) {
     for (int lane = 0; lane < rows; lane++)
         for (int t = 0; t < dimension; t++) out[lane * stride + t] = ot[t * SA_LANES + lane] / sum[lane];
-}
-
-static float sa_row_scores__scalar(
-    const float *q, float scale, int dimension, const float *k, ptrdiff_t k_stride, int keys, float *s) {
-    float highest = -INFINITY;
-    for (int key = 0; key < keys; key++) {
-        float sum = 0;
-        for (int t = 0; t < dimension; t++) sum += q[t] * k[key * k_stride + t];
-        s[key] = sum * scale;
-        if (s[key] > highest) highest = s[key];
-    }
-    return highest;
-}
-
-static void sa_row_accumulate__scalar(
-    const float *p, int keys, const float *v, ptrdiff_t v_stride, int dimension, float *out) {
-    for (int t = 0; t < dimension; t++) {
-        float sum = 0;
-        for (int key = 0; key < keys; key++) sum += p[key] * v[key * v_stride + t];
-        out[t] = sum;
-    }
 }
 
 static float sa_row_exp2__scalar(float *x, int count, float maximum) {

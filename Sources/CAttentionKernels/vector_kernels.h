@@ -18,6 +18,8 @@
 #undef SA_PAIRS
 #undef SA_TILE_NAME
 
+#include "row_kernels.h"
+
 /* Lanes past `rows` of a partial vector are computed and dropped. */
 static void SA_NAME(finish_output)(
     const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride) {
@@ -34,42 +36,6 @@ static void SA_NAME(finish_output)(
             vfloat m = load(ot + t * SA_LANES + lane) * inverse;
             for (int i = 0; i < WIDTH && lane + i < rows; i++) out[(lane + i) * stride + t] = m[i];
         }
-    }
-}
-
-static float SA_NAME(row_scores)(
-    const float *q, float scale, int dimension, const float *k, ptrdiff_t k_stride, int keys, float *s) {
-    float highest = -__builtin_inff();
-    for (int key = 0; key < keys; key++) {
-        const float *row = k + key * k_stride;
-        vfloat sum = splat(0);
-        int t = 0;
-        for (; t + WIDTH <= dimension; t += WIDTH) sum = load(q + t) * load(row + t) + sum;
-        float total = horizontal_sum(sum);
-        for (; t < dimension; t++) total += q[t] * row[t];
-        s[key] = total * scale;
-        if (s[key] > highest) highest = s[key];
-    }
-    return highest;
-}
-
-static void SA_NAME(row_accumulate)(
-    const float *p, int keys, const float *v, ptrdiff_t v_stride, int dimension, float *out) {
-    int t = 0;
-    for (; t + WIDTH <= dimension; t += WIDTH) {
-        vfloat even = splat(0), odd = splat(0);
-        int key = 0;
-        for (; key + 2 <= keys; key += 2) {
-            even = splat(p[key]) * load(v + key * v_stride + t) + even;
-            odd = splat(p[key + 1]) * load(v + (key + 1) * v_stride + t) + odd;
-        }
-        if (key < keys) even = splat(p[key]) * load(v + key * v_stride + t) + even;
-        store(out + t, even + odd);
-    }
-    for (; t < dimension; t++) {
-        float sum = 0;
-        for (int key = 0; key < keys; key++) sum += p[key] * v[key * v_stride + t];
-        out[t] = sum;
     }
 }
 

@@ -54,10 +54,8 @@ public struct Evaluator: Sendable {
         let longest = question.scorer == .recall ? lengths.reduce(0, +) : lengths.max() ?? 0
         let limit = question.newTokens ?? 2 * longest + 8
         let generation = try model.generate(
-            tokens, maxTokens: limit, policy: policy, chunk: chunk, cache: cache, sampler: TokenSampler()
-        ) { tokens in
-            question.isComplete(model.tokenizer.decode(tokens, skippingSpecialTokens: true))
-        }
+            tokens, maxTokens: limit, policy: policy, chunk: chunk, cache: cache, sampler: TokenSampler(),
+            shouldStop: { question.isComplete($0) })
         // Special tokens are not part of what a model says.
         let answer = model.tokenizer.decode(generation.tokens, skippingSpecialTokens: true)
         return Outcome(

@@ -1,23 +1,18 @@
 import AttentionCore
+import AttentionKernels
 import ModelFormats
-import Parallelism
 
 /// Keys and values of every layer for the positions seen so far.
 ///
 /// Shapes: each layer's keys and values are [keyValueHeads][capacity][d]: a head's rows are next to each other, as the kernel streams
-/// them. Keys are stored rotated. In INT8 every row has a scale of its own, and a layer is turned to floats when it is read.
+/// them. Keys are stored rotated. A row that is not finite is read as NaN throughout in every format but FP32, which keeps it as it is.
 ///
 /// One call at a time: a prefill, a reset or an eviction while another call uses the cache stops the program with a sentence that says
 /// so, in release builds too. A call that throws leaves the chunks that went through every layer, and nothing of the one that did not;
 /// `reset()` makes the cache empty again.
 public final class KeyValueCache: @unchecked Sendable {
-    /// How numbers are kept.
-    public enum Format: String, Sendable, CaseIterable, Codable {
-        case fp32
-        /// Eight bits a number and a scale a row of d: x ≈ scale · q, scale = max |x| / 127. Memory: d + 4 bytes a row instead of 4 d, and
-        /// one layer in floats. A row that is not finite is read as NaN throughout.
-        case int8
-    }
+    /// How numbers are kept. Memory: 4 d, 2 d or d + 4 bytes a row.
+    public typealias Format = RowFormat
 
     public let capacity: Int
     public let format: Format
@@ -28,11 +23,10 @@ public final class KeyValueCache: @unchecked Sendable {
     private let use = ExclusiveUse(of: "a KeyValueCache")
     private let layers: Int
     private let keyValueHeads: Int
-    private let headDimension: Int
-    /// FP32: [layer][keys, values][head][capacity][d]. INT8: one layer of it, the one that was read last.
-    private let storage: AlignedBuffer<Float>
-    /// INT8 only: as above, and a scale a row.
-    private let quantized: AlignedBuffer<Int8>
+    let headDimension: Int
+    /// [layer][keys, values][head][capacity][d], of the format's bytes each.
+    private let numbers: AlignedBuffer<UInt8>
+    /// [layer][keys, values][head][capacity] where the format has scales.
     private let scales: AlignedBuffer<Float>
 
     /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
@@ -50,10 +44,10 @@ public final class KeyValueCache: @unchecked Sendable {
         self.format = format
         (layers, keyValueHeads, headDimension) = extents
         let purpose = "keys and values of \(capacity) positions"
-        let (floatLayers, byteLayers) = format == .fp32 ? (layers, 0) : (1, layers)
-        storage = try AlignedBuffer(extents: floatLayers, 2 * capacity, keyValueHeads, headDimension, of: purpose, reserving: true)
-        quantized = try AlignedBuffer(extents: byteLayers, 2 * capacity, keyValueHeads, headDimension, of: purpose, reserving: true)
-        scales = try AlignedBuffer(extents: byteLayers, 2 * capacity, keyValueHeads, of: purpose, reserving: true)
+        numbers = try AlignedBuffer(
+            extents: layers, 2 * capacity, keyValueHeads, headDimension, format.numberBytes, of: purpose, reserving: true)
+        scales = try AlignedBuffer(
+            extents: format.hasScales ? layers : 0, 2 * capacity, keyValueHeads, of: purpose, reserving: true)
     }
 
     /// Forgets every position; the memory stays.
@@ -67,20 +61,44 @@ public final class KeyValueCache: @unchecked Sendable {
     /// Runs `body`, which fills or reads the cache; stops the program when some other call does so at the time.
     func exclusively<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result { try use.during(body) }
 
-    /// Bytes of keys and values, whatever part of the capacity is filled.
-    public var bytes: Int { 4 * (storage.count + scales.count) + quantized.count }
+    /// Forgets the latest positions, as if their tokens had not been seen.
+    ///
+    /// - Precondition: there are as many.
+    public func removeLast(_ positions: Int) {
+        exclusively {
+            precondition((0...count).contains(positions), "only positions that are held can be removed")
+            count -= positions
+            position -= positions
+        }
+    }
 
-    /// Floats of one position's keys, or values, over all heads.
-    var rowFloats: Int { keyValueHeads * headDimension }
+    /// Bytes of keys and values, whatever part of the capacity is filled.
+    public var bytes: Int { 4 * scales.count + numbers.count }
+
+    /// Bytes of keys and values that one more token reads.
+    public var bytesHeld: Int { count * 2 * layers * keyValueHeads * (headDimension * format.numberBytes + (format.hasScales ? 4 : 0)) }
+
+    /// Layers, and key-value heads of each.
+    var extents: (layers: Int, heads: Int) { (layers, keyValueHeads) }
+
+    /// Which of the two numbers of a position is meant.
+    enum Part: Int { case keys, values }
+
+    /// The first `rows` rows of a layer as they are kept.
+    func stored(_ part: Part, layer: Int, rows: Int) -> StoredRows {
+        let first = index(layer, part, head: 0, row: 0)
+        return StoredRows(
+            format: format, numbers: place(first), scales: format.hasScales ? UnsafePointer(scales.base + first) : nil,
+            heads: keyValueHeads, rows: rows, dimension: headDimension, headStride: capacity)
+    }
 
     /// Copies rows [rows][keyValueHeads · d] of keys and values behind those that are held, the first at index `first`.
     func store(layer: Int, first: Int, rows: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>) {
         for head in 0..<keyValueHeads {
             for row in 0..<rows {
-                let source = row * rowFloats + head * headDimension
-                for (part, numbers) in [(Part.keys, keys), (.values, values)] {
-                    store(numbers + source, at: index(layer, part, head: head, row: first + row))
-                }
+                let source = (row * keyValueHeads + head) * headDimension
+                store(keys + source, at: index(layer, .keys, head: head, row: first + row))
+                store(values + source, at: index(layer, .values, head: head, row: first + row))
             }
         }
     }
@@ -112,73 +130,62 @@ public final class KeyValueCache: @unchecked Sendable {
         return smaller
     }
 
-    /// The first `rows` rows. In INT8 they are written anew, by the pool, where the last layer that was read stood.
-    func keys(layer: Int, rows: Int, pool: WorkerPool) -> HeadTensor { tensor(layer, .keys, rows: rows, pool: pool) }
-    func values(layer: Int, rows: Int, pool: WorkerPool) -> HeadTensor { tensor(layer, .values, rows: rows, pool: pool) }
-
-    /// Layers, and key-value heads of each.
-    var extents: (layers: Int, heads: Int) { (layers, keyValueHeads) }
-
     // MARK: Places
-
-    private enum Part: Int { case keys, values }
 
     /// A row's place among the rows of all layers.
     private func index(_ layer: Int, _ part: Part, head: Int, row: Int) -> Int {
         ((2 * layer + part.rawValue) * keyValueHeads + head) * capacity + row
     }
 
-    private func store(_ numbers: UnsafePointer<Float>, at index: Int) {
-        guard format == .int8 else { return (storage.base + index * headDimension).update(from: numbers, count: headDimension) }
-        var largest: Float = 0
-        var isFinite = true
-        for t in 0..<headDimension {
-            largest = max(largest, abs(numbers[t]))
-            isFinite = isFinite && numbers[t].isFinite
+    private var rowBytes: Int { headDimension * format.numberBytes }
+
+    private func place(_ index: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(numbers.base + index * rowBytes) }
+
+    private func store(_ row: UnsafePointer<Float>, at index: Int) {
+        let target = place(index)
+        switch format {
+        case .fp32: target.copyMemory(from: row, byteCount: rowBytes)
+        case .bf16: RowRounding.bf16(row, count: headDimension, into: target.assumingMemoryBound(to: UInt16.self))
+        case .int8: scales[index] = RowRounding.int8(row, count: headDimension, into: target.assumingMemoryBound(to: Int8.self))
         }
-        let target = quantized.base + index * headDimension
-        guard isFinite else {
-            // A row that is not a number anywhere is none when it is read: the prefill says so.
-            scales[index] = .nan
-            return target.update(repeating: 1, count: headDimension)
-        }
-        let scale = largest / 127
-        scales[index] = scale
-        // The quotient of a scale that is rounded to few bits may be beyond 127.
-        for t in 0..<headDimension { target[t] = scale > 0 ? Int8(max(-127, min(127, (numbers[t] / scale).rounded()))) : 0 }
     }
 
     private func copy(_ source: Int, of other: KeyValueCache, to target: Int) {
-        if format == .int8 {
-            scales[target] = other.scales[source]
-            (quantized.base + target * headDimension).update(from: other.quantized.base + source * headDimension, count: headDimension)
-        } else {
-            (storage.base + target * headDimension).update(from: other.storage.base + source * headDimension, count: headDimension)
+        place(target).copyMemory(from: other.place(source), byteCount: rowBytes)
+        if format.hasScales { scales[target] = other.scales[source] }
+    }
+}
+
+/// How a row of floats becomes one of fewer bits. A row that is not finite becomes one that is NaN throughout: whoever reads it says so.
+private enum RowRounding {
+    /// To nearest, ties to even.
+    static func bf16(_ row: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<UInt16>) {
+        var isFinite = true
+        for t in 0..<count {
+            let bits = row[t].bitPattern
+            let rounded = UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
+            // The largest floats round to infinity.
+            isFinite = isFinite && rounded & 0x7F80 != 0x7F80 && row[t].isFinite
+            target[t] = rounded
         }
+        if !isFinite { target.update(repeating: 0x7FC0, count: count) }
     }
 
-    private func tensor(_ layer: Int, _ part: Part, rows: Int, pool: WorkerPool) -> HeadTensor {
-        let start = index(format == .fp32 ? layer : 0, part, head: 0, row: 0)
-        if format == .int8 {
-            let piece = 1024
-            let pieces = (rows + piece - 1) / piece
-            pool.run(keyValueHeads * pieces) { _, task in
-                let (head, first) = (task / pieces, task % pieces * piece)
-                let target = self.index(0, part, head: head, row: 0)
-                for row in first..<min(first + piece, rows) {
-                    self.restore(
-                        self.index(layer, part, head: head, row: row),
-                        into: self.storage.base + (target + row) * self.headDimension)
-                }
-            }
+    /// Returns the scale.
+    static func int8(_ row: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<Int8>) -> Float {
+        var largest: Float = 0
+        var isFinite = true
+        for t in 0..<count {
+            largest = max(largest, abs(row[t]))
+            isFinite = isFinite && row[t].isFinite
         }
-        return HeadTensor(
-            base: storage.base + start * headDimension, heads: keyValueHeads, tokens: rows, dimension: headDimension,
-            headStride: capacity * headDimension, tokenStride: headDimension)
-    }
-
-    private func restore(_ index: Int, into target: UnsafeMutablePointer<Float>) {
-        let (scale, source) = (scales[index], quantized.base + index * headDimension)
-        for t in 0..<headDimension { target[t] = scale * Float(source[t]) }
+        guard isFinite else {
+            target.update(repeating: 1, count: count)
+            return .nan
+        }
+        let scale = largest / 127
+        // The quotient of a scale that is rounded to few bits may be beyond 127.
+        for t in 0..<count { target[t] = scale > 0 ? Int8(max(-127, min(127, (row[t] / scale).rounded()))) : 0 }
+        return scale
     }
 }

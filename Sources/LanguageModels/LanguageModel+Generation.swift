@@ -1,4 +1,5 @@
 import AttentionCore
+import AttentionKernels
 import ModelFormats
 import SampleAttention
 
@@ -29,11 +30,12 @@ extension LanguageModel {
     ///
     /// - Parameters:
     ///   - observer: a copy of it sees the layers of the prefill.
+    ///   - shouldStop: gets the text so far, without special tokens and without a character that is not complete yet.
     ///   - onToken: called with each new token as it appears.
     /// - Throws: `InputError` as `prefill`. The continuation ends early where the model's positions do.
     public func generate(
         _ prompt: [Int32], maxTokens: Int, policy: AttentionPolicy, chunk: Int? = nil, cache settings: CacheSettings = CacheSettings(),
-        sampler: TokenSampler, observer: some ForwardObserver = NoObserver(), shouldStop: (_ tokens: [Int32]) -> Bool = { _ in false },
+        sampler: TokenSampler, observer: some ForwardObserver = NoObserver(), shouldStop: (_ text: String) -> Bool = { _ in false },
         onToken: (Int32) -> Void = { _ in }
     ) throws -> Generation {
         var sampler = sampler
@@ -44,15 +46,19 @@ extension LanguageModel {
             prompt, newPositions: newPositions, policy: policy, chunk: chunk, settings: settings, observer: observer)
         let cached = cache.count
         let start = ContinuousClock.now
+        let decoder = try TokenDecoder(model: self, cache: cache)
+        let limit = min(maxTokens, room)
         var tokens: [Int32] = []
-        var logits = prefill.logits
-        while tokens.count < min(maxTokens, room) {
-            let token = sampler.next(logits)
+        var stream = TextStream(tokenizer, skippingSpecialTokens: true)
+        var text = ""
+        while tokens.count < limit {
+            let token = sampler.next(tokens.isEmpty ? prefill.logits : decoder.logits)
             if configuration.endOfText.contains(token) { break }
             tokens.append(token)
             onToken(token)
-            if tokens.count == min(maxTokens, room) || shouldStop(tokens) { break }
-            logits = try self.prefill([token], cache: cache, policy: .dense).logits
+            text += stream.append(token)
+            if tokens.count == limit || shouldStop(text) { break }
+            try decoder.append(token)
         }
         return Generation(
             tokens: tokens, prefill: prefill.report, decodeSeconds: (ContinuousClock.now - start).seconds, cachedPositions: cached,

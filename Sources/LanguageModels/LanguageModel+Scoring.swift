@@ -77,16 +77,20 @@ extension LanguageModel {
     func scores(
         hidden: UnsafePointer<Float>, rows: Int, firstPosition: Int, into logits: UnsafeMutablePointer<Float>
     ) throws(InputError) {
-        decoder.logits(hidden: hidden, rows: rows, into: logits)
+        decoder.logits(hidden: hidden, rows: rows, into: logits, rooms: decoder.makeLogitRooms())
         let vocabulary = configuration.vocabularySize
         let scores = SharedPointer(logits)
         let areFinite = kernel.pool.map(rows) { row in
             UnsafeBufferPointer(start: scores.base + row * vocabulary, count: vocabulary).areFinite
         }
         guard let row = areFinite.firstIndex(of: false) else { return }
-        let own = UnsafeBufferPointer(start: logits + row * vocabulary, count: vocabulary)
-        let token = own.firstIndex { !$0.isFinite }!
-        throw unusable("score of token \(token) after token \(firstPosition + row)", own[token])
+        try checkFinite(scores: UnsafeBufferPointer(start: logits + row * vocabulary, count: vocabulary), position: firstPosition + row)
+    }
+
+    /// - Throws: `InputError` (`invalidData`) where a score of the token after the prompt's token `position` is not finite.
+    func checkFinite(scores: UnsafeBufferPointer<Float>, position: Int) throws(InputError) {
+        guard !scores.areFinite, let token = scores.firstIndex(where: { !$0.isFinite }) else { return }
+        throw unusable("score of token \(token) after token \(position)", scores[token])
     }
 
     /// What weights lead to that are finite themselves.

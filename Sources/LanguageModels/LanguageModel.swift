@@ -119,7 +119,7 @@ public final class LanguageModel: Sendable {
 
     /// An empty cache for up to `capacity` positions.
     ///
-    /// - Parameter format: INT8 takes a quarter of the memory, and one layer in floats.
+    /// - Parameter format: BF16 takes half the memory and INT8 little more than a quarter; a prefill then holds one layer in floats too.
     /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
     public func makeCache(capacity: Int, format: KeyValueCache.Format = .fp32) throws(InputError) -> KeyValueCache {
         try KeyValueCache(configuration: configuration, capacity: capacity, format: format)
@@ -210,20 +210,21 @@ public final class LanguageModel: Sendable {
         let policy = policy.begunPrefill()
         let hidden = try AlignedBuffer<Float>(extents: step, configuration.hiddenSize, of: "hidden states of \(step) tokens")
         let workspace = AttentionWorkspace()
+        let floats = try FloatLayer(of: cache, rows: cache.count + tokens.count)
         var passes: [LlamaDecoder.Pass] = []
         for first in stride(from: 0, to: tokens.count, by: step) {
             let part = tokens[first..<min(first + step, tokens.count)]
             passes.append(
-                try decoder.forward(
-                    part, cache: cache, promptLength: promptLength, policy: policy, workspace: workspace, hidden: hidden.base,
-                    observer: &observer))
+                try decoder.prefill(
+                    part, cache: cache, promptLength: promptLength, policy: policy, workspace: workspace, floats: floats,
+                    hidden: hidden.base, observer: &observer))
             try checkFinite(hidden.elements.prefix(part.count * configuration.hiddenSize), firstToken: first)
             try body(UnsafePointer(hidden.base), part.count, part.endIndex == tokens.count)
         }
         return Self.report(passes, tokens: tokens.count, seconds: (ContinuousClock.now - start).seconds)
     }
 
-    private func checkRoom(_ tokens: [Int32], cache: KeyValueCache) throws(InputError) {
+    func checkRoom(_ tokens: [Int32], cache: KeyValueCache) throws(InputError) {
         guard !tokens.isEmpty else { throw InputError(.usage, field: "prompt", value: "0 tokens", rule: "must not be empty") }
         try check(tokens)
         let needed = cache.position + tokens.count
@@ -239,7 +240,7 @@ public final class LanguageModel: Sendable {
     }
 
     /// Finite weights can still overflow FP32; scores that are not numbers must not be taken for answers.
-    private func checkFinite(_ hidden: Slice<UnsafeMutableBufferPointer<Float>>, firstToken: Int) throws(InputError) {
+    func checkFinite(_ hidden: Slice<UnsafeMutableBufferPointer<Float>>, firstToken: Int) throws(InputError) {
         guard let index = hidden.firstIndex(where: { !$0.isFinite }) else { return }
         throw unusable("hidden state of token \(firstToken + index / configuration.hiddenSize)", hidden[index])
     }

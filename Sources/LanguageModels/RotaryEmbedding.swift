@@ -23,6 +23,8 @@ package struct RotaryEmbedding: @unchecked Sendable {  // The tables are written
     }
 
     package let half: Int
+    /// Those that there are rows for: 0 ..< positions.
+    package var positions: Int { blocks.count * Self.blockPositions }
     /// Keeps what the pointers point to.
     private let blocks: [Block]
     /// Of each block. Workers read them row by row: counting references to a block there would make them wait for each other.

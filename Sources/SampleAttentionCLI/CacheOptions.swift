@@ -1,10 +1,11 @@
 import ArgumentParser
 import AttentionCore
+import AttentionKernels
 import LanguageModels
 
 /// What decoding finds of the prompt's keys and values.
 struct CacheOptions: ParsableArguments {
-    @Option(help: "Keys and values are kept as fp32 or int8 (a quarter of the memory, and one layer in floats).")
+    @Option(help: "Keys and values are kept as fp32, bf16 (half the memory) or int8 (little more than a quarter).")
     var cache = KeyValueCache.Format.fp32.rawValue
 
     @Option(

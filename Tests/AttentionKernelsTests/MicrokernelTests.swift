@@ -53,23 +53,6 @@ import Testing
         #expect(kernels.row_exp2(&far, 3, 0) == 0)
     }
 
-    @Test(arguments: vectorSets, sizes) func rowKernels(set: InstructionSet, size: Int) {
-        let d = size, keys = 2 * size + 3, stride = d + 1
-        let q = Self.random(d, 1), k = Self.random(keys * stride, 2), p = Self.random(keys, 3)
-        let scored = both(set) { kernels in
-            var s = [Float](repeating: 0, count: keys)
-            let highest = kernels.row_scores(q, 0.5, Int32(d), k, stride, Int32(keys), &s)
-            return s + [highest]
-        }
-        #expect(Self.difference(scored.vector, scored.scalar) < 0x1p-22 * Float(d + 8))
-        let summed = both(set) { kernels in
-            var out = [Float](repeating: 0, count: d)
-            kernels.row_accumulate(p, Int32(keys), k, stride, Int32(d), &out)
-            return out
-        }
-        #expect(Self.difference(summed.vector, summed.scalar, floor: Float(keys)) < 0x1p-22 * Float(keys + 8))
-    }
-
     @Test(arguments: vectorSets, sizes) func elementwise(set: InstructionSet, size: Int) {
         let x = Self.random(size, 1, scale: 5), w = Self.random(size, 2)
         let result = both(set) { kernels in

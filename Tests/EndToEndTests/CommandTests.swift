@@ -260,6 +260,24 @@ import Testing
         #expect(prefill["maxError"] as? Double ?? 1 < 0.1)
     }
 
+    /// Every format at every length, right and of its size.
+    @Test func benchesDecoding() throws {
+        let result = try Program.json(["bench", "decode", "--length", "40", "--length", "700", "--rounds", "2", "--tokens", "3"])
+        let rows = try #require(result["results"] as? [[String: Any]])
+        #expect(rows.compactMap { $0["cache"] as? String } == ["fp32", "bf16", "int8", "fp32", "bf16", "int8"])
+        #expect(rows.compactMap { $0["length"] as? Int } == [40, 40, 40, 700, 700, 700])
+        // 8 layers, 2 key-value heads of 64 numbers.
+        #expect(rows.compactMap { $0["cacheBytes"] as? Int } == [43, 703].flatMap { rows in [256, 128, 68].map { 32 * rows * $0 } })
+        for row in rows {
+            let (all, attention) = try (number(row, "milliseconds"), number(row, "attentionMilliseconds"))
+            #expect(attention > 0 && attention < all)
+            #expect(try number(row, "millisecondsLeast") <= all && number(row, "millisecondsMost") >= all)
+            #expect(try number(row, "gigabytesPerSecond") > 0 && number(row, "maxError") < 1e-4)
+        }
+        let text = try Program.output(["bench", "decode", "--length", "20", "--cache", "bf16", "--rounds", "1", "--tokens", "1"])
+        #expect(text.contains("ms/token") && text.contains("bf16") && !text.contains("int8"), "\(text)")
+    }
+
     /// Every sampler with one objective and with two; the Parzen estimator finds what evenly spread points do not.
     @Test func benchesSamplers() throws {
         let result = try Program.json(["bench", "sampler", "--trials", "60", "--best"])

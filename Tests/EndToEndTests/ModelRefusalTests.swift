@@ -243,7 +243,7 @@ import Testing
         for format in ["fp32", "int8"] {
             let tokens = format == "fp32" ? 100_000_000 : 134_217_727
             let command = "generate --model '\(model.path)' --prompt a --cache \(format) --max-tokens \(tokens)"
-            // 64 bytes a position in FP32 and 24 in INT8, a layer of floats aside.
+            // 64 bytes a position in FP32 and 24 in INT8.
             let outcome = try Program.shell("ulimit -v 2500000; exec \"$program\" \(command)")
             #expect(outcome.exitCode == Refusal.systemFailure.rawValue, "\(outcome.errors.prefix(500))")
             #expect(outcome.errors.hasPrefix("error: max-tokens: \(tokens): keys and values of "), "\(outcome.errors.prefix(500))")

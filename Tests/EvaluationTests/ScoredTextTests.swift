@@ -38,4 +38,23 @@ import Testing
         let written = try model.generate(model.promptTokens(for: "Which? X"), maxTokens: 3, policy: .dense, sampler: TokenSampler()).tokens
         #expect(written == [0x6F, 0x6B, 256])
     }
+
+    /// What a stop condition reads is the text so far, without special tokens, whatever came before; and it stops there.
+    @Test func stopsReadTheTextSoFar() throws {
+        let model = try Self.chain([("X", 0x6F), ("o", 0x6B), ("k", 256)], Scratch())
+        func texts(stopAt end: String?) throws -> (texts: [String], tokens: [Int32]) {
+            var texts: [String] = []
+            let generation = try model.generate(
+                model.promptTokens(for: "Which? X"), maxTokens: 4, policy: .dense, sampler: TokenSampler(),
+                shouldStop: {
+                    texts.append($0)
+                    return $0 == end
+                })
+            return (texts, generation.tokens)
+        }
+        // After the last token there is nothing to stop.
+        #expect(try texts(stopAt: nil).texts == ["o", "ok", "ok"])
+        let stopped = try texts(stopAt: "ok")
+        #expect(stopped.texts == ["o", "ok"] && stopped.tokens == [0x6F, 0x6B])
+    }
 }

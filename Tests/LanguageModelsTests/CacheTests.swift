@@ -15,8 +15,8 @@ import Testing
         return try Array(model.promptTokens(for: String(text.prefix(6 * count)))[..<count])
     }
 
-    /// INT8 takes a quarter of the memory and moves the loss by little; so little that it is no other computation.
-    @Test func int8IsSmallAndClose() throws {
+    /// INT8 moves the loss by little; so little that it is no other computation.
+    @Test func int8IsClose() throws {
         let model = try LanguageModelTests.load()
         let tokens = try Self.prompt(model, tokens: 800)
         let exact = try model.score(tokens, policy: .dense)
@@ -25,20 +25,35 @@ import Testing
         #expect(difference > 0 && difference < 0.01, "\(difference)")
         let same = zip(exact.firstChoices, rounded.firstChoices).count { $0 == $1 }
         #expect(same > 780)
-        // Layers · 2 · heads · rows · (d + 4), and one layer in floats; FP32 holds layers · 2 · heads · rows · 4 d.
-        let (small, large) = try (model.makeCache(capacity: 800, format: .int8).bytes, model.makeCache(capacity: 800).bytes)
-        #expect(large == 8 * 2 * 2 * 800 * 64 * 4)
-        #expect(small == 8 * 2 * 2 * 800 * (64 + 4) + large / 8)
     }
 
-    /// INT8 in chunks and while decoding: the same rows are read again.
-    @Test func int8DecodesAsItPrefills() throws {
+    /// Layers · 2 · heads · rows, of 4 d, 2 d and d + 4 bytes: nothing is held in floats beside them.
+    @Test(arguments: [(KeyValueCache.Format.fp32, 64 * 4), (.bf16, 64 * 2), (.int8, 64 + 4)])
+    func formatsTakeTheirBytes(format: KeyValueCache.Format, rowBytes: Int) throws {
+        let model = try LanguageModelTests.load()
+        let (_, cache) = try model.prefill([1, 2, 3], newPositions: 797, policy: .dense, settings: .init(format: format))
+        #expect(cache.bytes == 8 * 2 * 2 * 800 * rowBytes && cache.bytesHeld == 8 * 2 * 2 * 3 * rowBytes)
+    }
+
+    /// BF16 keeps the loss closer than INT8 does.
+    @Test func bf16IsCloser() throws {
+        let model = try LanguageModelTests.load()
+        let tokens = try Self.prompt(model, tokens: 800)
+        let losses = try KeyValueCache.Format.allCases.map { try model.score(tokens, policy: .dense, format: $0).nextLogProbabilities }
+        func distance(_ losses: [Float], _ exact: [Float]) -> Float { zip(losses, exact).reduce(0) { $0 + abs($1.0 - $1.1) } }
+        #expect(distance(losses[1], losses[0]) > 0 && distance(losses[1], losses[0]) < distance(losses[2], losses[0]))
+    }
+
+    /// In chunks and while decoding: the same rows are read again.
+    @Test(arguments: [KeyValueCache.Format.bf16, .int8]) func formatsDecodeAsTheyPrefill(format: KeyValueCache.Format) throws {
         let model = try LanguageModelTests.load()
         let tokens = try Self.prompt(model, tokens: 300)
-        let whole = try model.prefill(tokens, cache: model.makeCache(capacity: 300, format: .int8), policy: .dense).logits
-        let cache = try model.makeCache(capacity: 300, format: .int8)
+        let whole = try model.prefill(tokens, cache: model.makeCache(capacity: 300, format: format), policy: .dense).logits
+        let cache = try model.makeCache(capacity: 300, format: format)
         _ = try model.prefill(Array(tokens[..<299]), cache: cache, policy: .dense, chunk: 100)
-        let last = try model.prefill([tokens[299]], cache: cache, policy: .dense).logits
+        let decoder = try TokenDecoder(model: model, cache: cache)
+        try decoder.append(tokens[299])
+        let last = decoder.logits
         // A number on the border of two steps may fall to either side: far less than another row would make of it.
         let worst = zip(whole, last).map { abs($0 - $1) }.max()!
         let spread = whole.max()! - whole.min()!
@@ -46,7 +61,7 @@ import Testing
     }
 
     /// Rows too small for a scale are nothing, and rows that overflow are reported, not trapped on.
-    @Test func int8TakesRowsOfAnySize() throws {
+    @Test(arguments: [KeyValueCache.Format.bf16, .int8]) func rowsMayBeOfAnySize(format: KeyValueCache.Format) throws {
         for (factor, isFinite) in [(Float(1e-38), true), (0, true), (3e38, false)] {
             let scratch = try Scratch()
             let tiny = try TinyModel(scratch)
@@ -57,7 +72,7 @@ import Testing
             let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
             let tokens = (0..<40).map { Int32($0 * 5 % 256) }
             func run() throws -> [Float] {
-                try model.prefill(tokens, cache: model.makeCache(capacity: 40, format: .int8), policy: .dense).logits
+                try model.prefill(tokens, cache: model.makeCache(capacity: 40, format: format), policy: .dense).logits
             }
             if isFinite { #expect(try run().allSatisfy(\.isFinite)) } else { #expect(throws: InputError.self) { try run() } }
         }
@@ -93,7 +108,9 @@ import Testing
         }
         let evicted = try filled().evicting(CacheEviction(.streaming, budget: 64), masses: nil, room: 1)
         #expect(evicted.count == 64 && evicted.position == 499 && evicted.capacity == 65)
-        let small = try model.prefill([tokens[499]], cache: evicted, policy: .dense).logits
+        let decoder = try TokenDecoder(model: model, cache: evicted)
+        try decoder.append(tokens[499])
+        let small = decoder.logits
         var window = SampleAttentionParameters.window(tokens: 61, sinks: 4)
         window.denseLastRows = 0
         let masked = try model.prefill([tokens[499]], cache: filled(), policy: .fixed(window, name: "window")).logits

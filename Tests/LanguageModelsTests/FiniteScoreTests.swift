@@ -40,13 +40,15 @@ import Testing
         let prefill = try #require(throws: InputError.self) {
             for token in Self.tokens { _ = try model.prefill([token], cache: cache, policy: .dense) }
         }
-        for error in try failures(model) + [prefill] {
+        let decoder = try TokenDecoder(model: model, cache: model.makeCache(capacity: Self.tokens.count))
+        let decoded = try #require(throws: InputError.self) { for token in Self.tokens { try decoder.append(token) } }
+        for error in try failures(model) + [prefill, decoded] {
             #expect(error.code == .invalidData && error.file == scratch.file("model"), "\(error)")
             #expect(error.field?.hasPrefix("score of token 200 after token ") ?? false, "\(error)")
         }
         // The position is the prompt's, not the call's.
         let scored = try #require(throws: InputError.self) { try model.score(Self.tokens, policy: .dense, chunk: 7) }
-        #expect(prefill.field == scored.field)
+        #expect(prefill.field == scored.field && decoded.field == scored.field)
     }
 
     /// Scores that are numbers, of which the logarithm of a probability is none.

@@ -75,15 +75,36 @@ typedef struct SALaneBlock {
     /* Independent multiply-adds in registers, nothing else; returns how many operations that was. */                     \
     X(peak, double, (long iterations))
 
+/* How the numbers of stored rows are kept: floats; BF16, the upper half of a float; or whole numbers of eight bits, which a scale of the
+ * row's own multiplies. */
+typedef enum SARowFormat { SA_ROW_FP32 = 0, SA_ROW_BF16 = 1, SA_ROW_INT8 = 2 } SARowFormat;
+
+/* Rows of keys or values as a cache keeps them. */
+typedef struct SARows {
+    /* [row][dimension], `stride` numbers from one row to the next. */
+    const void *numbers;
+    ptrdiff_t stride;
+    /* [row]; INT8 only. */
+    const float *scales;
+    int count;
+} SARows;
+
+/* Every kernel of stored rows, once for each format: a few queries on their own, as in decoding. Products and sums are FP32; numbers are
+ * widened in registers. */
+#define SA_ROW_KERNEL_LIST(X)                                                                                              \
+    /* s[query][row] = scale * q[query] . row; highest[query] becomes the largest of these and itself. */                 \
+    X(row_scores, void, (const float *q, ptrdiff_t q_stride, int queries, float scale, const SARows *rows, int dimension, \
+                         float *s, ptrdiff_t s_stride, float *highest))                                                    \
+    /* out[query][dimension] += sum over rows of p[query][row] * row[dimension]. Leaves p multiplied by the rows' scales. */ \
+    X(row_accumulate, void, (float *p, ptrdiff_t p_stride, int queries, const SARows *rows, int dimension, float *out,    \
+                             ptrdiff_t out_stride))                                                                        \
+    /* out[row][dimension] = the row's numbers as floats. */                                                              \
+    X(row_widen, void, (const SARows *rows, int dimension, float *out, ptrdiff_t out_stride))
+
 /* Every other kernel, all FP32. */
 #define SA_KERNEL_LIST(X)                                                                                                  \
     /* out[lane][dimension] = ot[dimension][lane] / sum[lane], for lanes < rows. */                                       \
     X(finish_output, void, (const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride))    \
-    /* s[key] = scale * q . k[key], for one query; returns the largest. */                                                \
-    X(row_scores, float, (const float *q, float scale, int dimension, const float *k, ptrdiff_t k_stride, int keys,       \
-                         float *s))                                                                                       \
-    /* out[dimension] = sum over key of p[key] * v[key][dimension], for one query. */                                     \
-    X(row_accumulate, void, (const float *p, int keys, const float *v, ptrdiff_t v_stride, int dimension, float *out))    \
     /* x[i] becomes 2^(x[i] - maximum); returns the sum. */                                                               \
     X(row_exp2, float, (float *x, int count, float maximum))                                                              \
     /* y = x / sqrt(mean(x^2) + epsilon) * weight. */                                                                     \
@@ -116,9 +137,14 @@ typedef struct SATileKernelTable {
     SARounding rounding;
 } SATileKernelTable;
 
+typedef struct SARowKernelTable {
+    SA_ROW_KERNEL_LIST(SA_FIELD)
+} SARowKernelTable;
+
 typedef struct SAKernelTable {
     SA_KERNEL_LIST(SA_FIELD)
     SATileKernelTable fp32, bf16;
+    SARowKernelTable rows_fp32, rows_bf16, rows_int8;
 } SAKernelTable;
 #undef SA_FIELD
 

@@ -11,10 +11,10 @@ import SampleStatistics
 /// `bench`: time the parts.
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Time the parts of a prefill; every answer is checked before it is timed.",
+        commandName: "bench", abstract: "Time a prefill's parts and decoding; every answer is checked before it is timed.",
         subcommands: [
             AttentionBenchCommand.self, SelectionBenchCommand.self, CertificateBenchCommand.self, GemmBenchCommand.self,
-            PrefillBenchCommand.self, SamplerBenchCommand.self, PeakBenchCommand.self,
+            PrefillBenchCommand.self, DecodeBenchCommand.self, SamplerBenchCommand.self, PeakBenchCommand.self,
         ])
 }
 
