@@ -38,8 +38,11 @@ private final class Gate: AttentionMethod {
 
     deinit { arrival.finish() }
 
+    var canCertify: Bool { false }
+
     func attend(
-        _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, workspace: AttentionWorkspace
+        _ call: LayerCall, output: MutableHeadTensor, logSumExp: UnsafeMutablePointer<Float>?, certification: Certification?,
+        workspace: AttentionWorkspace
     ) throws(InputError) -> AttentionReport {
         layers.add()
         if call.layer == heldLayer, chunk.wrappingAdd(1, ordering: .relaxed).oldValue == heldChunk { hold() }
