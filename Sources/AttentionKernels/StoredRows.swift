@@ -2,27 +2,6 @@ import AttentionCore
 import CAttentionKernels
 import Parallelism
 
-/// How the numbers of keys and values are kept between their making and their use.
-public enum RowFormat: String, Sendable, NamedCase {
-    case fp32
-    /// Two bytes a number: rounded to 8 significant bits, relative error up to 2⁻⁸.
-    case bf16
-    /// Eight bits a number and a scale a row: x ≈ scale · q, scale = max |x| / 127, error up to half a scale.
-    case int8
-
-    /// Bytes of one number.
-    public var numberBytes: Int {
-        switch self {
-        case .fp32: 4
-        case .bf16: 2
-        case .int8: 1
-        }
-    }
-
-    /// Whether each row has a scale of its own.
-    public var hasScales: Bool { self == .int8 }
-}
-
 /// A read-only view of rows of keys or values in any format, in memory somebody else owns, which must outlive it.
 ///
 /// Shapes: numbers [head][headStride][d], of which the first `rows` rows of each head are there; scales [head][headStride] where the

@@ -142,50 +142,11 @@ public final class KeyValueCache: @unchecked Sendable {
     private func place(_ index: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(numbers.base + index * rowBytes) }
 
     private func store(_ row: UnsafePointer<Float>, at index: Int) {
-        let target = place(index)
-        switch format {
-        case .fp32: target.copyMemory(from: row, byteCount: rowBytes)
-        case .bf16: RowRounding.bf16(row, count: headDimension, into: target.assumingMemoryBound(to: UInt16.self))
-        case .int8: scales[index] = RowRounding.int8(row, count: headDimension, into: target.assumingMemoryBound(to: Int8.self))
-        }
+        format.keep(row, count: headDimension, numbers: place(index), scale: format.hasScales ? scales.base + index : nil)
     }
 
     private func copy(_ source: Int, of other: KeyValueCache, to target: Int) {
         place(target).copyMemory(from: other.place(source), byteCount: rowBytes)
         if format.hasScales { scales[target] = other.scales[source] }
-    }
-}
-
-/// How a row of floats becomes one of fewer bits. A row that is not finite becomes one that is NaN throughout: whoever reads it says so.
-private enum RowRounding {
-    /// To nearest, ties to even.
-    static func bf16(_ row: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<UInt16>) {
-        var isFinite = true
-        for t in 0..<count {
-            let bits = row[t].bitPattern
-            let rounded = UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
-            // The largest floats round to infinity.
-            isFinite = isFinite && rounded & 0x7F80 != 0x7F80 && row[t].isFinite
-            target[t] = rounded
-        }
-        if !isFinite { target.update(repeating: 0x7FC0, count: count) }
-    }
-
-    /// Returns the scale.
-    static func int8(_ row: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<Int8>) -> Float {
-        var largest: Float = 0
-        var isFinite = true
-        for t in 0..<count {
-            largest = max(largest, abs(row[t]))
-            isFinite = isFinite && row[t].isFinite
-        }
-        guard isFinite else {
-            target.update(repeating: 1, count: count)
-            return .nan
-        }
-        let scale = largest / 127
-        // The quotient of a scale that is rounded to few bits may be beyond 127.
-        for t in 0..<count { target[t] = scale > 0 ? Int8(max(-127, min(127, (row[t] / scale).rounded()))) : 0 }
-        return scale
     }
 }

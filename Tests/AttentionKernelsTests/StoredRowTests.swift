@@ -122,6 +122,44 @@ import Testing
         }
     }
 
+    /// Floats that are kept and widened again.
+    private static func kept(_ row: [Float], _ format: RowFormat) -> (floats: [Float], scale: Float) {
+        var numbers = [UInt8](repeating: 0, count: row.count * format.numberBytes)
+        var (scale, floats) = (Float(0), [Float](repeating: 0, count: row.count))
+        numbers.withUnsafeMutableBytes { numbers in
+            format.keep(row, count: row.count, numbers: numbers.baseAddress!, scale: &scale)
+            withUnsafePointer(to: scale) { scale in
+                var rows = SARows(numbers: numbers.baseAddress!, stride: row.count, scales: scale, count: 1)
+                kernels(.scalar, format).row_widen(&rows, Int32(row.count), &floats, row.count)
+            }
+        }
+        return (floats, scale)
+    }
+
+    @Test func rowsAreRoundedToNearest() {
+        let row = MicrokernelTests.random(500, 21) + [1 + 0x1p-8, 1 + 0x3p-8, -1 - 0x1p-8, 0, -0x1p-120]
+        #expect(Self.kept(row, .fp32).floats == row)
+        let bf16 = Self.kept(row, .bf16).floats
+        for (x, y) in zip(row, bf16) { #expect(abs(x - y) <= abs(x).binade * 0x1p-8, "\(x)") }
+        // Ties go to the even neighbour.
+        #expect(bf16[500...] == [1, 1 + 0x1p-6, -1, 0, -0x1p-120])
+        let (int8, scale) = Self.kept(row, .int8)
+        let largest = row.map { abs($0) }.max()!
+        #expect(scale == largest / 127)
+        for (x, y) in zip(row, int8) { #expect(abs(x - y) <= scale * 0.50001, "\(x)") }
+        #expect(Self.kept([0, 0], .int8).floats == [0, 0])
+    }
+
+    @Test func rowsThatAreNotFiniteAreNotNumbers() {
+        for broken in [Float.infinity, -.infinity, .nan] {
+            for format in [RowFormat.bf16, .int8] {
+                #expect(Self.kept([1, broken, 2], format).floats.allSatisfy { $0.isNaN }, "\(broken) in \(format)")
+            }
+        }
+        // Rounds to infinity.
+        #expect(Self.kept([1, .greatestFiniteMagnitude], .bf16).floats.allSatisfy { $0.isNaN })
+    }
+
     private static func kernels(_ set: InstructionSet, _ format: RowFormat) -> SARowKernelTable {
         let functions = MicrokernelTests.kernels(set)
         return switch format {
