@@ -63,9 +63,10 @@ test-debug: setup
 # What end-to-end tests reach, they reach in processes of their own, which are not counted: left out, they leave the figures as they are.
 FILTER ?= .
 coverage: setup
-	rm -rf .build-coverage/debug/codecov
-	swift test --enable-code-coverage --scratch-path .build-coverage --filter '$(FILTER)' --skip EndToEndTests
-	.ci/coverage .build-coverage/debug/codecov
+	rm -rf .build-coverage/profiles
+	swift build --build-tests --enable-code-coverage --scratch-path .build-coverage
+	LLVM_PROFILE_FILE='$(CURDIR)/.build-coverage/profiles/%p.profraw' swift test --skip-build --scratch-path .build-coverage --filter '$(FILTER)' --skip EndToEndTests
+	.ci/coverage .build-coverage
 
 INPUTS ?= 100000
 SEED ?= 1
