@@ -90,6 +90,7 @@ import Testing
         floor.agreement = 0.9
         let undecided = Quality(Self.divergence(choices: [1, 2, 9, 4, 5, 9, 7, 0]), prompt: Self.prompt)
         #expect(floor.worstShare([good]) <= 1 && floor.worstShare([undecided]) > 1)
+        #expect(QualityFloor.misses([undecided], floor: floor) == ["the same first choice at 75.0 % of the positions, floor 90.0 %"])
         // Where nothing may be lost, nothing that is lost is a share of it.
         floor.agreement = nil
         floor.lossIncrease = 0

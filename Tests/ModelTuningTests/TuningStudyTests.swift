@@ -1,5 +1,6 @@
 import AttentionCore
 import Autotuning
+import Foundation
 import LanguageModels
 import ModelTuning
 import SampleAttention
@@ -104,6 +105,20 @@ import Testing
         for step in result.steps { #expect(step.share > 1 || step.checks[0].heads == [[.dense, .dense], [.dense, .dense]]) }
         #expect(result.steps[0].share > 1 && result.steps[1].damage < 1)
         #expect(result.buckets[0].layers[0][0].measured.milliseconds == study.denseMilliseconds(320))
+    }
+
+    /// One step alone, which misses, leaves nothing to fall back on but full attention; what must not be lost has no share of it.
+    @Test func aStepThatMissesIsNotTaken() throws {
+        var study = study
+        study.settings.checksPerLength = 1
+        study.settings.floor.answersKept = 1
+        let result = try study.run(try MadeModel([[1e-6, 1e-6], [1e-6, 1e-6]], interaction: 1e6))
+        #expect(result.steps.count == 1 && result.steps[0].share == .infinity)
+        #expect(result.buckets[0].patterns == [[.dense, .dense], [.dense, .dense]])
+        let encoded = try JSONSerialization.jsonObject(with: JSONEncoder().encode(result.steps)) as? [[String: Any]]
+        let step = try #require(encoded?.first)
+        #expect(step["share"] is NSNull && step["damage"] as? Double == 1 && step["length"] as? Int == 320)
+        #expect((step["density"] as? [Double])?.count == 6 && (step["quality"] as? [Any])?.count == 6)
     }
 
     @Test func aBudgetOfTimeIsKept() throws {
