@@ -5,17 +5,17 @@ import Synchronization
 ///
 /// A use costs two atomic operations. Uses do not nest.
 package final class ExclusiveUse: Sendable {
-    private let subject: String
+    private let name: String
     private let isTaken = Atomic(false)
 
-    /// - Parameter subject: what is used, with its article, for the message.
-    package init(of subject: String) { self.subject = subject }
+    /// - Parameter name: what is used, with its article, for the message.
+    package init(of name: String) { self.name = name }
 
     /// Runs `body`. Stops the program, in release builds too, when another use has not ended.
     package func during<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
         // A precondition would stop a release build without a word.
         guard !isTaken.exchange(true, ordering: .acquiring) else {
-            fatalError("\(subject) was used by two calls at once: calls that run at the same time need one each")
+            fatalError("\(name) was used by two calls at once: calls that run at the same time need one each")
         }
         defer { isTaken.store(false, ordering: .releasing) }
         return try body()

@@ -11,7 +11,7 @@ public struct HeadTensor: @unchecked Sendable {
     public let headStride: Int
     public let tokenStride: Int
 
-    /// Believes what it is told; `init(_:heads:tokens:dimension:headStride:tokenStride:field:)` holds it against the memory.
+    /// Extents and strides are not checked; `init(_:heads:tokens:dimension:headStride:tokenStride:field:)` holds it against the memory.
     public init(base: UnsafePointer<Float>, heads: Int, tokens: Int, dimension: Int, headStride: Int, tokenStride: Int) {
         self.base = base
         self.heads = heads

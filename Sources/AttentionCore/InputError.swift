@@ -55,12 +55,12 @@ public struct InputError: Error, Hashable, Sendable, CustomStringConvertible {
         self.remedy = remedy
     }
 
-    /// The same fault, told of something larger that it lies in: the place stands before the field, as in `layer 3, head 5`.
+    /// The same fault as a part of something larger: the place stands before the field, as in `layer 3, head 5`.
     package func within(_ place: String) -> InputError {
         InputError(code, file: file, field: field.map { "\(place), \($0)" } ?? place, value: value, rule: rule, remedy: remedy)
     }
 
-    /// What `body` returns; what it refuses is told of `place`, see `within(_:)`.
+    /// What `body` returns; what it refuses names `place`, see `within(_:)`.
     package static func within<Result>(
         _ place: @autoclosure () -> String, _ body: () throws(InputError) -> Result
     ) throws(InputError) -> Result {

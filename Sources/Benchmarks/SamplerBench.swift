@@ -4,7 +4,7 @@ import Foundation
 import Reporting
 import SampleStatistics
 
-/// Times a sampler of the tuner: a proposal and a told result a trial.
+/// Times a sampler of the tuner: a proposal and a reported result a trial.
 package struct SamplerBench {
     let kind: SamplerKind
     let objectives: Int

@@ -48,7 +48,7 @@ struct ConfigSearch {
     ///   - start: the τ to begin with.
     ///   - isOver: asked before each allocation but the first; the rest is left out when it says so.
     func run(
-        subjects: [HeadProbing.Subject], denseMilliseconds: Double, start: Double, isOver: () -> Bool,
+        on prefilled: [PrefilledPrompt], denseMilliseconds: Double, start: Double, isOver: () -> Bool,
         advance: (String) -> Void
     ) throws -> Outcome {
         let options = options(denseMilliseconds: denseMilliseconds)
@@ -60,7 +60,7 @@ struct ConfigSearch {
         for _ in 0..<settings.checksPerLength {
             if !steps.isEmpty, isOver() { break }
             guard let choice = choose(options, damage: damage) else { break }
-            let checks = try subjects.map { try check(choice, subject: $0) }
+            let checks = try prefilled.map { try check(choice, on: $0) }
             let share = target.worstShare(checks.map(\.quality))
             steps.append(AllocationStep(length: length, damage: damage, milliseconds: choice.milliseconds, checks: checks, share: share))
             advance("\(length) tokens, " + Self.progress(share))
@@ -137,12 +137,12 @@ struct ConfigSearch {
             }, damage: damage, steps: steps)
     }
 
-    private func check(_ choice: Choice, subject: HeadProbing.Subject) throws -> ConfigCheck {
-        let item = CheckItem(prompt: subject.prompt.title, heads: choice.parameters)
+    private func check(_ choice: Choice, on prefilled: PrefilledPrompt) throws -> ConfigCheck {
+        let item = CheckItem(prompt: prefilled.prompt.title, heads: choice.parameters)
         return try work.checks.record(of: item) {
-            let sparse = try subject.dense.sparsePrefill(.perHead { item.heads[$0][$1] })
+            let sparse = try prefilled.dense.sparsePrefill(.perHead { item.heads[$0][$1] })
             return ConfigCheck(
-                prompt: item.prompt, length: length, heads: item.heads, quality: Quality(sparse.divergence, prompt: subject.prompt),
+                prompt: item.prompt, length: length, heads: item.heads, quality: Quality(sparse.divergence, prompt: prefilled.prompt),
                 density: sparse.cost.density, prefillSeconds: sparse.cost.seconds, attentionSeconds: sparse.cost.attentionSeconds)
         }
     }

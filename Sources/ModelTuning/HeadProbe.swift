@@ -12,32 +12,32 @@ public struct HeadProbe: Sendable, Codable {
     public let quality: Quality
 }
 
+/// A prompt and the model's dense prefill of it.
+struct PrefilledPrompt {
+    let prompt: TuningPrompt
+    let dense: any DensePrefill
+}
+
 /// Makes probes: a head's options, one at a time, followed from their layer to the scores of every position.
 struct HeadProbing {
     let work: WorkExecutor<ProbeItem, HeadProbe>
 
-    /// A prompt and the model's dense way through it.
-    struct Subject {
-        let prompt: TuningPrompt
-        let dense: any DensePrefill
-    }
-
-    /// Every option of every head on every subject.
+    /// Every option of every head on every prompt.
     ///
     /// - Parameters:
-    ///   - subjects: of different titles.
+    ///   - prefilled: of different titles.
     ///   - isOver: asked before each probe; the rest is left out when it says so.
     func run(
-        _ options: [HeadIndex: [FrozenTrial]], subjects: [Subject], isOver: () -> Bool,
+        _ options: [HeadIndex: [FrozenTrial]], on prefilled: [PrefilledPrompt], isOver: () -> Bool,
         progress: (WorkExecutor<ProbeItem, HeadProbe>.Progress) -> Void
     ) throws {
-        let byTitle = Dictionary(uniqueKeysWithValues: subjects.map { ($0.prompt.title, $0) })
-        try work.run(Self.items(options, prompts: subjects.map(\.prompt)), isOver: isOver, progress: progress) { item in
-            let subject = byTitle[item.prompt]!
-            let divergence = try subject.dense.probe(item.parameters, layer: item.layer, head: item.head)
+        let byTitle = Dictionary(uniqueKeysWithValues: prefilled.map { ($0.prompt.title, $0) })
+        try work.run(Self.items(options, prompts: prefilled.map(\.prompt)), isOver: isOver, progress: progress) { item in
+            let own = byTitle[item.prompt]!
+            let divergence = try own.dense.probe(item.parameters, layer: item.layer, head: item.head)
             return HeadProbe(
                 length: item.length, layer: item.layer, head: item.head, prompt: item.prompt, parameters: item.parameters,
-                quality: Quality(divergence, prompt: subject.prompt))
+                quality: Quality(divergence, prompt: own.prompt))
         }
     }
 

@@ -58,11 +58,11 @@ public struct Quality: Sendable, Hashable, Codable {
     }
 }
 
-/// What a config must not lose, measured on plain and on woven text.
+/// What a config must not lose, measured on plain and on interleaved text.
 public struct QualityFloor: Sendable, Hashable, Codable {
     /// Most loss above dense, over the dense loss; see `Quality.lossIncrease`.
     public var lossIncrease = 0.01
-    /// Least share of the answers inside woven text that dense attention gives.
+    /// Least share of the answers inside interleaved text that dense attention gives.
     public var answersKept = 0.98
     /// Least share of positions with dense attention's first choice; nil asks for none.
     public var agreement: Double?

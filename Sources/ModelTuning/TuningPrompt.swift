@@ -7,8 +7,8 @@ public struct TuningPrompt: Sendable {
     public enum Kind: String, Sendable, NamedCase {
         /// The user's text as it is: for the loss.
         case plain
-        /// The same text with facts, questions and repeated paragraphs woven in: for what has to be looked up.
-        case woven
+        /// The same text with facts, questions and repeated paragraphs interleaved: for what has to be looked up.
+        case interleaved
     }
 
     /// Of the text it is from.
@@ -53,7 +53,7 @@ public struct TuningText: Sendable {
 
     /// How many prompts of a length it takes to judge by: some 16,384 tokens of each kind, for the shorter a prompt is, the less it
     /// tells of its text.
-    static func promptCounts(length: Int) -> (plain: Int, woven: Int) {
+    static func promptCounts(length: Int) -> (plain: Int, interleaved: Int) {
         let count = max(1, 16_384 / length)
         return (min(4, count), min(2, count))
     }
@@ -113,14 +113,15 @@ public struct TuningText: Sendable {
     /// The text's paragraphs with things to look up.
     ///
     /// - Throws: `InputError` when nothing can be asked within the length.
-    public func woven(length: Int, seed: UInt64, number: Int) throws(InputError) -> TuningPrompt {
+    public func interleaved(length: Int, seed: UInt64, number: Int) throws(InputError) -> TuningPrompt {
         let paragraphs = paragraphs(length: length)
         guard !paragraphs.isEmpty else { throw InputError(.invalidData, file: path, field: "text", rule: "must hold a paragraph") }
-        let woven = try InterleavedText(
+        let interleaved = try InterleavedText(
             paragraphs: paragraphs, tokenizer: tokenizer, length: length, seed: seed,
             number: number, texture: .init(length: length))
         return TuningPrompt(
-            name: number == 0 ? name : "\(name), weave \(number)", kind: .woven, tokens: woven.tokens, answers: woven.answers,
-            repetitions: woven.repetitions)
+            name: number == 0 ? name : "\(name), interleaved \(number)", kind: .interleaved, tokens: interleaved.tokens,
+            answers: interleaved.answers,
+            repetitions: interleaved.repetitions)
     }
 }

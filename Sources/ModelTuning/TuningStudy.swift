@@ -63,7 +63,7 @@ public struct TuningStudy {
     ///   - journal: nil keeps nothing on disk.
     ///   - warmStart: an earlier config of this model, whose parameters are tried first.
     ///   - minutes: about how long search, probes and allocation may take, from now on; nil lets them finish.
-    ///   - clock: what minutes are told by.
+    ///   - clock: what minutes are measured by.
     public init(
         model: any TunableModel, settings: TuningSettings, latency: LatencyModel, journal: StudyJournal? = nil,
         warmStart: TunedConfig? = nil, minutes: Double? = nil, clock: any Clock<Duration> = ContinuousClock()
@@ -77,11 +77,11 @@ public struct TuningStudy {
         time = TimeLimit(minutes: minutes, clock: clock)
     }
 
-    /// Prompts of one length, woven ones first, then plain ones. Books begin and end with what is not like them, so those are from within.
+    /// Prompts of one length, interleaved ones first, then plain ones. Books begin and end with what is not like them, so those are from within.
     private static func prompts(_ text: TuningText, length: Int, seed: UInt64) throws(InputError) -> [TuningPrompt] {
         let counts = TuningText.promptCounts(length: length)
         var prompts: [TuningPrompt] = []
-        for number in 0..<counts.woven { prompts.append(try text.woven(length: length, seed: seed, number: number)) }
+        for number in 0..<counts.interleaved { prompts.append(try text.interleaved(length: length, seed: seed, number: number)) }
         for index in 0..<counts.plain {
             prompts.append(try text.plain(length: length, position: Double(index + 1) / Double(counts.plain + 1)))
         }
@@ -109,13 +109,13 @@ public struct TuningStudy {
             let retrieval = sensitivities?.retrievalHeads(floor: settings.floor)
             let firstDepth = retrieval.map { $0.map(\.layer).min() } ?? 0
             // All heads at the shortest length, on text of both kinds; then those that look things up, on what they have to look up.
-            let probedPrompts = prompts.count { $0.kind == .woven } + (retrieval == nil ? 1 : 0)
+            let probedPrompts = prompts.count { $0.kind == .interleaved } + (retrieval == nil ? 1 : 0)
             let first = try search(prompts[0], survivors: survivors, probedFrom: firstDepth, progress: progress)
             let others = try prompts.indices.dropFirst().map { index in
                 try model.densePrefill(prompts[index].tokens, probedFrom: index < probedPrompts ? firstDepth : nil, tap: nil)
             }
-            let subjects = zip(prompts, [first] + others).map { HeadProbing.Subject(prompt: $0, dense: $1) }
-            let probed = try probe(Array(subjects.prefix(probedPrompts)), heads: retrieval, length: length, progress: progress)
+            let prefilled = zip(prompts, [first] + others).map { PrefilledPrompt(prompt: $0, dense: $1) }
+            let probed = try probe(Array(prefilled.prefix(probedPrompts)), heads: retrieval, length: length, progress: progress)
             let known = sensitivities?.replacing(probed) ?? probed
             if sensitivities == nil { sensitivities = known }
             let search = ConfigSearch(
@@ -125,7 +125,7 @@ public struct TuningStudy {
             progress(.init(phase: .allocation, done: steps.count, total: total, status: "\(length) tokens"))
             var tried = 0
             let outcome = try search.run(
-                subjects: subjects, denseMilliseconds: denseMilliseconds(length), start: damage, isOver: { time.isOver(1) }
+                on: prefilled, denseMilliseconds: denseMilliseconds(length), start: damage, isOver: { time.isOver(1) }
             ) { status in
                 tried += 1
                 progress(.init(phase: .allocation, done: steps.count + tried, total: total, status: status))
@@ -172,15 +172,15 @@ public struct TuningStudy {
 
     /// - Parameter heads: which; nil is all.
     private func probe(
-        _ subjects: [HeadProbing.Subject], heads: Set<HeadIndex>?, length: Int, progress: @escaping (Progress) -> Void
+        _ prefilled: [PrefilledPrompt], heads: Set<HeadIndex>?, length: Int, progress: @escaping (Progress) -> Void
     ) throws -> HeadSensitivities {
         let options = work.trials.trials(length: length)
             .filter { heads?.contains($0.key) ?? true }
             .mapValues { HeadProbing.options($0, count: settings.probesPerHead) }
-        try HeadProbing(work: work.probes).run(options, subjects: subjects, isOver: { time.isOver(0.7) }) {
+        try HeadProbing(work: work.probes).run(options, on: prefilled, isOver: { time.isOver(0.7) }) {
             progress(.init(phase: .probes, done: $0.done, total: $0.total, status: "layer \($0.item.layer), head \($0.item.head)"))
         }
-        return HeadSensitivities(options, probes: work.probes, prompts: subjects.map(\.prompt), floor: settings.floor)
+        return HeadSensitivities(options, probes: work.probes, prompts: prefilled.map(\.prompt), floor: settings.floor)
     }
 
     /// Of one head with full attention.

@@ -11,7 +11,7 @@ import StudyReports
 /// `generate`: continue a prompt, with any attention in the prefill.
 struct GenerateCommand: ModelCommand {
     static let configuration = CommandConfiguration(
-        commandName: "generate", abstract: "Continue a prompt; the prefill attends as told, decoding is dense.")
+        commandName: "generate", abstract: "Continue a prompt; the prefill attends as --attention says, decoding is dense.")
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var attention: AttentionOptions

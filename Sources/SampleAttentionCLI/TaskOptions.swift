@@ -13,7 +13,7 @@ struct TaskOptions: ParsableArguments {
             "Kind of task; repeatable: \(TaskKind.allCases.map(\.rawValue).joined(separator: ", ")), or all.", valueName: "kind"))
     var kind: [String] = []
 
-    @Option(help: ArgumentHelp("The text that tasks are woven into, UTF-8 (default: the second bundled book).", valueName: "file"))
+    @Option(help: ArgumentHelp("The text that tasks are put into, UTF-8 (default: the second bundled book).", valueName: "file"))
     var text: String?
 
     @Option(help: ArgumentHelp("Prompt length with its answer; repeatable (default: 4096 16384).", valueName: "tokens"))

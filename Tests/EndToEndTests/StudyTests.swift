@@ -82,7 +82,7 @@ enum Study {
         #expect(
             result["seconds"] is Double && (result["latencyModel"] as? [String: Any])?["meanAbsolutePercentageError"] as? Double == 0.05)
         let heldOut = try #require(result["heldOut"] as? [[String: Any]])
-        #expect(heldOut.compactMap { $0["kind"] as? String } == Array(repeating: "plain", count: 4) + ["woven", "woven"])
+        #expect(heldOut.compactMap { $0["kind"] as? String } == Array(repeating: "plain", count: 4) + ["interleaved", "interleaved"])
         let trials = try Study.records(folder).compactMap { $0["trial"] as? [String: Any] }
         let places = try trials.map { trial in try ["layer", "head", "number"].map { try #require(trial[$0] as? Int) } }
         #expect(Set(places).count == 2 * 2 * 3)

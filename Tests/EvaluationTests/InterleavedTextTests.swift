@@ -6,7 +6,7 @@ import ModelFormats
 import Testing
 
 @Suite struct InterleavedTextTests {
-    private static func weave(seed: UInt64 = 1) throws -> (interleaved: InterleavedText, tokenizer: Tokenizer) {
+    private static func make(seed: UInt64 = 1) throws -> (interleaved: InterleavedText, tokenizer: Tokenizer) {
         let tokenizer = try ModelDirectory(HaystackModel.modelDirectory.path).tokenizer()
         let book = try String(contentsOf: HaystackModel.texts[0], encoding: .utf8)
         let paragraphs = book.split(separator: "\n").prefix(400).map { String($0) + "\n" }
@@ -19,7 +19,7 @@ import Testing
 
     /// Every question can be answered by a fact that stands before it.
     @Test func answersStandInTheTextBefore() throws {
-        let (interleaved, tokenizer) = try Self.weave()
+        let (interleaved, tokenizer) = try Self.make()
         #expect(interleaved.tokens.count <= 8192 && interleaved.answers.count > 20)
         for answer in interleaved.answers {
             let before = tokenizer.decode(Array(interleaved.tokens[..<answer.lowerBound]))
@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test func repetitionsStandInTheTextBefore() throws {
-        let (interleaved, tokenizer) = try Self.weave()
+        let (interleaved, tokenizer) = try Self.make()
         #expect(!interleaved.repetitions.isEmpty)
         for repetition in interleaved.repetitions {
             let before = tokenizer.decode(Array(interleaved.tokens[..<repetition.lowerBound]))
@@ -40,8 +40,8 @@ import Testing
     }
 
     @Test func theSeedDecides() throws {
-        #expect(try Self.weave().interleaved == Self.weave().interleaved)
-        #expect(try Self.weave().interleaved.tokens != Self.weave(seed: 2).interleaved.tokens)
+        #expect(try Self.make().interleaved == Self.make().interleaved)
+        #expect(try Self.make().interleaved.tokens != Self.make(seed: 2).interleaved.tokens)
     }
 }
 

@@ -31,10 +31,10 @@ import Testing
         let model = try MadeModel()
         var reports: [TuningStudy.Progress] = []
         let found = try HeldOutCheck(model: model, config: config, seed: 7).run(study.text) { reports.append($0) }
-        // The tuned lengths and one between them: four plain prompts and two woven ones each.
+        // The tuned lengths and one between them: four plain prompts and two interleaved ones each.
         #expect(found.rows.map(\.length) == [320, 360, 400].flatMap { Array(repeating: $0, count: 6) })
         #expect(found.rows.map(\.isTunedLength) == found.rows.map { $0.length != 360 })
-        #expect(found.rows.prefix(6).map(\.kind) == [.plain, .plain, .plain, .plain, .woven, .woven])
+        #expect(found.rows.prefix(6).map(\.kind) == [.plain, .plain, .plain, .plain, .interleaved, .interleaved])
         for row in found.rows where row.kind == .plain {
             let damage = model.damage(.tuned(config), tokens: row.length)
             #expect(abs(row.quality.loss - row.quality.denseLoss - damage) < 1e-6 && damage > 0)

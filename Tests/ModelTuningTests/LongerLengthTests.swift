@@ -35,7 +35,7 @@ import Testing
         #expect(Set(long.map(\.parameters)).count < Set(short.map(\.parameters)).count + 4)
     }
 
-    /// Heads that answers hang on are probed again at the next length, on woven prompts, and no others.
+    /// Heads that answers hang on are probed again at the next length, on interleaved prompts, and no others.
     @Test func probesRetrievalHeadsAgain() throws {
         let model = try MadeModel([[0.0001, 0.0001], [0.04, 0.0001]])
         let result = try study.run(model)

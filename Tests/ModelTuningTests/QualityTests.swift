@@ -6,7 +6,7 @@ import Testing
 @Suite struct QualityTests {
     /// Eight tokens; the answer is tokens 4 and 5, told by positions 3 and 4.
     private static let prompt = TuningPrompt(
-        name: "t", kind: .woven, tokens: [0, 1, 2, 3, 4, 5, 6, 7], answers: [4..<6], repetitions: [7..<8])
+        name: "t", kind: .interleaved, tokens: [0, 1, 2, 3, 4, 5, 6, 7], answers: [4..<6], repetitions: [7..<8])
 
     private static func divergence(choices: [Int32], divergences: [Float] = Array(repeating: 0, count: 8), added: Float = 0) -> Divergence {
         Divergence(
@@ -107,8 +107,8 @@ import Testing
         let plain = [0.0, 0.01].map {
             Quality(Self.divergence(choices: Array(repeating: 9, count: 8), added: Float($0)), prompt: plainPrompt)
         }
-        let woven = Quality(Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], added: 3), prompt: Self.prompt)
-        let summary = QualitySummary(plain + [woven])
+        let interleaved = Quality(Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], added: 3), prompt: Self.prompt)
+        let summary = QualitySummary(plain + [interleaved])
         #expect(abs(summary.lossIncrease - 0.005) < 1e-6 && summary.answersKept == 1)
     }
 }

@@ -30,7 +30,7 @@ import Testing
             )
         }
         #expect(model.damage(Self.policy(bucket), tokens: 320) <= Self.room)
-        // Six prompts a step, and every head's options probed on the woven prompts and on one plain one.
+        // Six prompts a step, and every head's options probed on the interleaved prompts and on one plain one.
         let choices = Set(result.steps.map { $0.checks[0].heads })
         #expect(result.steps.allSatisfy { $0.checks.count == 6 } && model.calls.sparse == 6 * choices.count)
         #expect(model.calls.probes == 3 * result.probes.count && result.probes.count > 8)

@@ -20,7 +20,7 @@ import Testing
 
     /// An answer's tokens say the code of a fact that stands before it, after the question for it.
     @Test(arguments: [1, 2, 3] as [UInt64]) func everyAnswerCanBeLookedUp(seed: UInt64) throws {
-        let prompt = try text.woven(length: 2048, seed: seed, number: 0)
+        let prompt = try text.interleaved(length: 2048, seed: seed, number: 0)
         #expect(prompt.tokens.count <= 2048 && prompt.tokens.count > 1900 && [prompt.tokens[0]] == tokenizer.affixes.before)
         #expect(prompt.answers.count > 15)
         for answer in prompt.answers {
@@ -34,7 +34,7 @@ import Testing
 
     /// What comes again stands in the text before, word for word.
     @Test func repetitionsStandEarlier() throws {
-        let prompt = try text.woven(length: 4096, seed: 5, number: 0)
+        let prompt = try text.interleaved(length: 4096, seed: 5, number: 0)
         #expect(prompt.repetitions.count >= 2)
         for span in prompt.repetitions {
             let again = tokenizer.decode(Array(prompt.tokens[span]))
@@ -42,11 +42,11 @@ import Testing
         }
     }
 
-    @Test func theSameSeedWeavesTheSame() throws {
-        let first = try text.woven(length: 1024, seed: 1, number: 0)
-        #expect(try text.woven(length: 1024, seed: 1, number: 0).tokens == first.tokens)
-        #expect(try text.woven(length: 1024, seed: 2, number: 0).tokens != first.tokens)
-        #expect(try text.woven(length: 1024, seed: 1, number: 1).tokens != first.tokens)
+    @Test func theSameSeedInterleavesTheSame() throws {
+        let first = try text.interleaved(length: 1024, seed: 1, number: 0)
+        #expect(try text.interleaved(length: 1024, seed: 1, number: 0).tokens == first.tokens)
+        #expect(try text.interleaved(length: 1024, seed: 2, number: 0).tokens != first.tokens)
+        #expect(try text.interleaved(length: 1024, seed: 1, number: 1).tokens != first.tokens)
     }
 
     @Test func plainPromptsAreThePlacesAskedFor() throws {
@@ -55,7 +55,7 @@ import Testing
         #expect(try text.plain(length: 100, position: 1).tokens == [0] + all.suffix(99))
         #expect(throws: InputError.self) { try text.plain(length: all.count + 2, position: 0) }
         #expect(throws: InputError.self) {
-            try TuningText("", name: "e", path: "e", tokenizer: tokenizer).woven(length: 1024, seed: 1, number: 0)
+            try TuningText("", name: "e", path: "e", tokenizer: tokenizer).interleaved(length: 1024, seed: 1, number: 0)
         }
     }
 

@@ -46,16 +46,16 @@ struct Haystack: Sendable {
                 .usage, field: "length", value: "\(room)", rule: "is too short for \(insertions.count) facts and a question")
         }
         var hay = try paragraphs(room: room - own, random: &random)
-        var prompt = Self.weave(insertions, into: hay) + question
+        var prompt = Self.insert(insertions, into: hay) + question
         // Some tokenizers make more tokens of the whole than of its lines.
         while !hay.isEmpty, tokenizer.encode(prompt + answer + "\n").count > room {
             hay.removeLast()
-            prompt = Self.weave(insertions, into: hay) + question
+            prompt = Self.insert(insertions, into: hay) + question
         }
         return prompt
     }
 
-    private static func weave(_ insertions: [Insertion], into hay: [String]) -> String {
+    private static func insert(_ insertions: [Insertion], into hay: [String]) -> String {
         var text = ""
         var next = 0
         for index in 0...hay.count {

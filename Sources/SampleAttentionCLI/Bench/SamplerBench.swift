@@ -13,7 +13,7 @@ import SampleStatistics
 struct SamplerBenchCommand: MachineCommand {
     static let configuration = CommandConfiguration(
         commandName: "sampler",
-        abstract: "Time the samplers of the tuner: one proposal and one told result a trial, with 3 parameters.",
+        abstract: "Time the samplers of the tuner: one proposal and one reported result a trial, with 3 parameters.",
         discussion: """
             "ms a trial" is the mean over a study of so many trials, "at the end" the median of its last tenth, "most" the slowest trial \
             (now and then TPE gives its kernels another width). Before it is timed each sampler must go on alike when it is told \

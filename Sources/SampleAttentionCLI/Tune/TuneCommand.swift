@@ -19,7 +19,7 @@ struct TuneCommand: ModelCommand {
         commandName: "tune", abstract: "Find the fastest parameters for every head that keep a quality floor, and write a config file.",
         discussion: """
             Candidates are tried on every head's own Q, K and V; some of each head's are followed through the model to its scores at every \
-            position, on the text as it is and on the same text with facts, questions and repetitions woven in; then the heads share out \
+            position, on the text as it is and on the same text with facts, questions and repetitions interleaved; then the heads share out \
             what the floor lets go, are run together on whole prompts of each length, and give way until the floor holds there. At the end \
             the config is checked on text and lengths it was not tuned on, and is not written when it fails there (unless --force). Tuning \
             reads the start of the first text; the check reads the last text, or the end of the only one. config.json, journal.jsonl and \
@@ -169,7 +169,9 @@ struct FloorOptions: ParsableArguments {
     @Option(help: "Most growth of the next-token loss over dense attention: 0.01 is one per cent.")
     var floorNll = 0.01
 
-    @Option(help: "Least share, in (0, 1], of the answers inside woven text that dense attention gives; below 1, one may be lost of a few.")
+    @Option(
+        help:
+            "Least share, in (0, 1], of the answers inside interleaved text that dense attention gives; below 1, one may be lost of a few.")
     var floorAnswers = 0.98
 
     @Option(help: "Least share of positions, in (0, 1], with dense attention's first choice (default: any).")
