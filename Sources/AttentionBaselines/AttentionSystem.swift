@@ -19,7 +19,7 @@ public enum AttentionSystem: String, Sendable, CaseIterable {
     public static let rivals: [AttentionSystem] = [
         .bigBird, .streamingLLM, .hyperAttention, .hashSparse, .verticalSlash, .flexPrefill, .xAttention,
     ]
-    public static let variants: [AttentionSystem] = [.keyNorms, .lowRank, .pooledQueries, .sharedByGroup, .sharedByLayers]
+    public static let variants = allCases.filter { !rivals.contains($0) }
 
     /// The system with its paper's settings, or at a density.
     ///

@@ -11,8 +11,8 @@ struct AttentionOptions: ParsableArguments {
         help: ArgumentHelp(
             """
             dense; sample (SampleAttention; implied by its options below), paper (the paper's settings and rule), paper-v3 (its third \
-            version: columns and diagonals), tuned (needs --config, but for the bundled model); big-bird, streaming-llm, hyper-attention, hash-sparse, minference, \
-            flex-prefill, x-attention; or a variant of the selection: key-norms, low-rank, pooled-queries, shared-group, shared-layers.
+            version: columns and diagonals), tuned (needs --config, but for the bundled model); another system: \
+            \(AttentionChoice.list(AttentionSystem.rivals)); or a variant of the selection: \(AttentionChoice.list(AttentionSystem.variants)).
             """))
     var attention: String?
 
@@ -79,6 +79,8 @@ struct AttentionChoice {
 
     static let ownNames = ["dense", "sample", "paper", "paper-v3", "tuned"]
     static let names = ownNames + AttentionSystem.allCases.map(\.rawValue)
+
+    static func list(_ systems: [AttentionSystem]) -> String { systems.map(\.rawValue).joined(separator: ", ") }
 
     /// Parameters are checked whichever attention uses them: a bad value is never passed over in silence.
     init(config: String?, density: Double?, parameters: ParameterOptions, session: any Run) throws(InputError) {

@@ -25,7 +25,7 @@ import Testing
         Case(["tune"], "--output"),
         Case(["config", "check"], "<file>"),
         Case(generate + ["--attention", "quadratic"], "attention: quadratic", "dense, sample, paper", "x-attention"),
-        Case(generate + ["--attention", "big-bird", "--certificate"], "certificate", "not big-bird"),
+        Case(generate + ["--attention", "hash-sparse", "--certificate"], "certificate", "hash-sparse", "keeps hash buckets"),
         Case(generate + ["--attention", "big-bird", "--alpha", "0.9"], "attention: big-bird", "--alpha"),
         Case(generate + ["--attention", "streaming-llm", "--density", "0"], "density: 0.0: must be in (0, 1]"),
         Case(generate + ["--head-pattern", "window", "--density", "0.1"], "density: 0.1", "--head-pattern"),
