@@ -4,8 +4,8 @@ import Parallelism
 import Reporting
 import SampleAttention
 
-/// Times attention on random heads of one shape, after checking the answer against the FP32 reference of another instruction set.
-package struct AttentionBench {
+/// What is measured of attention on random heads.
+package enum AttentionBench {
     package enum Kind: String, CaseIterable {
         case dense
         case windowColumns = "window-columns"
@@ -46,16 +46,13 @@ package struct AttentionBench {
             ]
         }
     }
+}
 
-    let shape: AttentionShape
-    let kernel: AttentionKernel
-    let seed: UInt64
-
-    package init(shape: AttentionShape, kernel: AttentionKernel, seed: UInt64) {
-        (self.shape, self.kernel, self.seed) = (shape, kernel, seed)
-    }
-
-    package func run(_ cases: [Case], rounds: Int, peak: MachinePeak) throws(InputError) -> [Row] {
+extension HeadBench {
+    /// A row a case: attention timed after its answer has been checked against the FP32 reference of another instruction set.
+    ///
+    /// - Throws: `InputError` (`internalFailure`) when the answer is wrong.
+    package func attention(_ cases: [AttentionBench.Case], peak: MachinePeak) throws(InputError) -> [AttentionBench.Row] {
         let heads = try RandomHeads(shape: shape, seed: seed)
         var errors: [Double] = []
         var plans: [AttentionPlan] = []
@@ -72,7 +69,7 @@ package struct AttentionBench {
             let timing = timings[index]
             let gigaflops = Double(plans[index].keptPairs.reduce(0, +)) * 4 * Double(shape.headDimension) / timing.median / 1e6
             let peakGigaflops = peak.gigaflops(kernel.precision)
-            return Row(
+            return AttentionBench.Row(
                 pattern: cases[index].kind.rawValue, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
                 threads: kernel.pool.threads, length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
                 headDimension: shape.headDimension, density: plans[index].density, milliseconds: timing.median,
@@ -84,7 +81,7 @@ package struct AttentionBench {
     }
 
     /// Random patterns of about the density asked for; rows state the exact one.
-    private func patterns(_ benchCase: Case, shape: AttentionShape) -> [SparsePattern] {
+    private func patterns(_ benchCase: AttentionBench.Case, shape: AttentionShape) -> [SparsePattern] {
         let share = benchCase.density.value
         let blocks = BlockMask.blockCount(tokens: shape.keyCount)
         func random(_ count: Int, of total: Int, head: Int) -> [Int32] {
@@ -111,7 +108,8 @@ package struct AttentionBench {
     }
 
     private func execute(
-        _ kind: Kind, plan: AttentionPlan, heads: borrowing RandomHeads, kernel: AttentionKernel, workspace: AttentionWorkspace
+        _ kind: AttentionBench.Kind, plan: AttentionPlan, heads: borrowing RandomHeads, kernel: AttentionKernel,
+        workspace: AttentionWorkspace
     ) {
         if kind == .blasTiles {
             BlasTileAttention(kernel: kernel).run(
@@ -122,7 +120,7 @@ package struct AttentionBench {
     }
 
     /// - Throws: `InputError` (`internalFailure`) when the answer is wrong, so that a wrong kernel is never timed.
-    private func check(_ benchCase: Case) throws(InputError) -> Double {
+    private func check(_ benchCase: AttentionBench.Case) throws(InputError) -> Double {
         let small = shape.checked
         let reference = try RandomHeads(shape: small, seed: seed)
         let tested = try RandomHeads(shape: small, seed: seed)

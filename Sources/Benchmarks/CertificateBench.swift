@@ -4,17 +4,8 @@ import Parallelism
 import Reporting
 import SampleAttention
 
-/// Times the certificates of a layer's heads against dense attention on the same random heads of one shape.
-package struct CertificateBench {
-    let shape: AttentionShape
-    let kernel: AttentionKernel
-    let rounds: Int
-    let seed: UInt64
-
-    package init(shape: AttentionShape, kernel: AttentionKernel, rounds: Int, seed: UInt64) {
-        (self.shape, self.kernel, self.rounds, self.seed) = (shape, kernel, rounds, seed)
-    }
-
+/// What is measured of the certificates of a layer's heads, against dense attention on the same heads.
+package enum CertificateBench {
     package struct Row: BenchRow {
         let setting, precision, isa: String
         let threads, length, queryHeads, keyValueHeads, headDimension, rows: Int
@@ -46,16 +37,18 @@ package struct CertificateBench {
             (self.name, self.parameters, self.certification) = (name, parameters, certification)
         }
     }
+}
 
-    /// A row a benchCase.
+extension HeadBench {
+    /// A row a case.
     ///
     /// - Throws: `InputError` (`internalFailure`) when a certificate is wrong, so that a wrong one is never timed.
-    package func run(_ cases: [Case]) throws -> [Row] {
+    package func certificates(_ cases: [CertificateBench.Case]) throws -> [CertificateBench.Row] {
         for benchCase in cases { try check(benchCase) }
         let heads = try RandomHeads(shape: shape, seed: seed)
         let workspace = AttentionWorkspace()
         var reports = [[AttentionReport]](repeating: [], count: cases.count + 1)
-        let dense = Case(name: "dense", parameters: .dense, certification: cases[0].certification)
+        let dense = CertificateBench.Case(name: "dense", parameters: .dense, certification: cases[0].certification)
         _ = try Timing.alternating(cases.count + 1, rounds: rounds) { index in
             let benchCase = index == 0 ? dense : cases[index - 1]
             reports[index].append(try attend(benchCase, heads: heads, shape: shape, kernel: kernel, workspace: workspace))
@@ -69,7 +62,7 @@ package struct CertificateBench {
             let time = timing(index + 1, \.certificateSeconds)
             let certificates = reports[index + 1][0].certificates!
             func mean(_ value: (Certificate) -> Double) -> Double { certificates.reduce(0) { $0 + value($1) } / Double(certificates.count) }
-            return Row(
+            return CertificateBench.Row(
                 setting: benchCase.name, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
                 threads: kernel.pool.threads, length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
                 headDimension: shape.headDimension, rows: benchCase.certification.rows, milliseconds: time.median,
@@ -80,7 +73,8 @@ package struct CertificateBench {
     }
 
     private func attend(
-        _ benchCase: Case, heads: borrowing RandomHeads, shape: AttentionShape, kernel: AttentionKernel, workspace: AttentionWorkspace
+        _ benchCase: CertificateBench.Case, heads: borrowing RandomHeads, shape: AttentionShape, kernel: AttentionKernel,
+        workspace: AttentionWorkspace
     ) throws(InputError) -> AttentionReport {
         try SampleAttentionOperator(kernel: kernel).attend(
             .init(query: heads.query, key: heads.key, value: heads.value),
@@ -89,7 +83,7 @@ package struct CertificateBench {
     }
 
     /// The certified means must be the FP32 reference's.
-    private func check(_ benchCase: Case) throws(InputError) {
+    private func check(_ benchCase: CertificateBench.Case) throws(InputError) {
         let shape = shape.checked
         let heads = try RandomHeads(shape: shape, seed: seed)
         let other = try kernel.instructionSet.checkingKernel(pool: kernel.pool)

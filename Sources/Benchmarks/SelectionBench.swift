@@ -4,17 +4,8 @@ import Parallelism
 import Reporting
 import SampleAttention
 
-/// Times stages 1 and 2 beside the dense attention they are to save, on random heads of one shape.
-package struct SelectionBench {
-    let shape: AttentionShape
-    let kernel: AttentionKernel
-    let rounds: Int
-    let seed: UInt64
-
-    package init(shape: AttentionShape, kernel: AttentionKernel, rounds: Int, seed: UInt64) {
-        (self.shape, self.kernel, self.rounds, self.seed) = (shape, kernel, rounds, seed)
-    }
-
+/// What is measured of stages 1 and 2 beside the dense attention they are to save.
+package enum SelectionBench {
     package struct Row: BenchRow {
         let pattern, precision, isa: String
         let threads, length, queryHeads, keyValueHeads, headDimension: Int
@@ -37,11 +28,13 @@ package struct SelectionBench {
             ]
         }
     }
+}
 
+extension HeadBench {
     /// A row for each set of parameters, which every head has.
     ///
     /// - Throws: `InputError` (`internalFailure`) when a selection is wrong, so that a wrong one is never timed.
-    package func run(_ cases: [SampleAttentionParameters], peak: Double) throws(InputError) -> [Row] {
+    package func selection(_ cases: [SampleAttentionParameters], peak: Double) throws(InputError) -> [SelectionBench.Row] {
         for parameters in cases { try check(parameters, shape: shape.checked) }
         let heads = try RandomHeads(shape: shape, seed: seed)
         let workspace = AttentionWorkspace()
@@ -60,7 +53,7 @@ package struct SelectionBench {
             let pairs = cases[index].samplingPlan(queryCount: shape.queryCount).rows.reduce(0) { $0 + shape.firstPosition + $1 + 1 }
             let operations = 2 * Double(shape.headDimension) * Double(pairs * shape.queryHeads)
             let gigaflops = operations / timings[index].median / 1e6
-            return Row(
+            return SelectionBench.Row(
                 pattern: cases[index].pattern.rawValue, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
                 threads: kernel.pool.threads, length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
                 headDimension: shape.headDimension, sampleRatio: cases[index].sampleRatio.value, alpha: cases[index].alpha.value,

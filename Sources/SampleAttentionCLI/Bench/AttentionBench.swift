@@ -45,8 +45,8 @@ struct AttentionBenchCommand: MachineCommand {
         defer { progress.finish() }
         var results: [AttentionBench.Row] = []
         for shape in shapes {
-            let bench = AttentionBench(shape: shape, kernel: kernel, seed: machine.seed)
-            results += try bench.run(cases, rounds: heads.rounds, peak: peak)
+            let bench = HeadBench(shape: shape, kernel: kernel, rounds: heads.rounds, seed: machine.seed)
+            results += try bench.attention(cases, peak: peak)
             progress.advance(status: "\(shape.keyCount) tokens, d \(shape.headDimension)")
         }
         progress.finish()

@@ -32,7 +32,7 @@ struct CertificateBenchCommand: MachineCommand {
         defer { progress.finish() }
         var results: [CertificateBench.Row] = []
         for shape in shapes {
-            results += try CertificateBench(shape: shape, kernel: kernel, rounds: heads.rounds, seed: machine.seed).run(cases)
+            results += try HeadBench(shape: shape, kernel: kernel, rounds: heads.rounds, seed: machine.seed).certificates(cases)
             progress.advance(status: "\(shape.keyCount) tokens, d \(shape.headDimension)")
         }
         progress.finish()

@@ -38,7 +38,7 @@ struct SelectionBenchCommand: MachineCommand {
         defer { progress.finish() }
         var results: [SelectionBench.Row] = []
         for shape in shapes {
-            results += try SelectionBench(shape: shape, kernel: kernel, rounds: heads.rounds, seed: machine.seed).run(cases, peak: peak)
+            results += try HeadBench(shape: shape, kernel: kernel, rounds: heads.rounds, seed: machine.seed).selection(cases, peak: peak)
             progress.advance(status: "\(shape.keyCount) tokens, d \(shape.headDimension)")
         }
         progress.finish()
