@@ -87,8 +87,6 @@ let package = Package(
         library("HeadProfiling", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "SampleStatistics"]),
         library("ErrorBounds", ["AttentionCore", "SampleStatistics", "LinearAlgebra"]),
         library(
-            "BoundVerification", ["AttentionCore", "Parallelism", "AttentionKernels", "AttentionLayers", "SampleAttention", "ErrorBounds"]),
-        library(
             "Autotuning",
             [
                 "AttentionCore", "Parallelism", "AttentionKernels", "RunProvenance", "SampleAttention", "HeadProfiling", "SampleStatistics",
@@ -98,6 +96,8 @@ let package = Package(
         // Models and what is asked of them.
         library("ModelFormats", ["AttentionCore", "COpenSSL"]),
         library("AttentionLayers", ["AttentionCore", "AttentionKernels", "RunProvenance", "ModelFormats"]),
+        library(
+            "BoundVerification", ["AttentionCore", "Parallelism", "AttentionKernels", "AttentionLayers", "SampleAttention", "ErrorBounds"]),
         library(
             "LanguageModels",
             ["AttentionCore", "Parallelism", "AttentionKernels", "AttentionLayers", "RunProvenance", "SampleAttention", "ModelFormats"]),

@@ -17,9 +17,10 @@ import Parallelism
 ///
 /// Memory: O(capacity / pieceRows · queryHeads · d + threads · group · pieceRows) floats.
 /// Source: the split over keys is Flash-Decoding's (Dao, Haziza, Massa and Sizov 2023, crfm.stanford.edu/2023/10/12/flashdecoding.html).
-public final class DecodeAttention: @unchecked Sendable {  // Workers write places of their own.
-    public let queryHeads, keyValueHeads, headDimension: Int
+package final class DecodeAttention: @unchecked Sendable {  // Workers write places of their own.
+    package let queryHeads, keyValueHeads, headDimension: Int
     private let kernel: AttentionKernel
+    private let use = ExclusiveUse(of: "a DecodeAttention")
     /// Pieces there is room for, of each key-value head.
     private let mostPieces: Int
     /// [key-value head][piece][query head of its group][d]: sums of p · value.
@@ -39,7 +40,7 @@ public final class DecodeAttention: @unchecked Sendable {  // Workers write plac
     /// - Parameter capacity: rows of a head, at most.
     /// - Precondition: key-value heads divide query heads.
     /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
-    public init(queryHeads: Int, keyValueHeads: Int, headDimension: Int, capacity: Int, kernel: AttentionKernel) throws(InputError) {
+    package init(queryHeads: Int, keyValueHeads: Int, headDimension: Int, capacity: Int, kernel: AttentionKernel) throws(InputError) {
         precondition(queryHeads % keyValueHeads == 0, "every key-value head serves as many query heads")
         self.queryHeads = queryHeads
         self.keyValueHeads = keyValueHeads
@@ -57,13 +58,19 @@ public final class DecodeAttention: @unchecked Sendable {  // Workers write plac
     ///
     /// Shapes: query and output [queryHeads][d]; keys and values of as many heads, rows and dimensions as each other, at least one row and
     /// no more than the capacity.
-    public func run(
+    package func run(
         query: UnsafePointer<Float>, keys: StoredRows, values: StoredRows, output: UnsafeMutablePointer<Float>
     ) {
         precondition(keys.heads == keyValueHeads && keys.dimension == headDimension, "keys must be of these heads")
         precondition(
             values.heads == keyValueHeads && values.dimension == headDimension && values.rows == keys.rows,
             "values must be of these heads, one row for each of the keys")
+        use.during { attend(query: query, keys: keys, values: values, output: output) }
+    }
+
+    private func attend(
+        query: UnsafePointer<Float>, keys: StoredRows, values: StoredRows, output: UnsafeMutablePointer<Float>
+    ) {
         let pieces = (keys.rows + Self.pieceRows - 1) / Self.pieceRows
         precondition((1...mostPieces).contains(pieces), "there must be rows, and room for them")
         let source = SharedPointer(UnsafeMutablePointer(mutating: query))

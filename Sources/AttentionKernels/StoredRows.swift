@@ -6,16 +6,16 @@ import Parallelism
 ///
 /// Shapes: numbers [head][headStride][d], of which the first `rows` rows of each head are there; scales [head][headStride] where the
 /// format has them.
-public struct StoredRows: @unchecked Sendable {
-    public let format: RowFormat
-    public let heads, rows, dimension: Int
+package struct StoredRows: @unchecked Sendable {
+    package let format: RowFormat
+    package let heads, rows, dimension: Int
     private let numbers: UnsafeRawPointer
     private let scales: UnsafePointer<Float>?
     /// Rows from a head's first to the next head's.
     private let headStride: Int
 
     /// - Parameter scales: needed where the format has scales.
-    public init(
+    package init(
         format: RowFormat, numbers: UnsafeRawPointer, scales: UnsafePointer<Float>? = nil, heads: Int, rows: Int, dimension: Int,
         headStride: Int
     ) {
@@ -28,7 +28,7 @@ public struct StoredRows: @unchecked Sendable {
     }
 
     /// The rows as a tensor over the same memory, where they are floats.
-    public var floats: HeadTensor? {
+    package var floats: HeadTensor? {
         guard format == .fp32 else { return nil }
         return HeadTensor(
             base: numbers.assumingMemoryBound(to: Float.self), heads: heads, tokens: rows, dimension: dimension,
@@ -55,7 +55,7 @@ extension AttentionKernel {
     /// Writes every row as floats, pieces of heads spread over the pool. A row whose scale is not a number is NaN throughout.
     ///
     /// Shapes: output [head][rows][d], `headStride` floats from one head to the next.
-    public func widen(_ stored: StoredRows, into output: UnsafeMutablePointer<Float>, headStride: Int) {
+    package func widen(_ stored: StoredRows, into output: UnsafeMutablePointer<Float>, headStride: Int) {
         let (target, kernels) = (SharedPointer(output), table.rows(stored.format))
         let piece = 1024
         let pieces = (stored.rows + piece - 1) / piece

@@ -5,7 +5,8 @@ import Synchronization
 ///
 /// An item is a value that names its work whole. With inputs that all items share and none changes it can be done alone, in any order, by
 /// any thread or machine, and gives the same record; random numbers come from a seed and the item, never from what was done before. Work
-/// that follows from earlier results is a loop around items, which reads their records. Equal items are the same work.
+/// that follows from earlier results is a loop around items, which reads their records. Equal items are the same work: two calls must not
+/// be given one at a time, nor one call the same item twice.
 public final class WorkExecutor<Item: Hashable & Sendable, Record: Sendable>: Sendable {
     /// How far the executor is with some items.
     public struct Progress: Sendable {

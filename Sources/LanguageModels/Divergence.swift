@@ -26,9 +26,8 @@ public struct Divergence: Sendable {
 
     /// Mean of KL(p ‖ q) over positions, in nats.
     public var meanDivergence: Double { Self.mean(divergences) }
-    /// Mean loss of the run and of the reference, in nats a token.
+    /// Mean loss of the run, in nats a token.
     public var negativeLogLikelihood: Double { -Self.mean(logProbabilities) }
-    public var referenceNegativeLogLikelihood: Double { -Self.mean(referenceLogProbabilities) }
 
     /// The share of positions with the same first choice.
     public var agreement: Double { Double(zip(choices, referenceChoices).count { $0 == $1 }) / Double(max(1, choices.count)) }

@@ -16,7 +16,7 @@ public final class KeyValueCache: @unchecked Sendable {
 
     public let capacity: Int
     public let format: Format
-    /// Rows held: the positions seen, less what was evicted.
+    /// Rows held: the positions seen, less what was evicted. To be read between calls, as all of the cache.
     public internal(set) var count = 0
     /// The position of the next token.
     public internal(set) var position = 0
@@ -75,7 +75,7 @@ public final class KeyValueCache: @unchecked Sendable {
     /// Bytes of keys and values, whatever part of the capacity is filled.
     public var bytes: Int { 4 * scales.count + numbers.count }
 
-    /// Bytes of keys and values that one more token reads.
+    /// Bytes of the keys and values of the rows that are held: what one more token reads.
     public var bytesHeld: Int { count * 2 * layers * keyValueHeads * (headDimension * format.numberBytes + (format.hasScales ? 4 : 0)) }
 
     /// Layers, and key-value heads of each.

@@ -44,7 +44,8 @@ extension LanguageModel {
     /// A token of a continuation, as it appears.
     public struct ContinuedToken: Hashable, Sendable {
         public let token: Int32
-        /// The text that became certain with it: nothing while a character's bytes are not all there. Special tokens have none.
+        /// The text that became certain with it: nothing while a character's bytes are not all there, and for bytes that
+        /// never become one. Special tokens have none.
         public let text: String
     }
 

@@ -100,9 +100,11 @@ public final class PrefillTrace {
         hidden.base.update(from: depths.base + (layer - firstDepth) * final.count, count: final.count)
         cache.reset()
         var observer = NoObserver()
-        _ = try model.decoder.prefill(
-            tokens[...], cache: cache, promptLength: tokens.count, policy: policy.begunPrefill(), workspace: workspace,
-            floats: FloatLayer(of: cache, rows: tokens.count), hidden: hidden.base, from: layer, observer: &observer)
+        try cache.exclusively {
+            _ = try model.decoder.prefill(
+                tokens[...], cache: cache, promptLength: tokens.count, policy: policy.begunPrefill(), workspace: workspace,
+                floats: FloatLayer(of: cache, rows: tokens.count), hidden: hidden.base, from: layer, observer: &observer)
+        }
         return try reference.divergence(to: hidden.base)
     }
 }

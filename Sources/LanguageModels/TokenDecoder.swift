@@ -41,10 +41,10 @@ public final class TokenDecoder {
     /// - Throws: `InputError` when the cache or the model's positions are full, for a token outside the vocabulary, and for weights that
     ///   overflow.
     public func append(_ token: Int32) throws {
-        input[0] = token
-        try model.checkRoom(input, cache: cache)
-        var observer = NoObserver()
         try cache.exclusively {
+            input[0] = token
+            try model.checkRoom(input, cache: cache)
+            var observer = NoObserver()
             try model.decoder.forward(
                 input[...], cache: cache, buffers: buffers, hidden: hidden.base, observer: &observer
             ) { layer, query, output, _ in
@@ -55,12 +55,12 @@ public final class TokenDecoder {
                     values: cache.stored(.values, layer: layer, rows: rows), output: output.base)
                 attentionSeconds += (ContinuousClock.now - start).seconds
             }
-        }
-        let position = cache.position - 1
-        try model.checkFinite(hidden.elements[...], firstToken: position)
-        try logits.withUnsafeMutableBufferPointer { logits in
-            model.decoder.logits(hidden: hidden.base, rows: 1, into: logits.baseAddress!, rooms: logitRooms)
-            try model.checkFinite(scores: UnsafeBufferPointer(logits), position: position)
+            let position = cache.position - 1
+            try model.checkFinite(hidden.elements[...], firstToken: position)
+            try logits.withUnsafeMutableBufferPointer { logits in
+                model.decoder.logits(hidden: hidden.base, rows: 1, into: logits.baseAddress!, rooms: logitRooms)
+                try model.checkFinite(scores: UnsafeBufferPointer(logits), position: position)
+            }
         }
     }
 }

@@ -15,7 +15,8 @@ public final class WorkerPool: Sendable {
     /// Calls `body(worker, index)` once for each index in `0 ..< count` and returns when all are done.
     ///
     /// Workers take the next index as they become free, so put long pieces first. `worker` is in `0 ..< threads` and no two
-    /// concurrent calls share it: use it to pick scratch memory. Must not be nested.
+    /// concurrent calls share it: use it to pick scratch memory. Must not be nested, but within a run of one piece,
+    /// which is done on the calling thread.
     public func run(_ count: Int, _ body: @Sendable (_ worker: Int, _ index: Int) -> Void) {
         let workers = min(threads, count)
         guard workers > 1 else {

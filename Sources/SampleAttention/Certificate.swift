@@ -3,9 +3,8 @@ import SampleStatistics
 
 /// What can be said of one head's retained mass without having scored all of its rows.
 ///
-/// r_i = Σ_{j kept} P_ij is the retained mass of query row i. Rows are drawn at random, with replacement, from those that are
-/// neither dense nor seen by the selection, so their masses are independent draws of a population that the selection could not
-/// bend. Each bound holds with probability at least `confidence` over the draws, alone; two of them together with at least
+/// r_i = Σ_{j kept} P_ij is the retained mass of query row i. Rows are drawn at random, with replacement, after the pattern is settled
+/// and from rows whose mass is not known yet, so their masses are independent draws, whatever the selection has looked at. Each bound holds with probability at least `confidence` over the draws, alone; two of them together with at least
 /// 2 · confidence − 1, and all heads of a model with what 1 − heads · (1 − confidence) leaves.
 /// Masses are in the kernel's precision.
 public struct Certificate: Codable, Hashable, Sendable {
@@ -22,7 +21,8 @@ public struct Certificate: Codable, Hashable, Sendable {
     public let rows: Int
     /// Those at the prompt's end that see everything; r = 1.
     public let denseRows: Int
-    /// Those the selection scored, dense ones excepted; their mean mass is known from it.
+    /// Those the selection scored, dense ones excepted, where it reports their mean mass: SampleAttention's own does, other methods do not,
+    /// and their rows are all drawn from.
     public let scoredRows: Int
     /// All others; nil when there are none.
     public let unseen: UnseenRows?
@@ -33,7 +33,7 @@ public struct Certificate: Codable, Hashable, Sendable {
     public let meanMass: Double
     /// The mean of r over all rows is at least this.
     public let meanLowerBound: Double
-    /// α of the head's parameters, as they were before any escalation.
+    /// α of the head's parameters, as they were before any escalation; `Certification.standardAlpha` where another method chose.
     public let alpha: Double
     /// At least this share of all rows has r ≥ α.
     public let shareLowerBound: Double
@@ -56,7 +56,7 @@ public struct Certificate: Codable, Hashable, Sendable {
         case dense
     }
 
-    /// The rows that are neither dense nor scored by the selection.
+    /// The rows whose mass is not known: neither dense nor among `scoredRows`.
     public struct UnseenRows: Codable, Hashable, Sendable {
         /// How many there are.
         public let count: Int

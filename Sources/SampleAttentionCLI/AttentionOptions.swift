@@ -4,6 +4,7 @@ import AttentionCore
 import LanguageModels
 import ModelFormats
 import SampleAttention
+import StudyReports
 
 /// How a prefill attends.
 struct AttentionOptions: ParsableArguments {
@@ -12,21 +13,25 @@ struct AttentionOptions: ParsableArguments {
             """
             dense; sample (SampleAttention; implied by its options below), paper (the paper's settings and rule), paper-v3 (its third \
             version: columns and diagonals), tuned (needs --config, but for the bundled model); another system: \
-            \(AttentionChoice.list(AttentionSystem.rivals)); or a variant of the selection: \(AttentionChoice.list(AttentionSystem.variants)).
+            \(AttentionChoice.list(AttentionSystem.rivals)); or a variant of the selection: \(AttentionChoice.list(AttentionSystem.variants)). \
+            Commands that read SampleAttention's parameters (profile, verify) take the first five, without --density.
             """))
     var attention: String?
 
     @Option(help: ArgumentHelp("Tuned config file; implies --attention tuned.", valueName: "file"))
     var config: String?
 
-    @Option(help: "Share of the pairs that each head keeps, in (0, 1], whatever the attention's own settings would keep.")
+    @Option(
+        help:
+            "Share of the pairs that each head keeps, in (0, 1], whatever the attention's own settings would keep; implies --attention sample."
+    )
     var density: Double?
 
     @OptionGroup var parameters: ParameterOptions
 
-    /// - Parameter standard: the attention when neither a name, a config nor parameters are given.
+    /// - Parameter standard: the attention when neither a name, a config, parameters nor a density are given.
     func policy(_ session: some Run, default standard: String = "dense") throws(InputError) -> AttentionPolicy {
-        let name = attention ?? (config != nil ? "tuned" : parameters.areGiven ? "sample" : standard)
+        let name = attention ?? (config != nil ? "tuned" : parameters.areGiven || density != nil ? "sample" : standard)
         if parameters.areGiven, name != "sample", AttentionChoice.names.contains(name) {
             throw InputError(.usage, field: "attention", value: name, rule: "must be sample when parameters such as --alpha are given")
         }
@@ -34,7 +39,8 @@ struct AttentionOptions: ParsableArguments {
             throw InputError(.usage, field: "attention", value: name, rule: "must be tuned when --config is given")
         }
         if let density, ["dense", "tuned"].contains(name) {
-            throw InputError(.usage, field: "density", value: "\(density)", rule: "\(name) attention keeps what it keeps")
+            throw InputError(
+                .usage, field: "density", value: "\(density)", rule: "\(name) attention has no budget: give another --attention")
         }
         return try choice(session).policy(named: name)
     }
@@ -60,15 +66,6 @@ struct AttentionOptions: ParsableArguments {
     }
 }
 
-/// All that decides how attentions attend, beside their names: work must not be continued with other settings.
-struct AttentionSettings: Encodable {
-    /// Of `sample`.
-    let parameters: SampleAttentionParameters
-    let density: Fraction?
-    /// Of the config file, when one of the attentions reads it.
-    let configSHA256: String?
-}
-
 /// Attentions by name.
 struct AttentionChoice {
     /// The tuned config, of whichever there is.
@@ -87,6 +84,7 @@ struct AttentionChoice {
         self.config = config ?? session.bundledConfig
         self.density = try density.map { value throws(InputError) in try Fraction(value, field: "density") }
         own = try parameters.parameters(seed: session.seed)
+        if density != nil { try parameters.refuseShares() }
         self.session = session
     }
 

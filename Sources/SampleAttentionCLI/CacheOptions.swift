@@ -11,7 +11,7 @@ struct CacheOptions: ParsableArguments {
     @Option(
         help: """
             Before decoding, drop keys by this rule: streaming keeps sinks and recent ones; heavy-hitters recent ones and those that drew \
-            most attention; last-queries recent ones and those that the last 64 rows attend to (of the last chunk, with --chunk).
+            most attention; last-queries recent ones and those that the last 64 rows attend to; of a prompt in chunks, those of the last one.
             """)
     var evict: String?
 

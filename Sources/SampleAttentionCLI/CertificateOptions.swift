@@ -11,7 +11,7 @@ struct CertificateOptions: ParsableArguments {
         inversion: .prefixedNo,
         help: """
             Certify each head's retained mass from query rows held out of the selection (default: with --json, unless --attention is \
-            dense; implied by the options below).
+            dense or keeps hash buckets; implied by the options below).
             """)
     var certificate: Bool?
 
@@ -53,13 +53,15 @@ struct CertificateOptions: ParsableArguments {
 }
 
 extension Certification {
-    /// A warning for people when no draws could show that some heads keep the least mass: such heads are dense whatever they keep.
+    /// A warning for people when no draws could show that some heads keep the least mass: such heads are dense
+    /// whatever they keep. Where heads choose their own dense rows it is known only that they may be.
     ///
     /// - Parameter chunk: tokens the prefill takes at once; nil for all.
     func warning(policy: AttentionPolicy, model: ModelConfiguration, promptLength: Int, chunk: Int?) -> String? {
         let size = chunk ?? promptLength
         let chunks = stride(from: 0, to: promptLength, by: size).map { $0..<min($0 + size, promptLength) }
         var needed: [Int] = []
+        var isCertain = true
         for queries in chunks {
             var known: [SampleAttentionParameters: Int?] = [:]
             for layer in 0..<model.layerCount {
@@ -67,6 +69,7 @@ extension Certification {
                     // Of another method's heads nothing is known before they have chosen.
                     if let rows = rowsNeeded(unseenRows: queries.count, of: queries.count) {
                         needed += repeatElement(rows, count: model.queryHeads)
+                        isCertain = false
                     }
                     continue
                 }
@@ -80,6 +83,6 @@ extension Certification {
         guard let most = needed.max(), let minimumMass else { return nil }
         let all = "\(model.layerCount * model.queryHeads * chunks.count) heads" + (chunks.count > 1 ? " × chunks" : "")
         return "warning: min-mass: \(minimumMass): \(rows) drawn rows show at most \(NumberFormat.fixed(bestLowerBound, decimals: 4)), so "
-            + "\(needed.count) of \(all) are dense; it takes --certificate-rows \(most) or more"
+            + "\(needed.count) of \(all) \(isCertain ? "are" : "may be") dense; it takes --certificate-rows \(most) or more"
     }
 }

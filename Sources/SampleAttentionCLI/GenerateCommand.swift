@@ -58,6 +58,7 @@ struct GenerateCommand: ModelCommand {
             JSONOutput.print(
                 GenerationResult(
                     loadSeconds: session.loadSeconds, generation: generation, policy: policy,
+                    settings: try attention.settings(policy, session: session), cache: cacheSettings, chunk: chunk,
                     text: session.model.tokenizer.decode(generation.tokens),
                     model: try session.identity(), provenance: session.provenance()))
         } else {

@@ -66,6 +66,17 @@ struct ParameterOptions: ParsableArguments {
         return parameters
     }
 
+    /// A density takes the place of every option that says how much is kept.
+    func refuseShares() throws(InputError) {
+        let shares = [
+            ("alpha", alpha.map { "\($0)" }), ("alpha-slashes", alphaSlashes.map { "\($0)" }),
+            ("window-ratio", windowRatio.map { "\($0)" }), ("window-tokens", windowTokens.map { "\($0)" }),
+        ]
+        for case (let field, let value?) in shares {
+            throw InputError(.usage, field: field, value: value, rule: "cannot go with --density, which says how much is kept")
+        }
+    }
+
     /// An option that the pattern has no use for was meant for another pattern.
     private func refuseUnused(by pattern: SampleAttentionParameters.Pattern) throws(InputError) {
         let stripes = [

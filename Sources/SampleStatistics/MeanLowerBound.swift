@@ -9,7 +9,7 @@
 /// A lower confidence bound on the mean of numbers in [0, 1] from independent draws of them, for every sample size and
 /// without any assumption on how they are distributed.
 package enum MeanLowerBound: String, Sendable, CaseIterable, Codable {
-    /// A gambler bets, before each draw, that it will exceed m; a mean of m or less makes the capital a supermartingale, so it
+    /// Before each draw a share of a capital is bet that it will exceed m; a mean of m or less makes the capital a supermartingale, so it
     /// reaches 1 / δ with probability at most δ (Ville). Every m at which it did is therefore rejected. The tightest at
     /// hundreds of draws, and the reason why their order must be the random one.
     ///

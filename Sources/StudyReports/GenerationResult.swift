@@ -7,7 +7,13 @@ import SampleAttention
 package struct GenerationResult: Encodable {
     let model: ModelIdentity
     let provenance: Provenance
-    let attention, text: String
+    let attention: String
+    /// How it attends, beside its name.
+    let settings: AttentionSettings
+    /// What decoding finds, and the tokens the prefill took at once; nil for all.
+    let cache: LanguageModel.CacheSettings
+    let chunk: Int?
+    let text: String
     let tokens: [Int32]
     let promptTokens: Int
     /// Held when decoding begins: positions, and the memory of keys and values.
@@ -22,13 +28,15 @@ package struct GenerationResult: Encodable {
     let certificate: CertificateResult?
 
     package init(
-        loadSeconds: Double, generation: LanguageModel.Generation, policy: AttentionPolicy, text: String, model: ModelIdentity,
+        loadSeconds: Double, generation: LanguageModel.Generation, policy: AttentionPolicy, settings: AttentionSettings,
+        cache: LanguageModel.CacheSettings, chunk: Int?, text: String, model: ModelIdentity,
         provenance: Provenance
     ) {
         self.model = model
         self.provenance = provenance
         self.loadSeconds = loadSeconds
         attention = policy.name
+        (self.settings, self.cache, self.chunk) = (settings, cache, chunk)
         self.text = text
         tokens = generation.tokens
         let report = generation.prefill

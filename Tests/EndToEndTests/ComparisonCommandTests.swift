@@ -140,7 +140,12 @@ import Testing
     @Test(arguments: ["big-bird", "hash-sparse", "hyper-attention", "shared-layers", "paper-v3"])
     func generatesWithAnySystem(name: String) throws {
         let prompt = try Program.output(["tasks", "--length", "600", "--prompt-only"])
-        let result = try Program.json(["generate", "--prompt", prompt, "--max-tokens", "3", "--attention", name, "--chunk", "250"])
+        let result = try Program.json([
+            "generate", "--prompt", prompt, "--max-tokens", "3", "--attention", name, "--chunk", "250", "--cache", "bf16", "--density",
+            "0.5",
+        ])
+        #expect(result["chunk"] as? Int == 250 && (result["cache"] as? [String: Any])?["format"] as? String == "bf16")
+        #expect((result["settings"] as? [String: Any])?["density"] as? Double == 0.5)
         #expect(result["attention"] as? String == name && (result["tokens"] as? [Int])?.isEmpty == false)
         #expect((result["certificate"] != nil) == !["hash-sparse", "hyper-attention"].contains(name))
     }

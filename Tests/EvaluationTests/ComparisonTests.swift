@@ -24,6 +24,16 @@ import Testing
         return ComparisonStudy(model: model, policies: [.dense, .fixed(window, name: "window")], tasks: tasks)
     }
 
+    /// Masses are of the run that is timed: with keys in INT8 they differ a little from those in FP32.
+    @Test func massesAreThoseOfTheCache() throws {
+        let floats = try Self.comparison()
+        let bytes = ComparisonStudy(
+            model: floats.model, policies: [floats.policies[1]], tasks: [floats.tasks[0]], cache: .init(format: .int8))
+        let exact = try #require(try floats.run(floats.turns[1]).meanMass)
+        let rounded = try #require(try bytes.run(bytes.turns[0]).meanMass)
+        #expect(exact != rounded && abs(exact - rounded) < 0.01)
+    }
+
     @Test func methodsTakeTurnsAndRowsAddUp() throws {
         let comparison = try Self.comparison()
         let turns = comparison.turns

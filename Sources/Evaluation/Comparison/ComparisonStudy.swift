@@ -120,7 +120,8 @@ public struct ComparisonStudy: Sendable {
     private func retainedMass(_ task: EvaluationTask, policy: AttentionPolicy) throws -> RetainedMassAudit {
         let tokens = try model.promptTokens(for: task.text)
         var audit = RetainedMassAudit(kernel: model.kernel, policy: policy)
-        _ = try model.prefill(tokens, cache: model.makeCache(capacity: tokens.count), policy: policy, observer: &audit)
+        _ = try model.prefill(
+            tokens, cache: model.makeCache(capacity: tokens.count, format: cache.format), policy: policy, chunk: chunk, observer: &audit)
         guard audit.mean.isFinite, audit.minimum.isFinite else {
             throw InputError(
                 .invalidData, file: model.directory.path, field: "task \(task.id), retained mass", value: "\(audit.mean)",
