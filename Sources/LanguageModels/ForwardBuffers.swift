@@ -62,7 +62,7 @@ struct ForwardTiles: @unchecked Sendable {
 
     subscript(worker: Int) -> ForwardTile {
         let own = base + worker * floats
-        return ForwardTile(kernel: kernel, base: own, packedRoom: own + packedOffset, seconds: seconds + worker, isAlone: isAlone)
+        return ForwardTile(kernel: kernel, base: own, packedBuffer: own + packedOffset, seconds: seconds + worker, isAlone: isAlone)
     }
 }
 
@@ -70,7 +70,7 @@ struct ForwardTiles: @unchecked Sendable {
 struct ForwardTile {
     fileprivate let kernel: AttentionKernel
     let base: UnsafeMutablePointer<Float>
-    fileprivate let packedRoom: UnsafeMutablePointer<Float>
+    fileprivate let packedBuffer: UnsafeMutablePointer<Float>
     fileprivate let seconds: UnsafeMutablePointer<Double>
     /// There is one tile only: the other workers are free.
     fileprivate let isAlone: Bool
@@ -79,7 +79,7 @@ struct ForwardTile {
     func packed(_ input: UnsafePointer<Float>, rows: Int, inputs: Int) -> PackedRows {
         let start = ContinuousClock.now
         defer { count(since: start) }
-        return kernel.packed(input, rows: rows, inputs: inputs, room: packedRoom)
+        return kernel.packed(input, rows: rows, inputs: inputs, room: packedBuffer)
     }
 
     /// output[row] (+)= matrix · input[row].

@@ -77,7 +77,7 @@ extension LanguageModel {
     func scores(
         hidden: UnsafePointer<Float>, rows: Int, firstPosition: Int, into logits: UnsafeMutablePointer<Float>
     ) throws(InputError) {
-        decoder.logits(hidden: hidden, rows: rows, into: logits, rooms: decoder.makeLogitRooms())
+        decoder.logits(hidden: hidden, rows: rows, into: logits, rooms: decoder.makeLogitBuffers())
         let vocabulary = configuration.vocabularySize
         let scores = SharedPointer(logits)
         let areFinite = kernel.pool.map(rows) { row in

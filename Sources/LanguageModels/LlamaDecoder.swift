@@ -94,7 +94,7 @@ struct LlamaDecoder: Sendable {
     }
 
     /// Room in which the logits' rows are packed, one part a worker.
-    func makeLogitRooms() -> AlignedBuffer<Float> {
+    func makeLogitBuffers() -> AlignedBuffer<Float> {
         AlignedBuffer(count: kernel.packedElements(rows: Self.tileRows, inputs: configuration.hiddenSize) * pool.threads)
     }
 

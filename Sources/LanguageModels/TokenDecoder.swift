@@ -17,7 +17,7 @@ public final class TokenDecoder {
     private let model: LanguageModel
     private let attention: DecodeAttention
     private let buffers: ForwardBuffers
-    private let hidden, logitRooms: AlignedBuffer<Float>
+    private let hidden, logitBuffers: AlignedBuffer<Float>
     /// The token of a step.
     private var input: [Int32] = [0]
 
@@ -32,7 +32,7 @@ public final class TokenDecoder {
             kernel: model.kernel)
         buffers = try ForwardBuffers(c, tokens: 1, kernel: model.kernel)
         hidden = try AlignedBuffer(extents: c.hiddenSize, of: "hidden state of a token")
-        logitRooms = model.decoder.makeLogitRooms()
+        logitBuffers = model.decoder.makeLogitBuffers()
         logits = Array(repeating: 0, count: c.vocabularySize)
     }
 
@@ -58,7 +58,7 @@ public final class TokenDecoder {
             let position = cache.position - 1
             try model.checkFinite(hidden.elements[...], firstToken: position)
             try logits.withUnsafeMutableBufferPointer { logits in
-                model.decoder.logits(hidden: hidden.base, rows: 1, into: logits.baseAddress!, rooms: logitRooms)
+                model.decoder.logits(hidden: hidden.base, rows: 1, into: logits.baseAddress!, rooms: logitBuffers)
                 try model.checkFinite(scores: UnsafeBufferPointer(logits), position: position)
             }
         }
