@@ -40,6 +40,10 @@ public struct HeadTensor: @unchecked Sendable {
             tokenStride: extents.tokenStride)
     }
 
+    var extents: HeadExtents {
+        HeadExtents(heads: heads, tokens: tokens, dimension: dimension, headStride: headStride, tokenStride: tokenStride)
+    }
+
     /// A projection's output: [token][head · dimension].
     public init(projection base: UnsafePointer<Float>, heads: Int, tokens: Int, dimension: Int) {
         self.init(
@@ -89,10 +93,11 @@ public struct MutableHeadTensor: @unchecked Sendable {
         _ floats: UnsafeMutableBufferPointer<Float>, heads: Int, tokens: Int, dimension: Int, headStride: Int, tokenStride: Int,
         field: String = "tensor"
     ) throws(InputError) {
-        let extents = HeadExtents(heads: heads, tokens: tokens, dimension: dimension, headStride: headStride, tokenStride: tokenStride)
-        try extents.check(count: floats.count, field: field)
-        try extents.checkAreApart(field: field)
-        self.init(base: floats.baseAddress!, extents: extents)
+        let readOnly = try HeadTensor(
+            UnsafeBufferPointer(floats), heads: heads, tokens: tokens, dimension: dimension, headStride: headStride,
+            tokenStride: tokenStride, field: field)
+        try readOnly.extents.checkAreApart(field: field)
+        self.init(base: floats.baseAddress!, readOnly: readOnly)
     }
 
     init(base: UnsafeMutablePointer<Float>, extents: HeadExtents) {

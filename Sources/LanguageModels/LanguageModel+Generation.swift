@@ -91,7 +91,7 @@ extension LanguageModel {
         do throws(InputError) {
             return try makeCache(capacity: prompt + newPositions, format: format)
         } catch {
-            let (field, value) = newPositions > prompt ? ("max-tokens", "\(newPositions + 1)") : ("prompt", "\(prompt) tokens")
+            let (field, value) = newPositions > prompt ? ("maxTokens", "\(newPositions + 1)") : ("prompt", "\(prompt) tokens")
             throw InputError(error.code, field: field, value: value, rule: "\(error.field ?? "cache"): \(error.value ?? ""): \(error.rule)")
         }
     }

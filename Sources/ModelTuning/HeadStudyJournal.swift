@@ -74,10 +74,7 @@ extension ResultJournal where Header == HeadStudyHeader, Record == FrozenTrial {
     public convenience init(heads file: consuming JournalFile, header: HeadStudyHeader, resume: Bool) throws(InputError) {
         let path = file.path
         try self.init(file: file, header: header, resume: resume) { records throws(InputError) in
-            for (index, trial) in records.enumerated() {
-                guard let rule = header.fault(of: trial) else { continue }
-                throw InputError(.invalidData, file: path, field: "line \(index + 2)", rule: rule)
-            }
+            try Self.require(records, path: path) { _, trial in header.fault(of: trial).map { RecordFault(rule: $0) } }
             return records.count
         }
     }

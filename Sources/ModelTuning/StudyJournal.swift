@@ -90,10 +90,7 @@ extension ResultJournal where Header == StudyHeader, Record == StudyRecord {
     public convenience init(study file: consuming JournalFile, header: StudyHeader, resume: Bool) throws(InputError) {
         let path = file.path
         try self.init(file: file, header: header, resume: resume) { records throws(InputError) in
-            for (index, record) in records.enumerated() {
-                guard let rule = record.fault(header.model) else { continue }
-                throw InputError(.invalidData, file: path, field: "line \(index + 2)", rule: rule)
-            }
+            try Self.require(records, path: path) { _, record in record.fault(header.model).map { RecordFault(rule: $0) } }
             return records.count
         }
     }

@@ -29,7 +29,7 @@ public struct Certification: Hashable, Sendable {
         rows: Int = Self.standardRows, confidence: Double = Self.standardConfidence, minimumMass: Fraction? = nil, seed: UInt64 = 1
     ) throws(InputError) {
         guard rows >= 2 else {
-            throw InputError(.usage, field: "certificate-rows", value: "\(rows)", rule: "must be at least 2: fewer promise nothing")
+            throw InputError(.usage, field: "rows", value: "\(rows)", rule: "must be at least 2: fewer promise nothing")
         }
         guard confidence > 0, confidence < 1, 1 - confidence < 1 else {
             throw InputError(

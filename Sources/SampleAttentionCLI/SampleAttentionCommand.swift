@@ -80,7 +80,14 @@ private struct Failure {
 
 extension InputError {
     /// One line, with the option that helps where there is one.
-    fileprivate var message: String { description + (remedy.map { " (\($0.option))" } ?? "") }
+    fileprivate var message: String { namingOptions.description + (remedy.map { " (\($0.option))" } ?? "") }
+
+    /// What is no file's field may be a parameter of a library, such as `maxTokens`, whose option has the same words in another spelling.
+    private var namingOptions: InputError {
+        guard file == nil, let field, field.allSatisfy({ $0.isLetter || $0.isNumber }) else { return self }
+        let option = field.reduce(into: "") { $0 += $1.isUppercase ? "-" + $1.lowercased() : String($1) }
+        return InputError(code, field: option, value: value, rule: rule, remedy: remedy)
+    }
 }
 
 extension InputError.Remedy {

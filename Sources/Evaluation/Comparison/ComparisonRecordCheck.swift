@@ -13,12 +13,9 @@ extension ResultJournal where Header == ComparisonHeader, Record == ComparisonRe
         throws(InputError)
     {
         try self.init(path: path, header: header, resume: resume) { records throws(InputError) in
-            for (index, (record, turn)) in zip(records, turns).enumerated() {
-                guard let fault = record.fault(of: turn) else { continue }
-                throw InputError(
-                    .invalidData, file: path, field: "line \(index + 2), \(fault.field)", value: fault.value, rule: fault.rule)
-            }
-            return min(records.count, turns.count)
+            let own = Array(records.prefix(turns.count))
+            try Self.require(own, path: path) { index, record in record.fault(of: turns[index]) }
+            return own.count
         }
     }
 }
@@ -32,27 +29,28 @@ extension ComparisonRecord {
     private static let most = 1e9
 
     /// The first field that `turn` cannot have written; nil for a record that it may have.
-    fileprivate func fault(of turn: ComparisonStudy.Turn) -> (field: String, value: String, rule: String)? {
+    fileprivate func fault(of turn: ComparisonStudy.Turn) -> RecordFault? {
+        func at(_ field: String, _ value: String, _ rule: String) -> RecordFault { RecordFault(field: field, value: value, rule: rule) }
         let (name, own) = (turn.policy.name, turn.task)
-        if method != name { return ("method", method, "must be \(name), whose turn it is") }
-        if id != own.id { return ("id", id, "must be \(own.id), whose turn it is") }
-        if task != own.name { return ("task", task, "must be \(own.name), as of the task \(id)") }
-        if length != own.length { return ("length", "\(length)", "must be \(own.length), as of the task \(id)") }
-        if depth != own.depth { return ("depth", depth.map { "\($0)" } ?? "none", "must be as of the task \(id)") }
-        if !(0...Self.mostAsked).contains(asked) { return ("asked", "\(asked)", "must be from 0 to \(Self.mostAsked)") }
-        if !(0...Double(asked)).contains(score) { return ("score", "\(score)", "must be from 0 to \(asked)") }
-        if prefillSeconds < 1e-9 { return ("prefillSeconds", "\(prefillSeconds)", "must be at least a nanosecond") }
+        if method != name { return at("method", method, "must be \(name), whose turn it is") }
+        if id != own.id { return at("id", id, "must be \(own.id), whose turn it is") }
+        if task != own.name { return at("task", task, "must be \(own.name), as of the task \(id)") }
+        if length != own.length { return at("length", "\(length)", "must be \(own.length), as of the task \(id)") }
+        if depth != own.depth { return at("depth", depth.map { "\($0)" } ?? "none", "must be as of the task \(id)") }
+        if !(0...Self.mostAsked).contains(asked) { return at("asked", "\(asked)", "must be from 0 to \(Self.mostAsked)") }
+        if !(0...Double(asked)).contains(score) { return at("score", "\(score)", "must be from 0 to \(asked)") }
+        if prefillSeconds < 1e-9 { return at("prefillSeconds", "\(prefillSeconds)", "must be at least a nanosecond") }
         let amounts = [
             ("prefillSeconds", prefillSeconds), ("attentionSeconds", attentionSeconds), ("selectionSeconds", selectionSeconds),
             ("negativeLogLikelihood", negativeLogLikelihood ?? 0),
         ]
         for (field, amount) in amounts where !(0...Self.most).contains(amount) {
-            return (field, "\(amount)", "must be from 0 to \(Self.most)")
+            return at(field, "\(amount)", "must be from 0 to \(Self.most)")
         }
         let shares = [("density", density), ("meanMass", meanMass), ("minMass", minMass)]
-        for (field, share) in shares where !Self.shares.contains(share ?? 0) { return (field, "\(share!)", "must be from 0 to 1") }
+        for (field, share) in shares where !Self.shares.contains(share ?? 0) { return at(field, "\(share!)", "must be from 0 to 1") }
         if turn.measuresMass != (meanMass != nil && minMass != nil) {
-            return ("meanMass", meanMass.map { "\($0)" } ?? "none", "must be there on the first task of each length alone")
+            return at("meanMass", meanMass.map { "\($0)" } ?? "none", "must be there on the first task of each length alone")
         }
         return nil
     }

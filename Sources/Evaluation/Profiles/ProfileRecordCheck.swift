@@ -12,48 +12,37 @@ struct ProfileRecordCheck {
 
     let header: ProfileHeader
     let lengths: [Int]
-    let path: String
 
-    /// - Throws: `InputError` (`invalidData`) with the line and the field of the first value that cannot be.
-    func check(_ records: [LayerProfile]) throws(InputError) {
-        for (index, record) in records.enumerated() {
-            do {
-                try check(record)
-            } catch {
-                throw InputError(
-                    .invalidData, file: path, field: "line \(index + 2), \(error.field)", value: error.value, rule: error.rule)
-            }
-        }
+    /// The first value of a record that cannot be; nil when a profile may have written it.
+    func fault(of record: LayerProfile) -> RecordFault? {
+        do throws(RecordFault) { try check(record) } catch { return error }
+        return nil
     }
 
-    private struct Damage: Error {
-        let field, value, rule: String
+    private func require(_ holds: Bool, _ field: String, _ value: Any, _ rule: String) throws(RecordFault) {
+        if !holds { throw RecordFault(field: field, value: "\(value)", rule: rule) }
     }
 
-    private func require(_ holds: Bool, _ field: String, _ value: Any, _ rule: String) throws(Damage) {
-        if !holds { throw Damage(field: field, value: "\(value)", rule: rule) }
-    }
-
-    private func require(_ values: [Double], in range: ClosedRange<Double>, _ field: String) throws(Damage) {
+    private func require(_ values: [Double], in range: ClosedRange<Double>, _ field: String) throws(RecordFault) {
         for value in values { try require(range.contains(value), field, value, "must be from \(range.lowerBound) to \(range.upperBound)") }
     }
 
-    private func require(_ values: [Float], in range: ClosedRange<Double>, _ field: String) throws(Damage) {
+    private func require(_ values: [Float], in range: ClosedRange<Double>, _ field: String) throws(RecordFault) {
         try require(values.map(Double.init), in: range, field)
     }
 
-    private func require(count: Int, of wanted: Int, _ field: String) throws(Damage) {
+    private func require(count: Int, of wanted: Int, _ field: String) throws(RecordFault) {
         try require(count == wanted, field, "\(count) values", "must be \(wanted)")
     }
 
-    private func require(ascending values: [Int], in range: Range<Int>, _ field: String) throws(Damage) {
+    private func require(ascending values: [Int], in range: Range<Int>, _ field: String) throws(RecordFault) {
         for value in values {
             try require(range.contains(value), field, value, "must be from \(range.lowerBound) to \(range.upperBound - 1)")
         }
         try require(zip(values, values.dropFirst()).allSatisfy { $0 < $1 }, field, "\(values.count) values", "must ascend")
     }
 
-    private func check(_ record: LayerProfile) throws(Damage) {
+    private func check(_ record: LayerProfile) throws(RecordFault) {
         let heads = header.model.queryHeads
         try require(header.textSHA256.contains(record.textSHA256), "textSHA256", record.textSHA256, "must be that of a text of line 1")
         try require(lengths.contains(record.length), "length", record.length, "must be one that was asked for")
@@ -83,7 +72,7 @@ struct ProfileRecordCheck {
         }
     }
 
-    private func check(_ head: HeadProfile, length: Int, _ place: String) throws(Damage) {
+    private func check(_ head: HeadProfile, length: Int, _ place: String) throws(RecordFault) {
         let alphas = header.scale.alphas.count
         let lists: [(field: String, count: Int, wanted: Int)] = [
             ("sparsityDegrees", head.sparsityDegrees.count, alphas), ("structured", head.structured.count, alphas),
@@ -112,7 +101,7 @@ struct ProfileRecordCheck {
         try check(head.curve, "\(place).curve")
     }
 
-    private func check(_ curve: PatternCurve, _ place: String) throws(Damage) {
+    private func check(_ curve: PatternCurve, _ place: String) throws(RecordFault) {
         let lists: [(field: String, values: [Double])] = [
             ("densities", curve.densities), ("meanMasses", curve.meanMasses), ("leastMasses", curve.leastMasses),
         ]
@@ -123,7 +112,7 @@ struct ProfileRecordCheck {
         try require(ascending: curve.lines, in: 0..<Int.max, "\(place).lines")
     }
 
-    private func check(_ picture: AttentionPicture, length: Int, _ place: String) throws(Damage) {
+    private func check(_ picture: AttentionPicture, length: Int, _ place: String) throws(RecordFault) {
         let side = AttentionPicture.side(keyCount: length)
         try require(picture.side == side, "\(place).side", picture.side, "must be \(side)")
         let lists: [(field: String, values: [Float], wanted: Int)] = [
@@ -138,7 +127,7 @@ struct ProfileRecordCheck {
         try require(ascending: picture.columnCounts, in: 0..<length + 1, "\(place).columnCounts")
     }
 
-    private func check(_ pattern: HeadPattern, length: Int, _ place: String) throws(Damage) {
+    private func check(_ pattern: HeadPattern, length: Int, _ place: String) throws(RecordFault) {
         try require([pattern.alpha, pattern.alphaSlashes].compactMap(\.self), in: 0...1, "\(place).alpha")
         let blocks = [pattern.blockColumns, pattern.slashes].compactMap(\.self)
         try require(blocks.allSatisfy { (0...length).contains($0) }, place, blocks, "must not be negative")
@@ -152,7 +141,8 @@ extension ResultJournal where Header == ProfileHeader, Record == LayerProfile {
     /// - Throws: `InputError` as `init(path:header:resume:accept:)`, and with line and field for records that no profile wrote.
     public convenience init(profile path: String, header: ProfileHeader, lengths: [Int], resume: Bool) throws(InputError) {
         try self.init(path: path, header: header, resume: resume) { records throws(InputError) in
-            try ProfileRecordCheck(header: header, lengths: lengths, path: path).check(records)
+            let check = ProfileRecordCheck(header: header, lengths: lengths)
+            try Self.require(records, path: path) { check.fault(of: $1) }
             return records.count
         }
     }
