@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Two builds of the program in turns on one machine: is the later one slower?
 
-usage: measure.py BEFORE AFTER [--rounds 6] attention|prefill|decode [arguments of the command]
+usage: measure.py BEFORE AFTER [--turns 6] attention|prefill|decode [arguments of the command]
 
 attention   bench attention, its rows by pattern, length, head dimension and precision
 prefill     bench prefill, seconds to the first token
 decode      generate, milliseconds a new token, for weights in FP32 and BF16 and caches in FP32 and INT8 at --positions; the tokens
             of both builds must be equal
 
-Each round runs both builds, the first one in turn. Prints medians and least values of both, and their ratios. Other work on the machine
+Each turn runs both builds; which of them goes first changes from turn to turn. Prints medians and least values of both, and their ratios. Other work on the machine
 must be as little as possible; a row whose spread is larger than the difference says nothing.
 """
 import argparse
@@ -49,7 +49,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before")
     parser.add_argument("after")
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--turns", type=int, default=6)
     parser.add_argument("--positions", type=int, nargs="+", default=[1024, 16384])
     parser.add_argument("what", choices=("attention", "prefill", "decode"))
     options, arguments = parser.parse_known_args()
@@ -62,7 +62,7 @@ def main():
                 prompts[positions] = pathlib.Path(folder, f"{positions}.txt")
                 text = output(options.after, "tasks", "--kind", "needle-single", "--length", positions - 24, "--prompt-only")
                 prompts[positions].write_text(text)
-        for number in range(options.rounds):
+        for number in range(options.turns):
             tokens = [None, None]
             for index in (0, 1) if number % 2 == 0 else (1, 0):
                 if options.what == "decode":
