@@ -22,9 +22,12 @@ enum FloatFormat {
         }
     }
 
+    /// Bytes of one element.
+    var size: Int { self == .float32 ? 4 : 2 }
+
     /// Widens every element of `source` (little-endian, any alignment); returns the first NaN or infinity.
     func convert(_ source: UnsafeRawBufferPointer, into destination: UnsafeMutablePointer<Float>) -> Fault? {
-        let size = self == .float32 ? 4 : 2
+        let size = size
         let count = source.count / size
         return withUnsafeTemporaryAllocation(of: UInt16.self, capacity: Self.chunk) { halves in
             for start in stride(from: 0, to: count, by: Self.chunk) {

@@ -1,5 +1,5 @@
 /// One JSON value (RFC 8259), kept as it was written: integers stay exact and members keep their order.
-enum JSONValue: Sendable {
+package enum JSONValue: Sendable {
     case null
     case bool(Bool)
     case integer(Int)
@@ -9,7 +9,7 @@ enum JSONValue: Sendable {
     case object(JSONObject)
 
     /// A short text for error messages.
-    var summary: String {
+    package var summary: String {
         switch self {
         case .null: "null"
         case .bool(let value): "\(value)"
@@ -22,14 +22,14 @@ enum JSONValue: Sendable {
         }
     }
 
-    var isNull: Bool { if case .null = self { true } else { false } }
-    var integer: Int? { if case .integer(let value) = self { value } else { nil } }
-    var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
-    var string: String? { if case .string(let value) = self { value } else { nil } }
-    var array: [JSONValue]? { if case .array(let values) = self { values } else { nil } }
-    var object: JSONObject? { if case .object(let object) = self { object } else { nil } }
+    package var isNull: Bool { if case .null = self { true } else { false } }
+    package var integer: Int? { if case .integer(let value) = self { value } else { nil } }
+    package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    package var string: String? { if case .string(let value) = self { value } else { nil } }
+    package var array: [JSONValue]? { if case .array(let values) = self { values } else { nil } }
+    package var object: JSONObject? { if case .object(let object) = self { object } else { nil } }
 
-    var number: Double? {
+    package var number: Double? {
         switch self {
         case .integer(let value): Double(value)
         case .number(let value): value
@@ -39,11 +39,13 @@ enum JSONValue: Sendable {
 }
 
 /// The members of a JSON object in file order; the parser refuses a name that occurs twice.
-struct JSONObject: Sendable {
-    var members: [(name: String, value: JSONValue)] = []
+package struct JSONObject: Sendable {
+    package init(members: [(name: String, value: JSONValue)] = []) { self.members = members }
+
+    package var members: [(name: String, value: JSONValue)] = []
 
     /// The value of `name`, or nil; O(members), so loop over `members` where there are many.
-    subscript(name: String) -> JSONValue? {
+    package subscript(name: String) -> JSONValue? {
         members.first { ExactText($0.name) == ExactText(name) }?.value
     }
 }

@@ -40,6 +40,17 @@ public final class MappedFile: @unchecked Sendable {  // Immutable after init; t
             .invalidData, file: path, value: "a git-lfs pointer", rule: "the file itself must be there: fetch it with git lfs pull")
     }
 
+    /// Tells the system that a part of the file need not stay in memory; it is read again when it is touched.
+    func release(_ part: UnsafeRawBufferPointer) {
+        guard let base = part.baseAddress, !part.isEmpty else { return }
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        // Pages that the part fills only partly belong to its neighbours too.
+        let first = (Int(bitPattern: base) + page - 1) / page * page
+        let end = (Int(bitPattern: base) + part.count) / page * page
+        guard first < end, let start = UnsafeMutableRawPointer(bitPattern: first) else { return }
+        madvise(start, end - first, MADV_DONTNEED)
+    }
+
     deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count) }
 
     private static func size(of descriptor: Int32, path: String) throws(InputError) -> Int {

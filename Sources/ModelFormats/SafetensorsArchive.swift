@@ -2,8 +2,8 @@ import AttentionCore
 import Foundation
 
 /// A model's weights: one `model.safetensors`, or else the shards that `model.safetensors.index.json` names.
-public struct SafetensorsArchive: Sendable {
-    /// The file that lists the tensors (the index, or the only weight file); errors about missing tensors name it.
+public struct SafetensorsArchive: TensorArchive {
+    /// The file that lists the tensors: the index, or the only weight file.
     public let listing: String
     /// The weight files in the order of their names.
     public let files: [SafetensorsFile]
@@ -91,22 +91,22 @@ public struct SafetensorsArchive: Sendable {
         try owner(of: name).tensor(name)
     }
 
-    /// - Throws: `InputError` (`invalidData`) when the tensor is missing or has another shape.
+    public func shape(of name: String) throws(InputError) -> [Int] { try tensor(name).shape }
+
+    /// Errors about the tensor name the file that holds it.
     public func check(_ name: String, shape: [Int]) throws(InputError) {
         _ = try owner(of: name).checked(name, shape: shape)
     }
 
-    /// Converts `name` to Float, row-major, into `destination`, which has room for the product of `shape`.
-    ///
-    /// - Throws: `InputError`: `invalidData` when the tensor is missing, has another shape or holds NaN or infinity;
-    ///   `unsupported` when it is not F32, F16 or BF16.
-    public func read(
-        _ name: String, shape: [Int], into destination: UnsafeMutablePointer<Float>
-    ) throws(InputError) {
-        try owner(of: name).read(name, shape: shape, into: destination)
+    public func read(_ name: String, rows: Range<Int>, into destination: UnsafeMutablePointer<Float>) throws(InputError) {
+        try owner(of: name).read(name, rows: rows, into: destination)
     }
 
-    /// True when both tensors are there, of one type and shape, and equal byte for byte.
+    public func release(_ name: String) {
+        guard let file = try? owner(of: name), let tensor = try? file.tensor(name) else { return }
+        file.file.release(file.data(of: tensor))
+    }
+
     public func haveEqualContents(_ first: String, _ second: String) -> Bool {
         guard let (a, b) = try? (owner(of: first), owner(of: second)), let (x, y) = try? (a.tensor(first), b.tensor(second)),
             x.typeName == y.typeName, x.shape == y.shape
@@ -115,17 +115,8 @@ public struct SafetensorsArchive: Sendable {
         return left.count == right.count && (left.isEmpty || memcmp(left.baseAddress!, right.baseAddress!, left.count) == 0)
     }
 
-    /// Every tensor's name, in no order.
     public var names: [String] { owners.keys.map(\.text) }
 
-    /// The SHA-256 of some tensors, in hexadecimal: the same whichever files they stand in.
-    ///
-    /// The digest is that of one piece a tensor after the other, in the order of the bytes of the names they are given. A piece is the
-    /// line "NAME DTYPE E1xE2x…" (the extents, outermost first), a line feed, and the tensor's bytes as the file holds them.
-    ///
-    /// - Parameter names: of each tensor the name it is digested by, and its name in the archive.
-    /// - Throws: `InputError` (`invalidData`) when one is missing.
-    /// - Complexity: reads every byte of the tensors (about a second for a gigabyte) at each call: keep the answer.
     public func sha256(of names: [(canonical: String, own: String)]) throws(InputError) -> String {
         var digest = Digest()
         for (canonical, own) in names.sorted(by: { $0.canonical.utf8.lexicographicallyPrecedes($1.canonical.utf8) }) {

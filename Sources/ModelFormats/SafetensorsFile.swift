@@ -51,14 +51,28 @@ public struct SafetensorsFile: Sendable {
     public func read(
         _ name: String, shape: [Int], into destination: UnsafeMutablePointer<Float>
     ) throws(InputError) {
-        let tensor = try checked(name, shape: shape)
+        _ = try checked(name, shape: shape)
+        try read(name, rows: 0..<shape.dropLast().reduce(1, *), into: destination)
+    }
+
+    /// Converts some rows of `name`, each as long as its last extent, to Float into `destination`, which has room for them.
+    ///
+    /// - Throws: as `read(_:shape:into:)`; `invalidData` when there are fewer rows.
+    public func read(_ name: String, rows: Range<Int>, into destination: UnsafeMutablePointer<Float>) throws(InputError) {
+        let tensor = try tensor(name)
         guard let format = tensor.dataType.flatMap(FloatFormat.init) else {
             throw InputError(
                 .unsupported, file: path, field: name, value: tensor.typeName, rule: "must be F32, F16 or BF16")
         }
-        guard let fault = format.convert(data(of: tensor), into: destination) else { return }
+        let (count, width) = (tensor.shape.dropLast().reduce(1, *), tensor.shape.last ?? 1)
+        guard rows.lowerBound >= 0, rows.upperBound <= count else {
+            throw InputError(.invalidData, file: path, field: name, value: "\(tensor.shape)", rule: "must have \(rows.upperBound) rows")
+        }
+        let rowBytes = width * format.size
+        let source = UnsafeRawBufferPointer(rebasing: data(of: tensor)[rows.lowerBound * rowBytes..<rows.upperBound * rowBytes])
+        guard let fault = format.convert(source, into: destination) else { return }
         throw InputError(
-            .invalidData, file: path, field: name, value: "\(fault.name) at element \(fault.index)",
+            .invalidData, file: path, field: name, value: "\(fault.name) at element \(rows.lowerBound * width + fault.index)",
             rule: "must be finite")
     }
 
