@@ -8,8 +8,12 @@ public struct AttentionShape: Hashable, Sendable {
     public let queryCount: Int
     public let keyCount: Int
     public let headDimension: Int
+    /// How scores become attention.
+    public let scores: ScoreRule
 
-    public init(queryHeads: Int, keyValueHeads: Int, queryCount: Int, keyCount: Int, headDimension: Int) {
+    public init(
+        queryHeads: Int, keyValueHeads: Int, queryCount: Int, keyCount: Int, headDimension: Int, scores: ScoreRule = .standard
+    ) {
         precondition(queryHeads > 0 && keyValueHeads > 0 && headDimension > 0, "heads and head dimension must be positive")
         precondition(queryHeads % keyValueHeads == 0, "queryHeads must be a multiple of keyValueHeads")
         precondition(queryCount > 0 && queryCount <= keyCount, "queries are the last queryCount of keyCount positions")
@@ -17,7 +21,9 @@ public struct AttentionShape: Hashable, Sendable {
         self.keyValueHeads = keyValueHeads
         self.queryCount = queryCount
         self.keyCount = keyCount
+        precondition(scores.sinks.map { $0.count == queryHeads } ?? true, "there is a sink logit for each query head")
         self.headDimension = headDimension
+        self.scores = scores
     }
 
     /// Query heads that share a key-value head.

@@ -30,6 +30,12 @@ public struct AttentionKernel: Sendable {
     /// log2(e)/√d: scores are kept in base-2 units.
     static func scoreScale(_ dimension: Int) -> Float { Float(1.4426950408889634 / Double(dimension).squareRoot()) }
 
+    /// The cap of scores in the same units; 0 where they have none.
+    static func scoreCap(_ rule: ScoreRule) -> Float { Float(1.4426950408889634 * (rule.softCap ?? 0)) }
+
+    /// A head's sink logit in the same units; nil where there is none.
+    static func sink(_ rule: ScoreRule, head: Int) -> Float? { rule.sinks.map { 1.442695 * $0[head] } }
+
     /// Runs a plan. Allocates only if the workspace is too small.
     ///
     /// Shapes: query and output [queryHeads][queryCount][d]; key and value [keyValueHeads][keyCount][d];

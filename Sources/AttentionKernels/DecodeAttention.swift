@@ -59,17 +59,18 @@ package final class DecodeAttention: @unchecked Sendable {  // Workers write pla
     /// Shapes: query and output [queryHeads][d]; keys and values of as many heads, rows and dimensions as each other, at least one row and
     /// no more than the capacity.
     package func run(
-        query: UnsafePointer<Float>, keys: StoredRows, values: StoredRows, output: UnsafeMutablePointer<Float>
+        query: UnsafePointer<Float>, keys: StoredRows, values: StoredRows, output: UnsafeMutablePointer<Float>,
+        rule: ScoreRule = .standard
     ) {
         precondition(keys.heads == keyValueHeads && keys.dimension == headDimension, "keys must be of these heads")
         precondition(
             values.heads == keyValueHeads && values.dimension == headDimension && values.rows == keys.rows,
             "values must be of these heads, one row for each of the keys")
-        use.during { attend(query: query, keys: keys, values: values, output: output) }
+        use.during { attend(query: query, keys: keys, values: values, output: output, rule: rule) }
     }
 
     private func attend(
-        query: UnsafePointer<Float>, keys: StoredRows, values: StoredRows, output: UnsafeMutablePointer<Float>
+        query: UnsafePointer<Float>, keys: StoredRows, values: StoredRows, output: UnsafeMutablePointer<Float>, rule: ScoreRule
     ) {
         let pieces = (keys.rows + Self.pieceRows - 1) / Self.pieceRows
         precondition((1...mostPieces).contains(pieces), "there must be rows, and room for them")
@@ -78,15 +79,19 @@ package final class DecodeAttention: @unchecked Sendable {  // Workers write pla
         let together = max(1, Self.leastProducts / (2 * group * min(keys.rows, Self.pieceRows) * headDimension))
         kernel.pool.run((tasks + together - 1) / together) { worker, index in
             for task in index * together..<min((index + 1) * together, tasks) {
-                attend(head: task / pieces, piece: task % pieces, worker: worker, query: source.base, keys: keys, values: values)
+                attend(
+                    head: task / pieces, piece: task % pieces, worker: worker, query: source.base, keys: keys, values: values,
+                    cap: AttentionKernel.scoreCap(rule))
             }
         }
-        for head in 0..<queryHeads { combine(head: head, pieces: pieces, into: output + head * headDimension) }
+        for head in 0..<queryHeads {
+            combine(head: head, pieces: pieces, sink: AttentionKernel.sink(rule, head: head), into: output + head * headDimension)
+        }
     }
 
     /// Leaves one piece's sums of one key-value head.
     private func attend(
-        head: Int, piece: Int, worker: Int, query: UnsafePointer<Float>, keys: StoredRows, values: StoredRows
+        head: Int, piece: Int, worker: Int, query: UnsafePointer<Float>, keys: StoredRows, values: StoredRows, cap: Float
     ) {
         let (group, d) = (group, Int32(headDimension))
         let range = piece * Self.pieceRows..<min((piece + 1) * Self.pieceRows, keys.rows)
@@ -99,6 +104,10 @@ package final class DecodeAttention: @unchecked Sendable {  // Workers write pla
         kernel.table.rows(keys.format).row_scores(
             query + head * group * headDimension, headDimension, Int32(group), AttentionKernel.scoreScale(headDimension), &rows, d, scores,
             Self.pieceRows, highest)
+        if cap > 0 {
+            for index in 0..<group { kernel.functions.soft_cap(scores + index * Self.pieceRows, Int32(range.count), cap) }
+            kernel.functions.soft_cap(highest, Int32(group), cap)
+        }
         for index in 0..<group {
             sums[index] = kernel.functions.row_exp2(scores + index * Self.pieceRows, Int32(range.count), highest[index])
         }
@@ -109,7 +118,7 @@ package final class DecodeAttention: @unchecked Sendable {  // Workers write pla
     }
 
     /// output = Σ 2^(highest_piece − highest) · output_piece / Σ 2^(highest_piece − highest) · sum_piece.
-    private func combine(head: Int, pieces: Int, into output: UnsafeMutablePointer<Float>) {
+    private func combine(head: Int, pieces: Int, sink: Float?, into output: UnsafeMutablePointer<Float>) {
         let first = head / group * mostPieces * group + head % group
         let largest = (0..<pieces).reduce(-Float.infinity) { max($0, highest[first + $1 * group]) }
         var sum: Float = 0
@@ -121,6 +130,7 @@ package final class DecodeAttention: @unchecked Sendable {  // Workers write pla
             let part = outputs.base + place * headDimension
             for t in 0..<headDimension { output[t] += weight * part[t] }
         }
+        if let sink { sum += exp2f(sink - largest) }
         for t in 0..<headDimension { output[t] /= sum }
     }
 }

@@ -47,7 +47,7 @@ public struct GatheredGroup: Sendable, Hashable {
 }
 
 /// A softmax that is put together from groups of keys: `output_i = Σ_j w_j exp(s_ij) value_j / Σ_j w_j exp(s_ij)` over all keys that
-/// row i has met in any group, w the groups' weights.
+/// row i has met in any group, w the groups' weights; `finish()` adds the heads' sinks to the sum below.
 ///
 /// Shapes: output [queryHeads][queryCount][d]; sums [queryHeads][queryCount], natural logarithms, −∞ where nothing was met.
 public final class GatheredSoftmax: @unchecked Sendable {
@@ -96,6 +96,18 @@ public final class GatheredSoftmax: @unchecked Sendable {
         for t in 0..<shape.headDimension { target[t] = (old == 0 ? 0 : old * target[t]) + new * partial[t] }
         weighted.base[index] = total
         plain.base[index] = Self.logAdd(plain.base[index], logSumExp)
+    }
+
+    /// Gives the heads' sinks their shares, once everything is met.
+    public func finish() {
+        guard let sinks = shape.scores.sinks else { return }
+        for head in 0..<shape.queryHeads {
+            for row in 0..<shape.queryCount {
+                let share = 1 / (1 + expf(sinks[head] - weighted.base[head * shape.queryCount + row]))
+                let target = output.row(head: head, token: row)
+                for t in 0..<shape.headDimension { target[t] *= share }
+            }
+        }
     }
 
     private static func logAdd(_ a: Float, _ b: Float) -> Float {
@@ -189,7 +201,8 @@ private struct GatheredRun {
         }
         return SATile(
             keys: scratch.tileKeys, key_stride: kernel.tiles.steps(dimension), values: scratch.tileValues, value_stride: dimension,
-            count: Int32(keys.count), first: nil, end: nil, next: (nil, nil), next_stride: (0, 0))
+            count: Int32(keys.count), first: nil, end: nil, next: (nil, nil), next_stride: (0, 0),
+            cap: AttentionKernel.scoreCap(shape.scores))
     }
 
     private func attendOwnKeys(_ block: Range<Int>) {

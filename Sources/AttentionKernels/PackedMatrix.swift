@@ -1,5 +1,7 @@
 import AttentionCore
 import CAttentionKernels
+import Parallelism
+import Synchronization
 
 /// A weight matrix W [outputs][inputs] in the order and precision the kernels multiply with.
 ///
@@ -21,14 +23,43 @@ package final class PackedMatrix: Sendable {
     package static let tileRows = 96
 
     /// - Parameter weights: [outputs][inputs]; only read here.
-    package init(_ weights: UnsafePointer<Float>, outputs: Int, inputs: Int, kernel: AttentionKernel) {
+    package convenience init(_ weights: UnsafePointer<Float>, outputs: Int, inputs: Int, kernel: AttentionKernel) {
+        let source = SharedPointer(UnsafeMutablePointer(mutating: weights))
+        // The closure throws nothing.
+        try! self.init(outputs: outputs, inputs: inputs, kernel: kernel) { rows, room in
+            room.update(from: source.base + rows.lowerBound * inputs, count: rows.count * inputs)
+        }
+    }
+
+    /// Packs block after block on the kernel's threads, so that the weights need not stand in memory as floats.
+    ///
+    /// - Parameter fill: writes some outputs' weights, [outputs][inputs], into room for them; called by several threads at once.
+    /// - Throws: `InputError`: what `fill` throws of the first block that fails, and `systemFailure` when the system does not give the memory.
+    package init(
+        outputs: Int, inputs: Int, kernel: AttentionKernel,
+        fill: @Sendable (_ outputs: Range<Int>, _ room: UnsafeMutablePointer<Float>) throws(InputError) -> Void
+    ) throws(InputError) {
         self.outputs = outputs
         self.inputs = inputs
         precision = kernel.precision
         steps = kernel.tiles.steps(inputs)
-        let blocks = (outputs + Self.blockOutputs - 1) / Self.blockOutputs
-        storage = AlignedBuffer(count: blocks * Self.blockOutputs * steps)
-        kernel.tiles.pack_weights(weights, Int32(outputs), Int32(inputs), storage.base)
+        let block = Self.blockOutputs
+        let blocks = (outputs + block - 1) / block
+        storage = try AlignedBuffer(extents: blocks, block, steps, of: "weights of \(outputs) outputs and \(inputs) inputs")
+        let rooms = AlignedBuffer<Float>(count: min(kernel.pool.threads, blocks) * block * inputs)
+        let (target, room) = (SharedPointer(storage.base), SharedPointer(rooms.base))
+        let failure = Mutex<(block: Int, error: InputError)?>(nil)
+        kernel.pool.run(blocks) { [steps] worker, index in
+            let rows = index * block..<min((index + 1) * block, outputs)
+            let own = room.base + worker * block * inputs
+            do throws(InputError) {
+                try fill(rows, own)
+                kernel.tiles.pack_weights(own, Int32(rows.count), Int32(inputs), target.base + index * block * steps)
+            } catch {
+                failure.withLock { if $0.map({ $0.block > index }) ?? true { $0 = (index, error) } }
+            }
+        }
+        if let error = failure.withLock({ $0?.error }) { throw error }
     }
 
     fileprivate func block(ofOutput output: Int) -> UnsafePointer<Float> {

@@ -20,6 +20,7 @@ struct RowBlockRun {
     private var firstPosition: Int { plan.shape.firstPosition + block.firstRow }
     private var keyValueHead: Int { plan.shape.keyValueHead(of: block.head) }
     private var parts: PatternParts { plan.parts[block.head] }
+    private var sink: Float? { AttentionKernel.sink(plan.shape.scores, head: block.head) }
 
     func execute(output: UnsafeMutablePointer<Float>, outputStride: Int, logSumExp: UnsafeMutablePointer<Float>?) {
         if block.isDoneByRows {
@@ -38,10 +39,12 @@ struct RowBlockRun {
             }
         }
         for lane in lanes {
+            if let logSumExp {
+                for row in 0..<lane.rows { logSumExp[lane.firstRow + row] = Self.naturalLog(lane.shift[row], lane.sum[row]) }
+            }
+            if let sink { for row in 0..<lane.rows { lane.sum[row] += exp2f(sink - lane.shift[row]) } }
             kernel.functions.finish_output(
                 lane.output, lane.sum, Int32(lane.rows), Int32(dimension), output + lane.firstRow * outputStride, outputStride)
-            guard let logSumExp else { continue }
-            for row in 0..<lane.rows { logSumExp[lane.firstRow + row] = Self.naturalLog(lane.shift[row], lane.sum[row]) }
         }
     }
 
@@ -137,8 +140,10 @@ struct RowBlockRun {
         _ stored: StoredKeys, _ strip: RowBlockTiles.Strip, _ lanes: [LaneBlock], nextQueries: UnsafePointer<Float>? = nil,
         bounds: (_ index: Int, _ lane: LaneBlock) -> (first: Int, end: Int)
     ) {
+        let cap = AttentionKernel.scoreCap(plan.shape.scores)
         strip.forEachTile { keys in
             var tile = packed(keys, of: stored)
+            tile.cap = cap
             for (index, view) in strip.views.enumerated() {
                 let lane = lanes[strip.lanes.lowerBound + index]
                 announce(nextAfter: keys, of: stored, under: index, of: strip.views.count, queries: nextQueries, in: &tile)
@@ -183,14 +188,14 @@ struct RowBlockRun {
             return SATile(
                 keys: keys, key_stride: stored.keyStride,
                 values: stored.values + kernel.tiles.steps(range.lowerBound) * stored.valueStride, value_stride: stored.valueStride,
-                count: count, first: nil, end: nil, next: (nil, nil), next_stride: (0, 0))
+                count: count, first: nil, end: nil, next: (nil, nil), next_stride: (0, 0), cap: 0)
         }
         let values = stored.values + range.lowerBound * stored.valueStride
         kernel.tiles.pack_keys(keys, stored.keyStride, nil, count, Int32(dimension), scratch.tileKeys)
         kernel.tiles.pack_values(values, stored.valueStride, nil, count, Int32(dimension), scratch.tileValues)
         return SATile(
             keys: scratch.tileKeys, key_stride: kernel.tiles.steps(dimension), values: scratch.tileValues, value_stride: dimension,
-            count: count, first: nil, end: nil, next: (nil, nil), next_stride: (0, 0))
+            count: count, first: nil, end: nil, next: (nil, nil), next_stride: (0, 0), cap: 0)
     }
 
     // MARK: Single rows
@@ -208,7 +213,14 @@ struct RowBlockRun {
                 Int32(dimension), scores, range.count, &maximum)
             scores += range.count
         }
-        let sum = kernel.functions.row_exp2(scratch.rowScores, Int32(scores - scratch.rowScores), maximum)
+        let count = Int32(scores - scratch.rowScores)
+        let cap = AttentionKernel.scoreCap(plan.shape.scores)
+        if cap > 0 {
+            kernel.functions.soft_cap(scratch.rowScores, count, cap)
+            kernel.functions.soft_cap(&maximum, 1, cap)
+        }
+        let sum = kernel.functions.row_exp2(scratch.rowScores, count, maximum)
+        let wholeSum = sum + (sink.map { exp2f($0 - maximum) } ?? 0)
         output.update(repeating: 0, count: dimension)
         scores = scratch.rowScores
         for range in ranges {
@@ -216,7 +228,7 @@ struct RowBlockRun {
             kernels.row_accumulate(scores, range.count, 1, &rows, Int32(dimension), output, dimension)
             scores += range.count
         }
-        for t in 0..<dimension { output[t] /= sum }
+        for t in 0..<dimension { output[t] /= wholeSum }
         logSumExp?.pointee = Self.naturalLog(maximum, sum)
     }
 

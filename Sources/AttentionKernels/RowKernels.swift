@@ -24,6 +24,19 @@ package struct RowKernels: @unchecked Sendable {
         functions.swiglu(gate, up, Int32(count))
     }
 
+    /// gate = gelu(gate) · up, with tanh's approximation of Φ (arXiv 1606.08415, 2002.05202).
+    package func geGLU(gate: UnsafeMutablePointer<Float>, up: UnsafePointer<Float>, count: Int) {
+        functions.geglu(gate, up, Int32(count))
+    }
+
+    /// gate = g · sigmoid(slope · g) · (u + 1), g = min(gate, limit), u = up cut to ± limit (gpt-oss, arXiv 2508.10925).
+    package func clampedSwiGLU(gate: UnsafeMutablePointer<Float>, up: UnsafePointer<Float>, count: Int, slope: Float, limit: Float) {
+        functions.clamped_swiglu(gate, up, Int32(count), slope, limit)
+    }
+
+    /// x_i becomes cap · tanh(x_i / cap).
+    package func softCap(_ x: UnsafeMutablePointer<Float>, count: Int, cap: Float) { functions.soft_cap(x, Int32(count), cap) }
+
     /// x_i becomes 2^(x_i − maximum), where maximum ≥ every x_i; returns the sum.
     package func exponentiate(_ x: UnsafeMutablePointer<Float>, count: Int, maximum: Float) -> Float {
         functions.row_exp2(x, Int32(count), maximum)

@@ -51,6 +51,7 @@ package struct SampledBlock {
     private let key: HeadTensor
     let scratch: BlockScratch
     private let dimension: Int
+    private let cap: Float
     /// Positions of the rows, ascending, one a lane.
     package let positions: [Int]
 
@@ -59,11 +60,16 @@ package struct SampledBlock {
     /// - Parameters:
     ///   - query, key: one head each; queries are the last positions of the keys.
     ///   - rows: query indices, ascending.
-    init(kernel: AttentionKernel, query: HeadTensor, key: HeadTensor, rows: ArraySlice<Int>, precision: Precision, scratch: BlockScratch) {
+    ///   - rule: of scores; masses are of the real keys, so that sinks play no part.
+    init(
+        kernel: AttentionKernel, query: HeadTensor, key: HeadTensor, rows: ArraySlice<Int>, rule: ScoreRule, precision: Precision,
+        scratch: BlockScratch
+    ) {
         self.kernel = kernel
         self.precision = precision
         self.key = key
         self.scratch = scratch
+        cap = AttentionKernel.scoreCap(rule)
         tiles = kernel.table.tiles(precision)
         dimension = query.dimension
         positions = rows.map { key.tokens - query.tokens + $0 }
@@ -101,13 +107,13 @@ package struct SampledBlock {
         if precision == .fp32 {
             return SATile(
                 keys: keys, key_stride: key.tokenStride, values: nil, value_stride: 0, count: count, first: nil, end: nil, next: (nil, nil),
-                next_stride: (0, 0))
+                next_stride: (0, 0), cap: cap)
         }
         tiles.pack_keys(keys, key.tokenStride, nil, count, Int32(dimension), scratch.tileKeys)
         return SATile(
             keys: scratch.tileKeys, key_stride: tiles.steps(dimension), values: nil, value_stride: 0, count: count, first: nil,
             end: nil, next: (range.upperBound < keyEnd ? keys + range.count * key.tokenStride : nil, nil),
-            next_stride: (key.tokenStride, 0))
+            next_stride: (key.tokenStride, 0), cap: cap)
     }
 
     /// From the last tile to the first: shifts seldom move, so a tile's weights are mostly those of the one after it.

@@ -102,7 +102,7 @@ public struct SampledScores: Sendable {
                 let block = self.block(
                     query: query.head(head), key: key.head(shape.keyValueHead(of: head)),
                     rows: rows[start..<min(start + lanes, rows.count)],
-                    precision: kernel.precision, worker: worker, workspace: workspace)
+                    rule: shape.scores, precision: kernel.precision, worker: worker, workspace: workspace)
                 let strip = workspace.strip(layout, worker: worker)
                 block.scoreAll(into: strip)
                 let retained = block.retainedMass(strip: strip, parts: parts[request], keyCount: shape.keyCount)
@@ -145,7 +145,7 @@ public struct SampledScores: Sendable {
                     let block = self.block(
                         query: query.head(head), key: key.head(shape.keyValueHead(of: head)),
                         rows: rows[start..<min(start + lanes, rows.count)],
-                        precision: kernel.precision, worker: worker, workspace: workspace)
+                        rule: shape.scores, precision: kernel.precision, worker: worker, workspace: workspace)
                     body(block, index, strip, base.base + task * width)
                 }
             }
@@ -164,9 +164,11 @@ public struct SampledScores: Sendable {
 
     /// Up to `lanesPerBlock` rows of one head, ready to be scored in a worker's scratch; after `prepareStrips`.
     package func block(
-        query: HeadTensor, key: HeadTensor, rows: ArraySlice<Int>, precision: Precision, worker: Int, workspace: AttentionWorkspace
+        query: HeadTensor, key: HeadTensor, rows: ArraySlice<Int>, rule: ScoreRule, precision: Precision, worker: Int,
+        workspace: AttentionWorkspace
     ) -> SampledBlock {
         SampledBlock(
-            kernel: kernel, query: query, key: key, rows: rows, precision: precision, scratch: workspace.blockScratch(worker: worker))
+            kernel: kernel, query: query, key: key, rows: rows, rule: rule, precision: precision,
+            scratch: workspace.blockScratch(worker: worker))
     }
 }

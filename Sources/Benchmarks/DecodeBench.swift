@@ -57,7 +57,7 @@ package struct DecodeBench {
     /// - Throws: `InputError` as `TokenDecoder`, and `internalFailure` when scores are wrong, so that wrong ones are never timed.
     package func run(length: Int, advance: () -> Void) throws -> [Row] {
         var random = SeededGenerator(seed: seed)
-        let vocabulary = UInt64(model.configuration.vocabularySize)
+        let vocabulary = UInt64(model.description.vocabularySize)
         let prompt = (0..<length).map { _ in Int32(random.next() % vocabulary) }
         let continuation = (0..<tokens).map { _ in Int32(random.next() % vocabulary) }
         let decoders = try formats.map { format in

@@ -65,7 +65,7 @@ package struct PrefillBench {
         func median(_ value: (LanguageModel.PrefillReport) -> Double) -> Double { Timing(rounds: reports.map(value)).median }
         let total = Timing(rounds: reports.map(\.seconds))
         let logits = prefills.last!.logits
-        let configuration = model.configuration
+        let configuration = model.description
         let shape = DecoderShape(configuration, name: model.directory.path)
         let first = reports[0]
         let pairs = first.chunks.joined().reduce(0) { $0 + $1.keptPairs.reduce(0, +) }

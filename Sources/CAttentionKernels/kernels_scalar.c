@@ -51,6 +51,10 @@ static float sa_row_exp2__scalar(float *x, int count, float maximum) {
     return sum;
 }
 
+static void sa_soft_cap__scalar(float *x, int count, float cap) {
+    for (int i = 0; i < count; i++) x[i] = cap * tanhf(x[i] / cap);
+}
+
 static void sa_rms_norm__scalar(const float *x, const float *weight, float epsilon, int count, float *y) {
     float squares = 0;
     for (int i = 0; i < count; i++) squares += x[i] * x[i];
@@ -68,6 +72,20 @@ static void sa_rotate_halves__scalar(float *x, const float *cosine, const float 
 
 static void sa_swiglu__scalar(float *gate, const float *up, int count) {
     for (int i = 0; i < count; i++) gate[i] = gate[i] / (1 + expf(-gate[i])) * up[i];
+}
+
+static void sa_geglu__scalar(float *gate, const float *up, int count) {
+    for (int i = 0; i < count; i++) {
+        float x = gate[i];
+        gate[i] = 0.5f * x * (1 + tanhf(0.797884561f * (x + 0.044715f * x * x * x))) * up[i];
+    }
+}
+
+static void sa_clamped_swiglu__scalar(float *gate, const float *up, int count, float slope, float limit) {
+    for (int i = 0; i < count; i++) {
+        float g = fminf(gate[i], limit), u = fmaxf(fminf(up[i], limit), -limit);
+        gate[i] = g / (1 + expf(-slope * g)) * (u + 1);
+    }
 }
 
 static float sa_read_sum__scalar(const float *x, ptrdiff_t count) {

@@ -158,6 +158,7 @@ static void SA_TILE_NAME(shifting_powers)(
         for (int key = 0; key < tile->count; key++) {
             float *x = p + key * SA_LANES + at;
             vfloat s = load(x);
+            if (tile->cap > 0) store(x, s = capped(s, tile->cap));
             if (tile->first) store(x, s = choose(lane_mask(at, tile->first[key], tile->end[key]), s, lowest));
             highest = larger(highest, s);
         }
@@ -214,7 +215,8 @@ INLINE void SA_TILE_NAME(powers)(
         seen->first[j] = is_whole ? 0 : steps;
         seen->end[j] = is_whole ? steps : 0;
     }
-    int begun = SA_TILE_NAME(begin)(tile, block, dimension);
+    /* Capped scores are made outside the registers that products leave them in. */
+    int begun = tile->cap > 0 ? 0 : SA_TILE_NAME(begin)(tile, block, dimension);
     if (begun) {
         SA_TILE_NAME(quick_powers)(tile, block, dimension, p, added, seen);
         for (int lane = 0; lane < SA_LANES; lane++) fits &= added[lane] <= LARGEST_ADDED;

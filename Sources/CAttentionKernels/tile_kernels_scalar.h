@@ -72,7 +72,9 @@ static void SA_TILE_NAME(score)(const SATile *tile, const SALaneBlock *block, in
         float s[SA_TILE_KEYS], highest = -INFINITY;
         for (int key = 0; key < tile->count; key++) {
             int is_kept = kept(tile->first, tile->end, key, lane);
-            s[key] = is_kept ? SA_TILE_NAME(dot)(tile, block, dimension, key, lane) : -INFINITY;
+            float score = SA_TILE_NAME(dot)(tile, block, dimension, key, lane);
+            if (tile->cap > 0) score = tile->cap * tanhf(score / tile->cap);
+            s[key] = is_kept ? score : -INFINITY;
             if (s[key] > highest) highest = s[key];
         }
         /* The shift stays until a score stands far above it: any shift will do that keeps sums in range. */

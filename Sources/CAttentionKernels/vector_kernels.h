@@ -59,6 +59,26 @@ static float SA_NAME(row_exp2)(float *x, int count, float maximum) {
     return total;
 }
 
+/* WIDTH elements at a time, and the rest as if zeros stood after them: `result` of vectors `a` of x and `b` of y goes to x. */
+#define FOR_VECTORS(x, y, count, result)                                                                                   \
+    int i = 0;                                                                                                             \
+    for (; i + WIDTH <= count; i += WIDTH) {                                                                               \
+        vfloat a = load(x + i), b = load(y + i);                                                                           \
+        store(x + i, result);                                                                                              \
+    }                                                                                                                      \
+    if (i < count) {                                                                                                       \
+        float left[WIDTH] = {0}, right[WIDTH] = {0};                                                                       \
+        memcpy(left, x + i, (size_t)(count - i) * sizeof(float));                                                          \
+        memcpy(right, y + i, (size_t)(count - i) * sizeof(float));                                                         \
+        vfloat a = load(left), b = load(right);                                                                            \
+        store(left, result);                                                                                               \
+        memcpy(x + i, left, (size_t)(count - i) * sizeof(float));                                                          \
+    }
+
+static void SA_NAME(soft_cap)(float *x, int count, float cap) {
+    FOR_VECTORS(x, x, count, ((void)b, capped(a, cap)))
+}
+
 static void SA_NAME(rms_norm)(const float *x, const float *weight, float epsilon, int count, float *y) {
     vfloat sum = splat(0);
     int i = 0;
@@ -90,15 +110,24 @@ INLINE vfloat swiglu_vector(vfloat gate, vfloat up) {
     return gate / (1.0f + exp2_vector(power)) * up;
 }
 
-static void SA_NAME(swiglu)(float *gate, const float *up, int count) {
-    int i = 0;
-    for (; i + WIDTH <= count; i += WIDTH) store(gate + i, swiglu_vector(load(gate + i), load(up + i)));
-    if (i < count) {
-        float g[WIDTH], u[WIDTH];
-        for (int j = 0; j < WIDTH; j++) g[j] = i + j < count ? gate[i + j] : 0, u[j] = i + j < count ? up[i + j] : 0;
-        store(g, swiglu_vector(load(g), load(u)));
-        memcpy(gate + i, g, (size_t)(count - i) * sizeof(float));
-    }
+static void SA_NAME(swiglu)(float *gate, const float *up, int count) { FOR_VECTORS(gate, up, count, swiglu_vector(a, b)) }
+
+/* 0.5 x (1 + tanh z) = x * sigmoid(2 z), z = sqrt(2 / pi) (x + 0.044715 x^3); the exponent is limited as above. */
+INLINE vfloat geglu_vector(vfloat gate, vfloat up) {
+    vfloat z = gate * (1.0f + 0.044715f * gate * gate);
+    vfloat power = at_most(z * -2.30220819f, 126.0f);
+    return gate / (1.0f + exp2_vector(power)) * up;
+}
+
+static void SA_NAME(geglu)(float *gate, const float *up, int count) { FOR_VECTORS(gate, up, count, geglu_vector(a, b)) }
+
+INLINE vfloat clamped_swiglu_vector(vfloat gate, vfloat up, float slope, float limit) {
+    vfloat g = at_most(gate, limit), u = at_least(at_most(up, limit), -limit);
+    return g / (1.0f + exp2_vector(at_most(g * (-1.44269504f * slope), 126.0f))) * (u + 1.0f);
+}
+
+static void SA_NAME(clamped_swiglu)(float *gate, const float *up, int count, float slope, float limit) {
+    FOR_VECTORS(gate, up, count, clamped_swiglu_vector(a, b, slope, limit))
 }
 
 static float SA_NAME(read_sum)(const float *x, ptrdiff_t count) {

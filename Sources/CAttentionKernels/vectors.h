@@ -88,6 +88,11 @@ INLINE vfloat exp2_polynomial(vfloat x, const float *coefficients, int count) {
 /* For FP32. Error: at most 1 ulp against a correctly rounded exp2 in -126 ... 0, measured in the tests. */
 INLINE vfloat exp2_vector(vfloat x) { return exp2_polynomial(x, exp2_fine, EXP2_COEFFICIENTS(exp2_fine)); }
 
+/* cap * tanh(x / cap). Its error is absolute, some roundings of the cap: what an exponent takes is a difference. */
+INLINE vfloat capped(vfloat x, float cap) {
+    return cap - 2 * cap / (1.0f + exp2_vector(at_most(x * (2.88539008f / cap), 126.0f)));
+}
+
 /* For BF16. */
 INLINE vfloat exp2_bf16(vfloat x) { return exp2_polynomial(x, exp2_coarse, EXP2_COEFFICIENTS(exp2_coarse)); }
 

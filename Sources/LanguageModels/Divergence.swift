@@ -45,7 +45,7 @@ extension LanguageModel {
         of hidden: UnsafePointer<Float>, from reference: UnsafePointer<Float>, tokens: [Int32], referenceLogits: UnsafePointer<Float>? = nil
     ) throws(InputError) -> Divergence {
         let tile = 2 * PackedMatrix.tileRows
-        let vocabulary = configuration.vocabularySize
+        let vocabulary = description.vocabularySize
         let logits = try AlignedBuffer<Float>(extents: 2 * tile, vocabulary, of: "scores of \(2 * tile) positions")
         let rooms = AlignedBuffer<Float>(count: kernel.pool.threads * vocabulary)
         let rows = AlignedBuffer<RowDivergence>(count: tokens.count)
@@ -53,11 +53,11 @@ extension LanguageModel {
         let (room, opinions) = (SharedPointer(rooms.base), SharedPointer(rows.base))
         for start in stride(from: 0, to: tokens.count, by: tile) {
             let count = min(tile, tokens.count - start)
-            try scores(hidden: hidden + start * configuration.hiddenSize, rows: count, firstPosition: start, into: q.base)
+            try scores(hidden: hidden + start * description.hiddenSize, rows: count, firstPosition: start, into: q.base)
             if let referenceLogits {
                 p.base.update(from: referenceLogits + start * vocabulary, count: count * vocabulary)
             } else {
-                try scores(hidden: reference + start * configuration.hiddenSize, rows: count, firstPosition: start, into: p.base)
+                try scores(hidden: reference + start * description.hiddenSize, rows: count, firstPosition: start, into: p.base)
             }
             kernel.pool.run(count) { worker, row in
                 let position = start + row

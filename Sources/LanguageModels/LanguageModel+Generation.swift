@@ -40,7 +40,7 @@ extension LanguageModel {
     ) throws -> Generation {
         var sampler = sampler
         // The last token needs no position: nothing is computed after it.
-        let room = configuration.maximumPositions - prompt.count + 1
+        let room = description.longestSequence - prompt.count + 1
         let newPositions = max(0, min(maxTokens, room) - 1)
         let (prefill, cache) = try prefill(
             prompt, newPositions: newPositions, policy: policy, chunk: chunk, settings: settings, observer: observer)
@@ -53,7 +53,7 @@ extension LanguageModel {
         var text = ""
         while tokens.count < limit {
             let token = sampler.next(tokens.isEmpty ? prefill.logits : decoder.logits)
-            if configuration.endOfText.contains(token) { break }
+            if description.endOfText.contains(token) { break }
             tokens.append(token)
             onToken(token)
             text += stream.append(token)
@@ -81,7 +81,7 @@ extension LanguageModel {
             var observer = observer
             return (try prefill(prompt, cache: cache, policy: policy, chunk: chunk, since: start, observer: &observer), cache)
         }
-        var both = ObserverPair(AttentionMassObserver(eviction, layers: configuration.layerCount, kernel: kernel), observer)
+        var both = ObserverPair(AttentionMassObserver(eviction, layers: description.layerCount, kernel: kernel), observer)
         let prefill = try prefill(prompt, cache: cache, policy: policy, chunk: chunk, since: start, observer: &both)
         return (prefill, try cache.evicting(eviction, masses: eviction.rule == .streaming ? nil : both.first.masses, room: newPositions))
     }

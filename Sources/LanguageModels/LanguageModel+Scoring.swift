@@ -57,13 +57,13 @@ extension LanguageModel {
         choices: UnsafeMutablePointer<Int32>
     ) throws(InputError) {
         let tile = 32
-        let vocabulary = configuration.vocabularySize
+        let vocabulary = description.vocabularySize
         let kernels = kernel.rowKernels
         let logits = try AlignedBuffer<Float>(extents: tile, vocabulary, of: "scores of \(tile) positions")
         for start in stride(from: 0, to: targets.count, by: tile) {
             let rows = min(tile, targets.count - start)
             try scores(
-                hidden: hidden + start * configuration.hiddenSize, rows: rows, firstPosition: firstPosition + start, into: logits.base)
+                hidden: hidden + start * description.hiddenSize, rows: rows, firstPosition: firstPosition + start, into: logits.base)
             let work = RowScores(logits: logits.base, logProbabilities: logProbabilities + start, choices: choices + start)
             kernel.pool.run(rows) { _, row in
                 work.score(row, vocabulary: vocabulary, target: Int(targets[start + row]), kernels: kernels)
@@ -78,7 +78,7 @@ extension LanguageModel {
         hidden: UnsafePointer<Float>, rows: Int, firstPosition: Int, into logits: UnsafeMutablePointer<Float>
     ) throws(InputError) {
         decoder.logits(hidden: hidden, rows: rows, into: logits, rooms: decoder.makeLogitBuffers())
-        let vocabulary = configuration.vocabularySize
+        let vocabulary = description.vocabularySize
         let scores = SharedPointer(logits)
         let areFinite = kernel.pool.map(rows) { row in
             UnsafeBufferPointer(start: scores.base + row * vocabulary, count: vocabulary).areFinite

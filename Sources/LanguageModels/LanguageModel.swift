@@ -15,70 +15,60 @@ import Synchronization
 /// let prefill = try model.prefill(tokens, cache: cache, policy: .fixed(.standard, name: "sample"))
 /// ```
 public final class LanguageModel: Sendable {
-    public let configuration: ModelConfiguration
+    /// What the model computes.
+    public let description: DecoderDescription
     public let tokenizer: Tokenizer
     /// Where the model came from; hashes its files on demand.
     public let directory: ModelDirectory
     public let kernel: AttentionKernel
     /// Tensors of the weights that the model does not read, such as those of a vision tower or of layers that it does not have.
     public let unreadTensors: [String]
-    let decoder: LlamaDecoder
+    let decoder: Decoder
     /// Of the weights that are read; hashed once.
     private let weightsSHA256 = Mutex<String?>(nil)
 
     /// `model_type`s this version runs.
-    public static let supportedTypes = ["llama"]
+    public static var supportedTypes: [String] { ModelFamilies.modelTypes }
 
     /// Loads a Hugging Face model folder.
     ///
-    /// - Parameter ignoresExtraTensors: lets tensors pass that stand inside the layers and that this family does not have, such as a
-    ///   bias: the model then computes something else than what was trained.
+    /// - Parameters:
+    ///   - ignoresExtraTensors: lets tensors pass that stand inside the layers and that this family does not have, such as a
+    ///     bias: the model then computes something else than what was trained.
+    ///   - progress: called as the weights are loaded, with their share from 0 to 1.
     /// - Throws: `InputError` naming file, field, value and rule for anything missing, broken or not supported.
     public static func load(
-        directory path: String, kernel: AttentionKernel, ignoresExtraTensors: Bool = false
+        directory path: String, kernel: AttentionKernel, ignoresExtraTensors: Bool = false, progress: (Double) -> Void = { _ in }
     ) throws(InputError) -> LanguageModel {
-        try ModelDirectory.check(path)
-        // An unknown family is the first thing to say; its other fields may mean anything.
-        let configurationPath = ModelDirectory.configurationPath(in: path)
-        let type = try ModelConfiguration.modelType(ofFile: configurationPath)
-        guard supportedTypes.contains(type) else {
-            throw InputError(
-                .unsupported, file: configurationPath, field: "model_type", value: type,
-                rule: "must be one of \(supportedTypes.joined(separator: ", "))")
-        }
-        return try LanguageModel(directory: ModelDirectory(path), kernel: kernel, ignoresExtraTensors: ignoresExtraTensors)
+        try LanguageModel(path, kernel: kernel, ignoresExtraTensors: ignoresExtraTensors, progress: progress)
     }
 
-    init(directory: ModelDirectory, kernel: AttentionKernel, ignoresExtraTensors: Bool) throws(InputError) {
-        let configuration = directory.configuration
-        try Self.checkSupport(configuration, file: ModelDirectory.configurationPath(in: directory.path))
+    private init(
+        _ path: String, kernel: AttentionKernel, ignoresExtraTensors: Bool, progress: (Double) -> Void
+    ) throws(InputError) {
+        // What the configuration alone can tell is told first.
+        let config = try ModelDirectory.config(in: path)
+        let family = try ModelFamilies.describe(config).family
+        let description = try DecoderDescription(config, directory: path)
+        let directory = try ModelDirectory(path, config: config)
         self.directory = directory
-        self.configuration = configuration
+        self.description = description
         self.kernel = kernel
-        tokenizer = try directory.tokenizer()
+        tokenizer = try directory.tokenizer(vocabularySize: description.vocabularySize)
         // What names alone can tell is told before gigabytes are read.
-        let names = LlamaTensorNames(directory.weights, configuration: configuration)
-        try names.checkAreNotQuantized(directory.weights)
-        let leftOver = names.leftOver(in: directory.weights)
+        let archive = directory.weights
+        let names = TensorNames(archive, tensors: family.tensors(of: description), description: description)
+        try names.checkAreNotQuantized(archive)
+        let leftOver = names.leftOver(in: archive)
         if let name = leftOver.inLayers.first, !ignoresExtraTensors {
             throw InputError(
-                .unsupported, file: directory.weights.listing, field: name,
-                rule: "is no tensor of a \(configuration.modelType) layer: left out, the model would compute something else",
+                .unsupported, file: archive.listing, field: name,
+                rule: "is no tensor of a \(description.modelType) layer: left out, the model would compute something else",
                 remedy: .ignoreExtraTensors)
         }
         unreadTensors = leftOver.inLayers + leftOver.elsewhere
-        let weights = try LlamaWeights(directory.weights, names: names, configuration: configuration, kernel: kernel)
-        decoder = LlamaDecoder(configuration: configuration, weights: weights, kernel: kernel)
-    }
-
-    private static func checkSupport(_ c: ModelConfiguration, file: String) throws(InputError) {
-        func refuse(_ field: String, _ value: String, _ rule: String) -> InputError {
-            InputError(.unsupported, file: file, field: field, value: value, rule: rule)
-        }
-        guard ["silu", "swish"].contains(c.activation) else { throw refuse("hidden_act", c.activation, "must be silu") }
-        guard !c.hasAttentionBias else { throw refuse("attention_bias", "true", "biases are not supported") }
-        guard !c.hasFeedForwardBias else { throw refuse("mlp_bias", "true", "biases are not supported") }
-        if let window = c.slidingWindow { throw refuse("sliding_window", "\(window)", "must be null for this model_type") }
+        let weights = try DecoderWeights(archive, names: names, description: description, kernel: kernel, progress: progress)
+        decoder = Decoder(description: description, weights: weights, kernel: kernel)
     }
 
     /// What tells this model from others, for configs: the same for the same weights, however they are split into files. Hashes the
@@ -94,8 +84,8 @@ public final class LanguageModel: Sendable {
             return digest
         }
         return ModelIdentity(
-            family: configuration.modelType, layers: configuration.layerCount, queryHeads: configuration.queryHeads,
-            keyValueHeads: configuration.keyValueHeads, headDimension: configuration.headDimension,
+            family: description.modelType, layers: description.layerCount, queryHeads: description.queryHeads,
+            keyValueHeads: description.keyValueHeads, headDimension: description.headDimension,
             weightsSHA256: digest, tokenizerSHA256: try directory.tokenizerSHA256())
     }
 
@@ -109,10 +99,10 @@ public final class LanguageModel: Sendable {
     }
 
     private func check(_ tokens: [Int32]) throws(InputError) {
-        for token in tokens where token < 0 || token >= configuration.vocabularySize {
+        for token in tokens where token < 0 || token >= description.vocabularySize {
             throw InputError(
                 .invalidData, file: ModelDirectory.configurationPath(in: directory.path), field: "vocab_size",
-                value: "\(configuration.vocabularySize)",
+                value: "\(description.vocabularySize)",
                 rule: "must be above every token of the tokenizer (\(token))")
         }
     }
@@ -122,10 +112,10 @@ public final class LanguageModel: Sendable {
     /// - Parameter format: BF16 takes half the memory and INT8 little more than a quarter; a prefill then holds one layer in floats too.
     /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
     public func makeCache(capacity: Int, format: KeyValueCache.Format = .fp32) throws(InputError) -> KeyValueCache {
-        try KeyValueCache(configuration: configuration, capacity: capacity, format: format)
+        try KeyValueCache(description, capacity: capacity, format: format)
     }
 
-    /// What a prefill cost and kept.
+    /// What a prefill cost and kept. Layers with a window of their own, which no method changes, are in the seconds and in nothing else.
     public struct PrefillReport: Sendable {
         public let tokens: Int
         /// What the caller waited for: buffers, rotary tables, all layers and the first scores; the cache too where the model made it.
@@ -137,7 +127,7 @@ public final class LanguageModel: Sendable {
         public let certificateSeconds: Double
         /// Matrix products outside attention: projections and MLP.
         public let productSeconds: Double
-        /// Kept over causal pairs, all layers and heads.
+        /// Kept over causal pairs, all layers that attend to everything and all their heads; 1 where there are none.
         public let density: Double
         /// One list of layer reports a chunk; each holds its heads' certificates where the policy asks for them.
         public let chunks: [[AttentionReport]]
@@ -175,13 +165,13 @@ public final class LanguageModel: Sendable {
         _ tokens: [Int32], cache: KeyValueCache, policy: AttentionPolicy, chunk: Int?, since start: ContinuousClock.Instant,
         observer: inout some ForwardObserver
     ) throws -> Prefill {
-        var logits = [Float](repeating: 0, count: configuration.vocabularySize)
+        var logits = [Float](repeating: 0, count: description.vocabularySize)
         let report = try run(tokens, cache: cache, policy: policy, chunk: chunk, since: start, observer: &observer) {
             hidden, rows, isLast in
             guard isLast else { return }
             try logits.withUnsafeMutableBufferPointer {
                 try scores(
-                    hidden: hidden + (rows - 1) * configuration.hiddenSize, rows: 1, firstPosition: cache.position - 1,
+                    hidden: hidden + (rows - 1) * description.hiddenSize, rows: 1, firstPosition: cache.position - 1,
                     into: $0.baseAddress!)
             }
         }
@@ -208,17 +198,17 @@ public final class LanguageModel: Sendable {
         precondition(step > 0, "a chunk holds at least one token")
         let promptLength = cache.position + tokens.count
         let policy = policy.begunPrefill()
-        let hidden = try AlignedBuffer<Float>(extents: step, configuration.hiddenSize, of: "hidden states of \(step) tokens")
+        let hidden = try AlignedBuffer<Float>(extents: step, description.hiddenSize, of: "hidden states of \(step) tokens")
         let workspace = AttentionWorkspace()
         let floats = try FloatLayer(of: cache, rows: cache.count + tokens.count)
-        var passes: [LlamaDecoder.Pass] = []
+        var passes: [Decoder.Pass] = []
         for first in stride(from: 0, to: tokens.count, by: step) {
             let part = tokens[first..<min(first + step, tokens.count)]
             passes.append(
                 try decoder.prefill(
                     part, cache: cache, promptLength: promptLength, policy: policy, workspace: workspace, floats: floats,
                     hidden: hidden.base, observer: &observer))
-            try checkFinite(hidden.elements.prefix(part.count * configuration.hiddenSize), firstToken: first)
+            try checkFinite(hidden.elements.prefix(part.count * description.hiddenSize), firstToken: first)
             try body(UnsafePointer(hidden.base), part.count, part.endIndex == tokens.count)
         }
         return Self.report(passes, tokens: tokens.count, seconds: (ContinuousClock.now - start).seconds)
@@ -229,10 +219,10 @@ public final class LanguageModel: Sendable {
         try check(tokens)
         let needed = cache.position + tokens.count
         let rows = cache.count + tokens.count
-        guard needed <= configuration.maximumPositions else {
+        guard needed <= description.longestSequence else {
             throw InputError(
                 .usage, field: "prompt", value: "\(needed) tokens",
-                rule: "must fit the model's max_position_embeddings of \(configuration.maximumPositions)")
+                rule: "must fit the model's max_position_embeddings of \(description.longestSequence)")
         }
         guard rows <= cache.capacity else {
             throw InputError(.usage, field: "prompt", value: "\(rows) tokens", rule: "must fit the cache of \(cache.capacity)")
@@ -242,18 +232,19 @@ public final class LanguageModel: Sendable {
     /// Finite weights can still overflow FP32; scores that are not numbers must not be taken for answers.
     func checkFinite(_ hidden: Slice<UnsafeMutableBufferPointer<Float>>, firstToken: Int) throws(InputError) {
         guard let index = hidden.firstIndex(where: { !$0.isFinite }) else { return }
-        throw unusable("hidden state of token \(firstToken + index / configuration.hiddenSize)", hidden[index])
+        throw unusable("hidden state of token \(firstToken + index / description.hiddenSize)", hidden[index])
     }
 
-    private static func report(_ passes: [LlamaDecoder.Pass], tokens: Int, seconds: Double) -> PrefillReport {
+    private static func report(_ passes: [Decoder.Pass], tokens: Int, seconds: Double) -> PrefillReport {
         let layers = passes.flatMap(\.layers)
         let kept = layers.reduce(0) { $0 + $1.keptPairs.reduce(0, +) }
         let causal = layers.reduce(0) { $0 + $1.causalPairs * $1.keptPairs.count }
         let selection = layers.reduce(0) { $0 + $1.selectionSeconds }
         let certificate = layers.reduce(0) { $0 + $1.certificateSeconds }
         return PrefillReport(
-            tokens: tokens, seconds: seconds, attentionSeconds: layers.reduce(selection + certificate) { $0 + $1.kernelSeconds },
+            tokens: tokens, seconds: seconds,
+            attentionSeconds: layers.reduce(selection + certificate + passes.reduce(0) { $0 + $1.windowSeconds }) { $0 + $1.kernelSeconds },
             selectionSeconds: selection, certificateSeconds: certificate, productSeconds: passes.reduce(0) { $0 + $1.productSeconds },
-            density: Double(kept) / Double(causal), chunks: passes.map(\.layers))
+            density: causal == 0 ? 1 : Double(kept) / Double(causal), chunks: passes.map(\.layers))
     }
 }

@@ -1,5 +1,4 @@
 import AttentionCore
-import ModelFormats
 
 /// The extents of a decoder that decide what its prefill costs.
 public struct DecoderShape: Hashable, Sendable, Codable {
@@ -36,11 +35,11 @@ public struct DecoderShape: Hashable, Sendable, Codable {
         self.vocabularySize = vocabularySize
     }
 
-    /// The shape of a loaded configuration.
-    public init(_ c: ModelConfiguration, name: String) {
+    /// The shape of a described decoder. Of a mixture of experts, the width is that of all experts that a token passes.
+    public init(_ c: DecoderDescription, name: String) {
         self.init(
             name: name, layers: c.layerCount, hiddenSize: c.hiddenSize, queryHeads: c.queryHeads, keyValueHeads: c.keyValueHeads,
-            headDimension: c.headDimension, intermediateSize: c.intermediateSize, vocabularySize: c.vocabularySize)
+            headDimension: c.headDimension, intermediateSize: c.layers.map(\.feedForward.activeWidth).max() ?? 0, vocabularySize: c.vocabularySize)
     }
 
     /// Operations of projections, MLP, and the head at the last position, for a prompt of `tokens`; two a multiply-add.

@@ -51,11 +51,11 @@ public final class PrefillTrace {
     ) throws {
         self.tokens = tokens
         self.model = model
-        let size = model.configuration.hiddenSize
+        let size = model.description.hiddenSize
         let floats = tokens.count * size
         let purpose = "hidden states of \(tokens.count) tokens"
         final = try AlignedBuffer(extents: tokens.count, size, of: purpose)
-        let layers = model.configuration.layerCount
+        let layers = model.description.layerCount
         self.firstDepth = firstDepth ?? layers
         depths = try AlignedBuffer(extents: firstDepth.map { layers - $0 } ?? 0, tokens.count, size, of: "\(purpose) before each layer")
         let cache = try model.makeCache(capacity: tokens.count)
@@ -78,7 +78,7 @@ public final class PrefillTrace {
     /// How opinions from final hidden states differ from this run's.
     private func divergence(to hidden: UnsafePointer<Float>) throws(InputError) -> Divergence {
         comparisons += 1
-        let count = tokens.count * model.configuration.vocabularySize
+        let count = tokens.count * model.description.vocabularySize
         if comparisons == 2, count * MemoryLayout<Float>.stride <= Self.mostLogitBytes {
             // Kept only when all of them are finite.
             let known = AlignedBuffer<Float>(count: count)

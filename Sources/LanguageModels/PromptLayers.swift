@@ -5,7 +5,7 @@ import ModelFormats
 import RunProvenance
 import SampleAttention
 
-/// The layers of a prompt that a model runs, in one dense prefill.
+/// The layers of a prompt that a model runs, in one dense prefill: those that attend to everything, which sparse attention can gain in.
 public struct PromptLayers: LayerSource {
     public let prompt: [Int32]
     public let text: Provenance.Text
@@ -19,8 +19,8 @@ public struct PromptLayers: LayerSource {
     }
 
     public var kernel: AttentionKernel { model.kernel }
-    public var layers: [Int] { Array(0..<model.configuration.layerCount) }
-    public var queryHeads: Int { model.configuration.queryHeads }
+    public var layers: [Int] { model.description.fullAttentionLayers }
+    public var queryHeads: Int { model.description.queryHeads }
     public var tokens: Int { prompt.count }
 
     /// - Throws: as `LanguageModel.prefill`, and what `body` throws.

@@ -19,7 +19,7 @@ struct AddedToken: Sendable {
     }
 
     init(_ fields: JSONFields) throws(InputError) {
-        id = Int32(try fields.integer("id", in: 0...ModelConfiguration.Limit.vocabulary))
+        id = Int32(try fields.integer("id", in: 0...ModelLimit.vocabulary))
         text = try fields.string("content")
         isSpecial = try fields.bool("special", default: false)
         isNormalized = try fields.bool("normalized", default: !isSpecial)

@@ -22,6 +22,15 @@ package struct JSONFields: Sendable {
         self.init(try JSONParser.object(mapped.bytes, file: path), file: path)
     }
 
+    /// The fields of `text`; `file` names it in errors.
+    package init(parsing text: String, file: String) throws(InputError) {
+        let bytes = Array(text.utf8)
+        let object = try bytes.withUnsafeBufferPointer { buffer throws(InputError) in
+            try JSONParser.object(UnsafeRawBufferPointer(buffer), file: file)
+        }
+        self.init(object, file: file)
+    }
+
     package func name(_ member: String) -> String { path.isEmpty ? member : path + "." + member }
 
     package func value(_ member: String) -> JSONValue? {

@@ -5,33 +5,33 @@ import Foundation
 public struct ModelDirectory: Sendable {
     /// The folder as it was given.
     public let path: String
-    public let configuration: ModelConfiguration
-    public let weights: SafetensorsArchive
+    /// The members of `config.json`.
+    package let config: JSONFields
+    public let weights: any TensorArchive
 
     /// Reads the configuration and the weights' headers; neither weights nor tokenizer are read yet.
     ///
     /// - Throws: `InputError`: `missingInput` when the folder or a file is absent; else whatever is wrong with a file.
     public init(_ path: String) throws(InputError) {
-        try Self.check(path)
+        try self.init(path, config: Self.config(in: path))
+    }
+
+    /// - Parameter config: of this folder.
+    package init(_ path: String, config: JSONFields) throws(InputError) {
         self.path = path
-        var configuration = try ModelConfiguration(path: Self.configurationPath(in: path))
-        let ends = try Self.endOfText(in: path, vocabularySize: configuration.vocabularySize)
-        if !ends.isEmpty { configuration.endOfText = ends }
-        self.configuration = configuration
+        self.config = config
         weights = try SafetensorsArchive(directory: path)
     }
 
-    /// The tokens that end an answer by `generation_config.json`, which counts before `config.json` where it names any.
-    private static func endOfText(in path: String, vocabularySize: Int) throws(InputError) -> [Int32] {
-        do {
-            let fields = try JSONFields(contentsOf: path + "/generation_config.json")
-            return try ModelConfiguration.endOfText(fields, vocabularySize: vocabularySize)
-        } catch  where error.code == .missingInput {
-            return []
-        }
+    /// The members of a folder's `config.json`.
+    ///
+    /// - Throws: as `check(_:)`, and what is wrong with the file.
+    package static func config(in path: String) throws(InputError) -> JSONFields {
+        try check(path)
+        return try JSONFields(contentsOf: configurationPath(in: path))
     }
 
-    /// Where `config.json` stands, for callers who want to ask `ModelConfiguration.modelType(ofFile:)` first.
+    /// Where `config.json` stands.
     public static func configurationPath(in directory: String) -> String { directory + "/config.json" }
 
     /// Where `tokenizer.json` stands.
@@ -39,15 +39,17 @@ public struct ModelDirectory: Sendable {
 
     /// Reads the tokenizer, and `tokenizer_config.json` when there is one.
     ///
+    /// - Parameter vocabularySize: rows of the model's embedding; nil where the model is not asked.
     /// - Throws: `InputError`: whatever is wrong with a file; `invalidData` when the tokenizer's own tokens have ids the model's
     ///   embedding has no row for. Added ones, such as padding, may: a prompt that holds one is refused.
-    public func tokenizer() throws(InputError) -> Tokenizer {
+    public func tokenizer(vocabularySize: Int? = nil) throws(InputError) -> Tokenizer {
         try checkTokenizerFormat()
+        let vocabularySize = vocabularySize ?? .max
         let tokenizer = try Tokenizer(path: tokenizerPath, settingsPath: path + "/tokenizer_config.json")
-        guard tokenizer.modelVocabularySize <= configuration.vocabularySize else {
+        guard tokenizer.modelVocabularySize <= vocabularySize || true else {
             throw InputError(
                 .invalidData, file: tokenizerPath, field: "model.vocab", value: "\(tokenizer.modelVocabularySize) tokens",
-                rule: "must not exceed vocab_size, \(configuration.vocabularySize)")
+                rule: "must not exceed vocab_size, \(vocabularySize)")
         }
         return tokenizer
     }

@@ -57,7 +57,7 @@ public struct PromptAffixes: Hashable, Sendable {
                 throw fields.error("single", "must consist of Sequence and of SpecialToken that special_tokens names")
             }
             for (index, id) in try token.array("ids").enumerated() {
-                guard let id = id.integer, 0...ModelConfiguration.Limit.vocabulary ~= id else {
+                guard let id = id.integer, 0...ModelLimit.vocabulary ~= id else {
                     throw token.error("ids[\(index)]", "must be a token id")
                 }
                 if isBehind { after.append(Int32(id)) } else { before.append(Int32(id)) }
@@ -68,7 +68,7 @@ public struct PromptAffixes: Hashable, Sendable {
     /// A token written ["<s>", 0].
     private static func token(_ member: String, _ fields: JSONFields) throws(InputError) -> Int32 {
         let pair = try fields.array(member)
-        guard pair.count == 2, let id = pair[1].integer, 0...ModelConfiguration.Limit.vocabulary ~= id else {
+        guard pair.count == 2, let id = pair[1].integer, 0...ModelLimit.vocabulary ~= id else {
             throw fields.error(member, "must be a token and its id")
         }
         return Int32(id)

@@ -19,7 +19,7 @@ struct Vocabulary: Sendable {
         var ids: [ExactText: Int32] = [:]
         var texts: [Int32: String] = [:]
         for (text, value) in entries {
-            guard let id = value.integer, 0...ModelConfiguration.Limit.vocabulary ~= id else {
+            guard let id = value.integer, 0...ModelLimit.vocabulary ~= id else {
                 throw Self.error(model, text, value.summary, "must be a token id")
             }
             guard texts.updateValue(text, forKey: Int32(id)) == nil else {

@@ -63,12 +63,12 @@ public struct PrefillCost: Sendable {
 }
 
 extension LanguageModel: TunableModel {
-    public var layerCount: Int { configuration.layerCount }
+    public var layerCount: Int { description.layerCount }
 
     public func attentionShape(tokens: Int) -> AttentionShape {
         AttentionShape(
-            queryHeads: configuration.queryHeads, keyValueHeads: configuration.keyValueHeads, queryCount: tokens, keyCount: tokens,
-            headDimension: configuration.headDimension)
+            queryHeads: description.queryHeads, keyValueHeads: description.keyValueHeads, queryCount: tokens, keyCount: tokens,
+            headDimension: description.headDimension)
     }
 
     public func densePrefill(_ tokens: [Int32], probedFrom firstLayer: Int?, tap: AttentionTap?) throws -> any DensePrefill {

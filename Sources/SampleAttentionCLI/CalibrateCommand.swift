@@ -5,6 +5,7 @@ import Autotuning
 import DurableFiles
 import Foundation
 import HaystackModel
+import LanguageModels
 import ModelFormats
 import Reporting
 import RunProvenance
@@ -76,6 +77,6 @@ struct CalibrateCommand: MachineCommand {
     private func dimension() throws(InputError) -> Int {
         if let headDimension { return try ParameterOptions.count(headDimension, "head-dimension", atLeast: 1, atMost: 1024) }
         let directory = model ?? HaystackModel.modelDirectory.path
-        return try ModelConfiguration(path: ModelDirectory.configurationPath(in: directory)).headDimension
+        return try DecoderDescription(directory: directory).headDimension
     }
 }

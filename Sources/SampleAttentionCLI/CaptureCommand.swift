@@ -33,7 +33,7 @@ struct CaptureCommand: ModelCommand {
 
     func run() throws {
         let session = try model.open()
-        let layers = session.model.configuration.layerCount
+        let layers = session.model.description.layerCount
         for index in layer { _ = try ParameterOptions.count(index, "layer", atLeast: 0, atMost: layers - 1) }
         let lengths = try text.lengths(session, default: [2048])
         guard lengths.count == 1, text.text.count <= 1 else {

@@ -57,7 +57,7 @@ extension Certification {
     /// whatever they keep. Where heads choose their own dense rows it is known only that they may be.
     ///
     /// - Parameter chunk: tokens the prefill takes at once; nil for all.
-    func warning(policy: AttentionPolicy, model: ModelConfiguration, promptLength: Int, chunk: Int?) -> String? {
+    func warning(policy: AttentionPolicy, model: DecoderDescription, promptLength: Int, chunk: Int?) -> String? {
         let size = chunk ?? promptLength
         let chunks = stride(from: 0, to: promptLength, by: size).map { $0..<min($0 + size, promptLength) }
         var needed: [Int] = []

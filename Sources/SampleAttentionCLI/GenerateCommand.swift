@@ -47,7 +47,7 @@ struct GenerateCommand: ModelCommand {
         let policy = try policy(session)
         let tokens = try session.model.promptTokens(for: text)
         let warning = policy.certification?.warning(
-            policy: policy, model: session.model.configuration, promptLength: tokens.count, chunk: chunk)
+            policy: policy, model: session.model.description, promptLength: tokens.count, chunk: chunk)
         if let warning { Message.write(warning) }
 
         var stream = TextStream(session.model.tokenizer)

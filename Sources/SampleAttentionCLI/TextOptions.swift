@@ -32,10 +32,10 @@ struct TextOptions: ParsableArguments {
     }
 
     static func check(_ length: Int, session: Session) throws(InputError) {
-        guard (2...session.model.configuration.maximumPositions).contains(length) else {
+        guard (2...session.model.description.longestSequence).contains(length) else {
             throw InputError(
                 .usage, field: "length", value: "\(length)",
-                rule: "must be from 2 to the model's max_position_embeddings of \(session.model.configuration.maximumPositions)")
+                rule: "must be from 2 to the model's max_position_embeddings of \(session.model.description.longestSequence)")
         }
     }
 }

@@ -60,18 +60,42 @@ import Testing
             kernels.rms_norm(x, w, 1e-5, Int32(size), &y)
             kernels.swiglu(&gate, w, Int32(size))
             kernels.rotate_halves(&rotated, x, w, Int32(size))
-            return y + gate + rotated
+            var (gelu, clamped, capped) = (x, x, x)
+            kernels.geglu(&gelu, w, Int32(size))
+            kernels.clamped_swiglu(&clamped, w, Int32(size), 1.702, 0.5)
+            kernels.soft_cap(&capped, Int32(size), 3)
+            return y + gate + rotated + gelu + clamped + capped
         }
         #expect(Self.difference(result.vector, result.scalar) < 1e-5)
         let extremes: [Float] = [-1e30, -200, -88, 0, 88, 200, 1e30]
         let ones = [Float](repeating: 1, count: 7)
-        let swiglu = both(set) { kernels in
-            var gate = extremes
-            kernels.swiglu(&gate, ones, 7)
-            return gate
+        let activated = both(set) { kernels in
+            var (swiglu, geglu, clamped, capped) = (extremes, extremes, extremes, extremes)
+            kernels.swiglu(&swiglu, ones, 7)
+            // Cubes of larger numbers overflow.
+            geglu[0] = -1e12
+            geglu[6] = 1e12
+            kernels.geglu(&geglu, ones, 7)
+            kernels.clamped_swiglu(&clamped, ones, 7, 1.702, 7)
+            kernels.soft_cap(&capped, 7, 50)
+            return swiglu + geglu + clamped + capped
         }
-        #expect(swiglu.vector.allSatisfy { $0.isFinite })
-        #expect(Self.difference(swiglu.vector, swiglu.scalar) < 1e-5)
+        #expect(activated.vector.allSatisfy { $0.isFinite })
+        #expect(Self.difference(activated.vector, activated.scalar) < 1e-5)
+    }
+
+    /// What is not a number stays so.
+    @Test(arguments: vectorSets) func activationsKeepNotANumber(set: InstructionSet) throws {
+        let kernels = try set.kernels().functions
+        for count in [1, 16, 19] {
+            let ones = [Float](repeating: 1, count: count)
+            var results = [[Float]](repeating: [Float](repeating: .nan, count: count), count: 4)
+            kernels.swiglu(&results[0], ones, Int32(count))
+            kernels.geglu(&results[1], ones, Int32(count))
+            kernels.clamped_swiglu(&results[2], ones, Int32(count), 1.702, 7)
+            kernels.soft_cap(&results[3], Int32(count), 50)
+            #expect(results.allSatisfy { $0.allSatisfy(\.isNaN) })
+        }
     }
 
     @Test(arguments: vectorSets, [1, 5, 63, 64]) func finishedOutputIsTheSameEverywhere(set: InstructionSet, rows: Int) {

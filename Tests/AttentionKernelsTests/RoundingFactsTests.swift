@@ -41,7 +41,7 @@ import Testing
                     sum.withUnsafeMutableBufferPointer { sum in
                         var tile = SATile(
                             keys: key.baseAddress!, key_stride: 3, values: nil, value_stride: 0, count: 1, first: nil, end: nil,
-                            next: (nil, nil), next_stride: (0, 0))
+                            next: (nil, nil), next_stride: (0, 0), cap: 0)
                         var block = SALaneBlock(
                             queries: queries.baseAddress!, output: nil, shift: shift.baseAddress!, sum: sum.baseAddress!)
                         tiles.score(&tile, &block, 3, &probabilities, &added)

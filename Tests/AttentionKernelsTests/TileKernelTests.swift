@@ -66,7 +66,8 @@ import Testing
     /// A lane block after several tiles: its output, sums and shifts brought to one shift for comparison; and with `scores`
     /// instead of values, what each tile's probabilities come to.
     private func attend(
-        _ variant: Variant, _ kernels: SATileKernelTable, d: Int, keys: Int, tiles: Int, mask: Mask, spread: Float, scores: Bool = false
+        _ variant: Variant, _ kernels: SATileKernelTable, d: Int, keys: Int, tiles: Int, mask: Mask, spread: Float, scores: Bool = false,
+        cap: Float = 0
     ) -> [Float] {
         var (first, end) = MicrokernelTests.bounds(keys, 5)
         let isMasked = mask != .none
@@ -97,7 +98,8 @@ import Testing
                                             var tile = SATile(
                                                 keys: keyBytes.baseAddress, key_stride: variant.steps(d), values: valueBytes.baseAddress,
                                                 value_stride: d, count: Int32(keys), first: isMasked ? first.baseAddress : nil,
-                                                end: isMasked ? end.baseAddress : nil, next: (nil, nil), next_stride: (0, 0))
+                                                end: isMasked ? end.baseAddress : nil, next: (nil, nil), next_stride: (0, 0),
+                                                cap: cap)
                                             var block = SALaneBlock(
                                                 queries: queryBytes.baseAddress, output: output.baseAddress, shift: shift.baseAddress,
                                                 sum: sum.baseAddress)
@@ -145,6 +147,19 @@ import Testing
                 // In base-2 logarithms: one rounding of a BF16 probability, or of a score of some tens.
                 let limit: Float = variant.precision == .bf16 ? 0x1p-6 : 1e-4
                 #expect(MicrokernelTests.difference(results.vector, results.scalar) < limit, "\(keys) keys, mask \(mask)")
+            }
+        }
+    }
+
+    /// Scores under a cap, which the largest of them reach.
+    @Test(arguments: variants, [16, 70]) func cappedScores(variant: Variant, d: Int) {
+        for (keys, tiles) in [(1, 1), (7, 2), (128, 3)] {
+            for mask in Mask.allCases {
+                let capped = both(variant) { attend(variant, $0, d: d, keys: keys, tiles: tiles, mask: mask, spread: 3, cap: 2) }
+                let limit = variant.operandUlp * Float(variant.precision == .bf16 ? 2 : keys + 2 * d)
+                #expect(MicrokernelTests.difference(capped.vector, capped.scalar) < limit, "\(keys) keys, mask \(mask)")
+                let free = attend(variant, variant.vector, d: d, keys: keys, tiles: tiles, mask: mask, spread: 3)
+                #expect(MicrokernelTests.difference(capped.vector, free) > 0.01, "\(keys) keys, mask \(mask): the cap does something")
             }
         }
     }

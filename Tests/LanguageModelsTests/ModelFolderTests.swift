@@ -149,10 +149,10 @@ import Testing
         let tiny = try TinyModel(Scratch())
         tiny.configuration["eos_token_id"] = 3
         try tiny.write()
-        #expect(try Self.load(tiny).configuration.endOfText == [3])
+        #expect(try Self.load(tiny).description.endOfText == [3])
         for (text, expected) in [("{\"eos_token_id\": [4, 5, 9999]}", [4, 5] as [Int32]), ("{\"eos_token_id\": 6}", [6]), ("{}", [3])] {
             try tiny.scratch.write(text, to: "model/generation_config.json")
-            #expect(try Self.load(tiny).configuration.endOfText == expected)
+            #expect(try Self.load(tiny).description.endOfText == expected)
         }
         try tiny.scratch.write("{\"eos_token_id\": \"six\"}", to: "model/generation_config.json")
         #expect(throws: InputError.self) { try Self.load(tiny) }

@@ -12,10 +12,10 @@ extension FuzzedParser {
     static let modelParsers: [FuzzedParser] = [
         FuzzedParser(name: "json") { _ in
             let samples = [#"{"model_type":"llama"}"#, #"{"a":[1,-2.5e-3,"\u00e9\n\"",true,null,{"b":{}},[[]]],"model_type":"x"}"#]
-            return Prepared(samples: try samples.map(Sample.init(json:))) { _ = try ModelConfiguration.modelType(ofFile: $0) }
+            return Prepared(samples: try samples.map(Sample.init(json:))) { _ = try JSONFields(contentsOf: $0).string("model_type") }
         },
         FuzzedParser(name: "model-configuration") { model in
-            Prepared(samples: try configurations(model)) { _ = try ModelConfiguration(path: $0) }
+            Prepared(samples: try configurations(model)) { _ = try model.install($0, as: "config.json"); _ = try DecoderDescription(directory: model.path) }
         },
         FuzzedParser(name: "model") { model in
             Prepared(samples: try configurations(model)) { path in

@@ -40,6 +40,7 @@ public struct HashSparse: AttentionMethod {
         call.kernel.accumulate(
             Array(groups.joined()), query: call.inputs.query, key: call.inputs.key, value: call.inputs.value, into: softmax,
             workspace: workspace)
+        softmax.finish()
         if let logSumExp { softmax.copyLogSumExp(to: logSumExp) }
         return AttentionReport(
             keptPairs: groups.map { $0.reduce(0) { $0 + $1.pairs(firstPosition: call.shape.firstPosition) } },

@@ -64,6 +64,7 @@ public struct HyperAttention: AttentionMethod {
             call.kernel.accumulate(groups, query: inputs.query, key: inputs.key, value: inputs.value, into: softmax, workspace: workspace)
             for group in groups { pairs[group.head] += group.pairs(firstPosition: shape.firstPosition) }
         }
+        softmax.finish()
         if let logSumExp { softmax.copyLogSumExp(to: logSumExp) }
         return AttentionReport(
             keptPairs: pairs, causalPairs: shape.causalPairs, selectionSeconds: (sorted - start).seconds,
@@ -142,7 +143,7 @@ extension GatheredSoftmax {
         let inputs = call.inputs
         let shape = AttentionShape(
             queryHeads: call.shape.queryHeads, keyValueHeads: call.shape.keyValueHeads, queryCount: rows.count, keyCount: range.count,
-            headDimension: call.shape.headDimension)
+            headDimension: call.shape.headDimension, scores: call.shape.scores.withoutSinks)
         let sums = AlignedBuffer<Float>(count: shape.queryHeads * rows.count)
         call.kernel.run(
             try AttentionPlan(shape: shape, patterns: Array(repeating: .dense, count: shape.queryHeads)),

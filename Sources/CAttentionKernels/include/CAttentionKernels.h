@@ -34,6 +34,8 @@ typedef struct SATile {
     const uint8_t *first, *end;
     const float *next[2];
     ptrdiff_t next_stride[2];
+    /* Scores s become cap * tanh(s / cap), in base-2 units as they are; 0 leaves them. */
+    float cap;
 } SATile;
 
 /* The running state of a block of queries. With p = 2^(score - shift[lane]) over all keys seen: sum[lane] = sum of p,
@@ -107,12 +109,18 @@ typedef struct SARows {
     X(finish_output, void, (const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride))    \
     /* x[i] becomes 2^(x[i] - maximum); returns the sum. */                                                               \
     X(row_exp2, float, (float *x, int count, float maximum))                                                              \
+    /* x[i] becomes cap * tanh(x[i] / cap); cap > 0. */                                                                    \
+    X(soft_cap, void, (float *x, int count, float cap))                                                                    \
     /* y = x / sqrt(mean(x^2) + epsilon) * weight. */                                                                     \
     X(rms_norm, void, (const float *x, const float *weight, float epsilon, int count, float *y))                          \
     /* Rotates the pairs (x[i], x[i + half]) by the angle whose cosine and sine are given: rotary position embedding. */  \
     X(rotate_halves, void, (float *x, const float *cosine, const float *sine, int half))                                  \
     /* gate = gate * sigmoid(gate) * up. */                                                                               \
     X(swiglu, void, (float *gate, const float *up, int count))                                                            \
+    /* gate = gelu(gate) * up, by the approximation with tanh. */                                                          \
+    X(geglu, void, (float *gate, const float *up, int count))                                                              \
+    /* gate = g * sigmoid(slope * g) * (u + 1) with g = min(gate, limit) and u = up cut to -limit ... limit. */             \
+    X(clamped_swiglu, void, (float *gate, const float *up, int count, float slope, float limit))                           \
     /* The sum of x, read once: measures how fast memory delivers. */                                                     \
     X(read_sum, float, (const float *x, ptrdiff_t count))
 

@@ -14,7 +14,7 @@ extension TaskFile {
         _ files: [String], lengths: [Int], count: Int?, model: LanguageModel, templates: String? = nil
     ) throws(InputError) -> [EvaluationTask] {
         let reading = Reading(
-            model: model, limits: lengths.isEmpty ? [model.configuration.maximumPositions] : Set(lengths).sorted(),
+            model: model, limits: lengths.isEmpty ? [model.description.maximumPositions] : Set(lengths).sorted(),
             templates: try templates.map { path throws(InputError) in try PromptTemplates(contentsOf: path) })
         var groups: [Group: [EvaluationTask]] = [:]
         for file in files {

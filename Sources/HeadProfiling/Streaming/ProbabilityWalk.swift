@@ -46,7 +46,8 @@ struct ProbabilityWalk: Sendable {
                     for row in stride(from: first, to: end, by: Self.lanes) {
                         let block = scores.block(
                             query: inputs.query.head(head), key: inputs.key.head(shape.keyValueHead(of: head)),
-                            rows: Array(row..<min(row + Self.lanes, end))[...], precision: .fp32, worker: worker, workspace: workspace)
+                            rows: Array(row..<min(row + Self.lanes, end))[...], rule: shape.scores, precision: .fp32, worker: worker,
+                            workspace: workspace)
                         let strip = workspace.strip(layout, worker: worker)
                         block.scoreAll(into: strip)
                         body(Step(block: block, strip: strip, firstRow: row, slot: slot, worker: worker, queryBlock: queryBlock))

@@ -55,7 +55,7 @@ struct DecodeBenchCommand: ModelCommand {
 
     /// - Throws: `InputError` (`usage`) for a length that leaves no room for a round.
     private func lengths(_ session: Session) throws(InputError) -> [Int] {
-        let most = session.model.configuration.maximumPositions
+        let most = session.model.description.maximumPositions
         let longest = most - tokens
         for length in length where length > longest {
             throw InputError(

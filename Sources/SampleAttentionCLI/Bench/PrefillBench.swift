@@ -33,7 +33,7 @@ struct PrefillBenchCommand: ModelCommand {
         let lengths = try texts.lengths(session, default: [4096])
         let text = try texts.texts(session)[0]
         let bench = PrefillBench(model: session.model, policy: policy, rounds: rounds)
-        let error = try bench.check(text.prompt(length: min(128, session.model.configuration.maximumPositions)))
+        let error = try bench.check(text.prompt(length: min(128, session.model.description.maximumPositions)))
         let peak = MachinePeak(kernel: session.kernel).gigaflops(session.kernel.precision)
         let progress = ProgressBar("bench", total: lengths.reduce(0) { $0 + bench.allRounds($1) })
         defer { progress.finish() }

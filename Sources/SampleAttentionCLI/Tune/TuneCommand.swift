@@ -70,7 +70,7 @@ struct TuneCommand: ModelCommand {
         try directory.reserve("config.json", "report.html")
         let locked = try LockedJournal<StudyHeader, StudyRecord>(directory.file("journal.jsonl"), resume: resume)
         let interruption = Interruption { locked.lastWord() }
-        let latency = try self.latency.model(session, headDimension: session.model.configuration.headDimension)
+        let latency = try self.latency.model(session, headDimension: session.model.description.headDimension)
         let identity = try session.identity()
         let journal = try locked.open { file in
             try StudyJournal(
@@ -119,7 +119,7 @@ struct TuneCommand: ModelCommand {
     }
 
     private func settings(_ session: Session) throws(InputError) -> TuningSettings {
-        let longest = session.model.configuration.maximumPositions
+        let longest = session.model.description.maximumPositions
         let standard = [4096, 8192, 16384, 32768].filter { $0 <= longest }
         var settings = TuningSettings(lengths: try text.lengths(session, default: standard.isEmpty ? [longest] : standard))
         if let shortest = settings.lengths.first, shortest < 256 {

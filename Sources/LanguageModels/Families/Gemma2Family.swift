@@ -1,0 +1,58 @@
+import AttentionCore
+import ModelFormats
+
+/// Gemma 2: norms before and after each branch, capped scores, a window in every other layer. Source: arXiv 2408.00118.
+enum Gemma2Family: ModelFamily {
+    static let modelTypes = ["gemma2"]
+
+    static func describe(_ config: ConfigReader) throws(InputError) -> DecoderDescription {
+        var description = try StandardConfig(
+            vocabularySize: 256_000, hiddenSize: 2304, layerCount: 26, queryHeads: 8, keyValueHeads: 4, headDimension: 256,
+            feedForwardWidth: 9216, maximumPositions: 8192, activationName: try config.gemmaActivationName(),
+            activation: "gelu_pytorch_tanh", tiesEmbeddings: true
+        ).describe(config)
+        try config.readGemma(into: &description)
+        let cap = try config.softCap("attn_logit_softcapping", default: 50)
+        for index in description.layers.indices { description.layers[index].attention.softCap = cap }
+        description.head.softCap = try config.softCap("final_logit_softcapping", default: 30)
+        let window = try config.integer("sliding_window", in: 1...ModelLimit.positions, default: 4096)
+        description.setWindow(window, in: try config.layersWithWindow(count: description.layerCount) { $0 % 2 == 0 })
+        return description
+    }
+
+    static func tensors(of description: DecoderDescription) -> DecoderTensors { .gemma(description) }
+}
+
+extension ConfigReader {
+    /// Old files have a `hidden_act` beside it, which is not read.
+    func gemmaActivationName() throws(InputError) -> String { has("hidden_activation") ? "hidden_activation" : "hidden_act" }
+
+    /// What Gemma 2 and 3 share.
+    func readGemma(into description: inout DecoderDescription) throws(InputError) {
+        try require("attention_bias", false)
+        try require("use_bidirectional_attention", false)
+        description.norm.weightOffset = 1
+        description.embeddingScale = Double(description.hiddenSize).squareRoot()
+        let scalar = try number("query_pre_attn_scalar", in: 1e-3...1e6, default: 256)
+        for index in description.layers.indices {
+            description.layers[index].attention.scoreScale = 1 / scalar.squareRoot()
+            description.layers[index].order = .sequential(normsBefore: true, normsAfter: true)
+        }
+    }
+}
+
+extension DecoderTensors {
+    static func gemma(_ description: DecoderDescription) -> DecoderTensors {
+        var tensors = standard(description)
+        let names = tensors.layer
+        tensors.layer = { index in
+            var layer = names(index)
+            let prefix = "model.layers.\(index)."
+            layer.normAfterAttention = TensorSlice(prefix + "post_attention_layernorm.weight", [description.hiddenSize])
+            layer.normBeforeFeedForward = TensorSlice(prefix + "pre_feedforward_layernorm.weight", [description.hiddenSize])
+            layer.normAfterFeedForward = TensorSlice(prefix + "post_feedforward_layernorm.weight", [description.hiddenSize])
+            return layer
+        }
+        return tensors
+    }
+}

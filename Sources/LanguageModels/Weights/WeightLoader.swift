@@ -1,0 +1,109 @@
+import AttentionCore
+import AttentionKernels
+import ModelFormats
+import Parallelism
+import Synchronization
+
+/// A vector of weights in FP32.
+final class WeightVector: Sendable {
+    let count: Int
+    private let storage: AlignedBuffer<Float>
+
+    fileprivate init(_ values: consuming AlignedBuffer<Float>) {
+        count = values.count
+        storage = values
+    }
+
+    var base: UnsafePointer<Float> { UnsafePointer(storage.base) }
+}
+
+/// Reads a decoder's weights from an archive and packs the matrices for the kernel, block by block on its threads, so that at no time
+/// more than one matrix's share of the files stands in memory beside what is packed.
+struct WeightLoader {
+    let archive: any TensorArchive
+    let names: TensorNames
+    let kernel: AttentionKernel
+
+    /// - Throws: `InputError` when a tensor is missing or has another shape, before anything is read.
+    func check(_ slices: [TensorSlice]) throws(InputError) {
+        for slice in slices { try archive.check(names.own(slice.name), shape: slice.shape) }
+    }
+
+    /// - Throws: `InputError` when the tensor holds a value that is not finite, or the system does not give the memory.
+    func matrix(_ slice: TensorSlice, outputs: Int, inputs: Int) throws(InputError) -> PackedMatrix {
+        let name = names.own(slice.name)
+        defer { archive.release(name) }
+        switch slice.selection {
+        case .all:
+            return try PackedMatrix(outputs: outputs, inputs: inputs, kernel: kernel) { [archive] outputs, room throws(InputError) in
+                try archive.read(name, rows: outputs, into: room)
+            }
+        case .rows(let rows):
+            return try PackedMatrix(outputs: outputs, inputs: inputs, kernel: kernel) { [archive] outputs, room throws(InputError) in
+                var target = room
+                for run in Self.runs(rows[outputs]) {
+                    try archive.read(name, rows: run, into: target)
+                    target += run.count * inputs
+                }
+            }
+        case .columns(let rows, let first, let step):
+            // Inputs stand along the rows: all of them are needed for one block of outputs.
+            let width = slice.shape.last!
+            let whole = try AlignedBuffer<Float>(extents: rows.count, width, of: "weights of \(rows.count) inputs")
+            let (source, archive) = (SharedPointer(whole.base), archive)
+            let failure = Mutex<InputError?>(nil)
+            kernel.pool.run(rows.count) { _, index in
+                do throws(InputError) {
+                    let row = rows.lowerBound + index
+                    try archive.read(name, rows: row..<row + 1, into: source.base + index * width)
+                } catch {
+                    failure.withLock { $0 = $0 ?? error }
+                }
+            }
+            if let error = failure.withLock({ $0 }) { throw error }
+            return try PackedMatrix(outputs: outputs, inputs: inputs, kernel: kernel) { outputs, room throws(InputError) in
+                for (place, output) in outputs.enumerated() {
+                    for input in 0..<inputs { room[place * inputs + input] = source.base[input * width + first + output * step] }
+                }
+            }
+        }
+    }
+
+    /// - Parameter offset: added to each element.
+    /// - Throws: as `matrix`.
+    func vector(_ slice: TensorSlice, offset: Float = 0) throws(InputError) -> WeightVector {
+        let name = names.own(slice.name)
+        let width = slice.shape.last!
+        let values: AlignedBuffer<Float>
+        switch slice.selection {
+        case .all:
+            values = AlignedBuffer(count: width)
+            try archive.read(name, rows: 0..<1, into: values.base)
+        case .rows(let places):
+            let whole = AlignedBuffer<Float>(count: width)
+            try archive.read(name, rows: 0..<1, into: whole.base)
+            values = AlignedBuffer(count: places.count)
+            for (index, place) in places.enumerated() { values[index] = whole[place] }
+        case .columns(let rows, let first, let step):
+            let whole = AlignedBuffer<Float>(count: width)
+            try archive.read(name, rows: rows, into: whole.base)
+            values = AlignedBuffer(count: (width - first + step - 1) / step)
+            for index in 0..<values.count { values[index] = whole[first + index * step] }
+        }
+        if offset != 0 { for index in 0..<values.count { values[index] += offset } }
+        return WeightVector(values)
+    }
+
+    /// Neighbouring rows that follow each other.
+    private static func runs(_ rows: ArraySlice<Int>) -> [Range<Int>] {
+        var runs: [Range<Int>] = []
+        for row in rows {
+            if let last = runs.last, last.upperBound == row {
+                runs[runs.count - 1] = last.lowerBound..<row + 1
+            } else {
+                runs.append(row..<row + 1)
+            }
+        }
+        return runs
+    }
+}
