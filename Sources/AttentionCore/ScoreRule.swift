@@ -20,6 +20,9 @@ public struct ScoreRule: Hashable, Sendable {
     /// Neither.
     public static let standard = ScoreRule()
 
+    /// Of one query head alone.
+    public func ofHead(_ head: Int) -> ScoreRule { ScoreRule(softCap: softCap, sinks: sinks.map { [$0[head]] }) }
+
     /// The same scores without sinks, for sums that are put together later.
     public var withoutSinks: ScoreRule { ScoreRule(softCap: softCap) }
 }

@@ -7,17 +7,21 @@ import RunProvenance
 struct CaptureMetadata {
     let model: ModelIdentity
     let text: Provenance.Text
+    /// c in c · tanh(score / c), of every layer; nil where scores are not capped.
+    let softCap: Double?
 
-    private enum Key: String { case model, text, textSHA256 }
+    private enum Key: String { case model, text, textSHA256, softCap }
 
-    init(model: ModelIdentity, text: Provenance.Text) {
+    init(model: ModelIdentity, text: Provenance.Text, softCap: Double?) {
         self.model = model
         self.text = text
+        self.softCap = softCap
     }
 
     /// - Throws: `InputError` (`invalidData`) where the metadata name a model that cannot have these layers.
     init(_ file: SafetensorsFile, layers: [Int], shape: AttentionShape) throws(InputError) {
         let metadata = file.metadata
+        softCap = try Self.softCap(metadata[Key.softCap.rawValue], file: file.path)
         let digest = file.sha256()
         let name = URL(fileURLWithPath: file.path).lastPathComponent
         text = Provenance.Text(name: metadata[Key.text.rawValue] ?? name, sha256: metadata[Key.textSHA256.rawValue] ?? digest)
@@ -45,6 +49,16 @@ struct CaptureMetadata {
         model = decoded
     }
 
+    private static func softCap(_ text: String?, file: String) throws(InputError) -> Double? {
+        guard let text else { return nil }
+        guard let cap = Double(text), (1e-3...1e6).contains(cap) else {
+            throw InputError(
+                .invalidData, file: file, field: "__metadata__.\(Key.softCap.rawValue)", value: "\"\(text)\"",
+                rule: "must be a number from 0.001 to 1000000")
+        }
+        return cap
+    }
+
     /// For a file that is written.
     ///
     /// - Parameter tool: what writes it.
@@ -53,9 +67,9 @@ struct CaptureMetadata {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         // Texts and whole numbers only, so encoding cannot fail.
         let json = String(decoding: try! encoder.encode(model), as: UTF8.self)
-        return [
+        return (softCap.map { [Key.softCap.rawValue: "\($0)"] } ?? [:]).merging([
             Key.model.rawValue: json, Key.text.rawValue: text.name, Key.textSHA256.rawValue: text.sha256, "tokens": "\(tokens)",
             "tool": tool,
-        ]
+        ]) { $1 }
     }
 }

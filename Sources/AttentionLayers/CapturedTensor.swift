@@ -19,10 +19,11 @@ enum CapturedTensor: String, CaseIterable {
     /// - Throws: `InputError` (`invalidData`) for a tensor of another name, which would be left out in silence, and where there is none.
     static func layers(of file: SafetensorsFile) throws(InputError) -> [Int] {
         var layers: Set<Int> = []
-        for tensor in file.tensors {
+        for tensor in file.tensors where !isSinks(tensor.name) {
             guard let layer = layer(of: tensor.name) else {
                 throw InputError(
-                    .invalidData, file: file.path, field: tensor.name, rule: "must be layers.N.query, layers.N.key or layers.N.value")
+                    .invalidData, file: file.path, field: tensor.name,
+                    rule: "must be layers.N.query, layers.N.key, layers.N.value or layers.N.sinks")
             }
             layers.insert(layer)
         }
@@ -30,6 +31,22 @@ enum CapturedTensor: String, CaseIterable {
             throw InputError(.invalidData, file: file.path, rule: "must hold layers.N.query, layers.N.key and layers.N.value")
         }
         return layers.sorted()
+    }
+
+    /// The logits [queryHeads] that take a share of a layer's softmax beside its scores, where it has any.
+    static func sinksName(layer: Int) -> String { "layers.\(layer).sinks" }
+
+    private static func isSinks(_ name: String) -> Bool { name.hasPrefix("layers.") && name.hasSuffix(".sinks") }
+
+    /// How a layer's scores become attention.
+    ///
+    /// - Throws: `InputError` when its sinks are of another shape, or hold what cannot be read.
+    static func rule(of file: SafetensorsFile, layer: Int, queryHeads: Int, softCap: Double?) throws(InputError) -> ScoreRule {
+        let name = sinksName(layer: layer)
+        guard file.tensors.contains(where: { $0.name == name }) else { return ScoreRule(softCap: softCap) }
+        let sinks = AlignedBuffer<Float>(count: queryHeads)
+        try file.read(name, shape: [queryHeads], into: sinks.base)
+        return ScoreRule(softCap: softCap, sinks: Array(sinks.elements))
     }
 
     private static func layer(of name: String) -> Int? {

@@ -5,14 +5,16 @@ import RunProvenance
 
 /// Writes the layers of a source as the safetensors file that `CapturedLayers` reads.
 public struct LayerCapture {
-    private let metadata: CaptureMetadata
+    private let model: ModelIdentity
+    private let text: Provenance.Text
     private let tool: String
 
     /// - Parameters:
     ///   - model: whose layers they are, and the text that was run, for the file's metadata.
     ///   - tool: what writes the file.
     public init(model: ModelIdentity, text: Provenance.Text, tool: String) {
-        metadata = CaptureMetadata(model: model, text: text)
+        self.model = model
+        self.text = text
         self.tool = tool
     }
 
@@ -24,6 +26,8 @@ public struct LayerCapture {
     /// - Throws: as `LayerSource.forEachLayer`.
     public func encoded(_ source: some LayerSource, layers chosen: Set<Int>, advance: () -> Void = {}) throws -> Data {
         var encoder = SafetensorsEncoder()
+        // A model caps the scores of all its layers or of none.
+        var softCap: Double?
         try source.forEachLayer { attention in
             if chosen.contains(attention.layer) {
                 for tensor in CapturedTensor.allCases {
@@ -31,10 +35,16 @@ public struct LayerCapture {
                     encoder.append(
                         tensor.name(layer: attention.layer), shape: [own.tokens, own.heads, own.dimension], Self.values(own))
                 }
+                let rule = attention.inputs.shape.scores
+                softCap = rule.softCap
+                if let sinks = rule.sinks {
+                    encoder.append(CapturedTensor.sinksName(layer: attention.layer), shape: [sinks.count], sinks)
+                }
             }
             advance()
         }
-        return encoder.encoded(metadata: metadata.strings(tokens: source.tokens, tool: tool))
+        return encoder.encoded(
+            metadata: CaptureMetadata(model: model, text: text, softCap: softCap).strings(tokens: source.tokens, tool: tool))
     }
 
     /// [token][head][d].

@@ -20,7 +20,8 @@ public struct KernelHead: Sendable {
     public init(queryHead: Int, of inputs: LayerInputs) throws(InputError) {
         let shared = inputs.shape.keyValueHead(of: queryHead)
         try self.init(
-            query: inputs.query.head(queryHead), key: inputs.key.head(shared), value: inputs.value.head(shared), owned: nil)
+            query: inputs.query.head(queryHead), key: inputs.key.head(shared), value: inputs.value.head(shared),
+            rule: inputs.shape.scores.ofHead(queryHead), owned: nil)
     }
 
     /// A constructed head with its numbers rounded to FP32. Where Q and K are narrower than V, or V than they, zeros fill up;
@@ -35,12 +36,15 @@ public struct KernelHead: Sendable {
         }
         try self.init(
             query: tensor(rows.queries, head.queryCount), key: tensor(rows.keys, head.keyCount),
-            value: tensor(rows.values, head.keyCount), owned: rows)
+            value: tensor(rows.values, head.keyCount), rule: head.rule, owned: rows)
     }
 
-    private init(query: HeadTensor, key: HeadTensor, value: HeadTensor, owned: OwnedRows?) throws(InputError) {
+    private init(
+        query: HeadTensor, key: HeadTensor, value: HeadTensor, rule: ScoreRule, owned: OwnedRows?
+    ) throws(InputError) {
         shape = AttentionShape(
-            queryHeads: 1, keyValueHeads: 1, queryCount: query.tokens, keyCount: key.tokens, headDimension: query.dimension)
+            queryHeads: 1, keyValueHeads: 1, queryCount: query.tokens, keyCount: key.tokens, headDimension: query.dimension,
+            scores: rule)
         exact = try AttentionHead(queryHead: 0, shape: shape, queries: query, keys: key, values: value)
         self.query = query
         self.key = key

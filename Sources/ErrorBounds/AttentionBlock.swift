@@ -44,9 +44,13 @@ struct AttentionBlock: ~Copyable {
         magnitudes = AlignedBuffer(count: judgesKernel ? capacity * head.keyCount : 0)
     }
 
-    /// weights = scale · Q Kᵀ for the rows and the keys that any of them sees.
+    /// weights = scale · Q Kᵀ, capped where the head caps, for the rows and the keys that any of them sees.
     func scores(_ rows: Range<Int>, of head: AttentionHead) {
         Self.products(rows, head.queries, head.keys, scale: head.scale, of: head, into: weights)
+        guard let cap = head.rule.softCap else { return }
+        for row in 0..<rows.count {
+            for key in row * stride..<row * stride + head.firstPosition + rows.upperBound { weights[key] = cap * tanh(weights[key] / cap) }
+        }
     }
 
     /// magnitudes = |scale| · |Q||K|ᵀ for the same pairs.
@@ -85,7 +89,13 @@ struct AttentionBlock: ~Copyable {
             keptMaximum = all[position]
         }
         var mass = Mass()
-        let maximum = Self.maximum(all, causal)
+        var maximum = Self.maximum(all, causal)
+        if let sink = head.sink {
+            // A key that every mask keeps and whose value is zero.
+            (maximum, keptMaximum) = (max(maximum, sink), max(keptMaximum, sink))
+            mass.total = exp(sink - maximum)
+            mass.kept = exp(sink - keptMaximum)
+        }
         mass.keptFactor = exp(keptMaximum - maximum)
         (all + causal).update(repeating: 0, count: stride - causal)
         for key in 0..<causal {
@@ -153,10 +163,10 @@ struct AttentionBlock: ~Copyable {
     }
 
     /// The row at `index` in the block as probabilities, in place of its scores.
-    func probabilities(at index: Int, count: Int) -> UnsafeBufferPointer<Double> {
+    func probabilities(at index: Int, count: Int, of head: AttentionHead) -> UnsafeBufferPointer<Double> {
         let row = weights.base + index * stride
-        let maximum = Self.maximum(row, count)
-        var total = 0.0
+        let maximum = max(Self.maximum(row, count), head.sink ?? -.infinity)
+        var total = head.sink.map { exp($0 - maximum) } ?? 0
         for key in 0..<count {
             row[key] = exp(row[key] - maximum)
             total += row[key]

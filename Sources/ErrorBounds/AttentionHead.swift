@@ -15,12 +15,17 @@ public struct AttentionHead: Sendable {
     public let values: [Double]
     /// The factor on the scores, P = softmax(scale · Q Kᵀ); 1/√dimension unless the model says otherwise.
     public let scale: Double
+    /// How scores become attention, of this one head.
+    public let rule: ScoreRule
 
     /// The extents as one query head reading one key-value head.
     public var shape: AttentionShape {
         AttentionShape(
-            queryHeads: 1, keyValueHeads: 1, queryCount: queryCount, keyCount: keyCount, headDimension: dimension)
+            queryHeads: 1, keyValueHeads: 1, queryCount: queryCount, keyCount: keyCount, headDimension: dimension, scores: rule)
     }
+
+    /// The natural logarithm of what a sink adds to every row's softmax, as a key whose value is zero; nil where there is none.
+    var sink: Double? { rule.sinks.map { Double($0[0]) } }
 
     /// The position of query 0.
     public var firstPosition: Int { keyCount - queryCount }
@@ -35,13 +40,13 @@ public struct AttentionHead: Sendable {
     ) throws(InputError) {
         try self.init(
             queries: try Self.flatten(queries, "queries"), keys: try Self.flatten(keys, "keys"),
-            values: try Self.flatten(values, "values"), scale: scale)
+            values: try Self.flatten(values, "values"), scale: scale, rule: .standard)
     }
 
     /// Query head `queryHead` of one attention call, with the key-value head its group shares.
     ///
     /// Shapes: queries [shape.queryHeads][shape.queryCount][d], keys [shape.keyValueHeads][shape.keyCount][d], values the
-    /// same with their own last axis; `scale` is 1/√d when nil.
+    /// same with their own last axis; `scale` is 1/√d when nil. Caps and sinks are the shape's.
     /// - Throws: `InputError` (`invalidData`) when a number is not finite.
     public init(
         queryHead: Int, shape: AttentionShape, queries: HeadTensor, keys: HeadTensor, values: HeadTensor,
@@ -60,10 +65,10 @@ public struct AttentionHead: Sendable {
         let shared = shape.keyValueHead(of: queryHead)
         try self.init(
             queries: Rows(queries, head: queryHead), keys: Rows(keys, head: shared), values: Rows(values, head: shared),
-            scale: scale)
+            scale: scale, rule: shape.scores.ofHead(queryHead))
     }
 
-    private init(queries: Rows, keys: Rows, values: Rows, scale: Double?) throws(InputError) {
+    private init(queries: Rows, keys: Rows, values: Rows, scale: Double?, rule: ScoreRule) throws(InputError) {
         try Self.require(queries.count <= keys.count, "queries", "\(queries.count) rows", "at most as many rows as keys")
         try Self.require(values.count == keys.count, "values", "\(values.count) rows", "as many rows as keys")
         try Self.require(
@@ -74,6 +79,7 @@ public struct AttentionHead: Sendable {
         let factor = scale ?? 1 / Double(queries.width).squareRoot()
         try Self.require(Rows.usable.contains(factor), "scale", "\(factor)", "must be finite and in the range of Float")
         self.scale = factor
+        self.rule = rule
         self.queries = queries.elements
         self.keys = keys.elements
         self.values = values.elements

@@ -4,6 +4,7 @@ import AttentionCore
 ///
 ///     o_i = Σ_j P_ij V_j      õ_i = Σ_{j kept} P_ij V_j      ô_i = õ_i / r_i      r_i = Σ_{j kept} P_ij
 ///
+/// A head's sink is one more key, which every mask keeps and whose value is zero; caps are applied to the scores.
 /// The softmax over the kept keys is taken relative to *their* largest score, so ô stays exact where the kept mass is
 /// far below the smallest Double. The scores as computed define P; everything after them is covered by
 /// `RoundingAllowance`. A row that keeps nothing keeps its own position.
@@ -55,7 +56,7 @@ public struct ExactAttention: Sendable {
         for first in stride(from: 0, to: head.queryCount, by: blockRows) {
             let rows = first..<min(first + blockRows, head.queryCount)
             block.scores(rows, of: head)
-            for row in rows { body(row, block.probabilities(at: row - first, count: head.firstPosition + row + 1)) }
+            for row in rows { body(row, block.probabilities(at: row - first, count: head.firstPosition + row + 1, of: head)) }
         }
     }
 }

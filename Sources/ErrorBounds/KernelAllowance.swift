@@ -1,3 +1,5 @@
+import AttentionCore
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -20,6 +22,7 @@
 /// Σ w_j e^θ_j V_j / Σ w_j e^θ_j − ô = Σ w_j (e^θ_j − 1)(V_j − ô) / Σ w_j e^θ_j, because Σ w_j (V_j − ô) = 0.
 ///
 /// Numbers below 2⁻¹²⁶ may become 0 anywhere: 4·d·2⁻¹²⁶·(1 + max|q| + max|k|) in δ, and 2⁻¹²⁰ a kept key in the output.
+/// A head with a sink has one more key, for which only the first bound is used.
 /// This computation's own rounding is far below κ's spare factor and within `RoundingAllowance`, which is added when it is used.
 /// Hypothesis: no sum leaves the range of FP32 (`isInRange`); where one may, nothing is promised and the allowance is infinite.
 ///
@@ -65,9 +68,9 @@ public struct KernelAllowance: Sendable {
         let most = own * largest + shared
         let hull = values.diameter * tanh(most / 2)
         let lost = Double(keptKeys) * 0x1p-120 * exp(shared) * (values.radius + Double(head.valueDimension))
-        let quotient = rounding.quotientError(keptKeys: keptKeys)
+        let quotient = rounding.quotientError(keptKeys: keptKeys + (head.sink == nil ? 0 : 1))
         // Weights that a Double holds as 0 could grow to matter: then only what needs no weights is used.
-        guard most < 300 else { return hull + quotient * values.radius + lost }
+        guard most < 300, head.sink == nil else { return hull + quotient * values.radius + lost }
         let offset = zip(renormalised, centre).reduce(0) { $0 + abs($1.0 - $1.1) }
         let sums = perturbed(weights, magnitudes, own: own, shared: shared, offset: offset)
         return min(hull, sums.moved / sums.least) + quotient * min(values.radius, sums.size / sums.least) + lost
@@ -93,8 +96,11 @@ public struct KernelAllowance: Sendable {
         let powers = Double(rounding.shiftMoves(keptKeys: keptKeys) + 1)
         let underflow = 4 * Double(head.dimension) * 0x1p-126 * (1 + largestQuery + largestKey)
         return rounding.sharedScoreError(dimension: head.dimension) * magnitude + underflow
-            - powers * log1p(-rounding.exponentialError)
+            - powers * log1p(-rounding.exponentialError) + ruleError
     }
+
+    /// A cap is at most 1-Lipschitz, and is computed within a few roundings of itself; a sink's logit is rounded once or twice.
+    private var ruleError: Double { 0x1p-20 * ((head.rule.softCap ?? 0) + abs(head.sink ?? 0)) }
 
     /// Scores below 2¹⁰⁰; weights beside the shift's at most 2³² and at most e^(2A) (3A and 2³³ here: scores err too), so sums at
     /// most that times n·max|V|.

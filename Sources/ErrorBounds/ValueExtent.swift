@@ -37,8 +37,11 @@ public struct ValueExtent: Hashable, Sendable {
         let distances = centres.map { values.distances(to: $0) }
         let upper = min(2 * distances.map { $0.max()! }.min()!, box.extent)
         let exact = head.keyCount <= exactDiameterTokens
+        let radius = distances[0].max()!
+        let diameter = exact ? values.diameter(sortedBy: distances[2], atMost: upper) : upper
+        // A sink's value is the origin.
+        let least = head.sink == nil ? 0 : radius
         self.init(
-            radius: distances[0].max()!, diameter: exact ? values.diameter(sortedBy: distances[2], atMost: upper) : upper,
-            diameterIsExact: exact, diameterUpperBound: upper)
+            radius: radius, diameter: max(diameter, least), diameterIsExact: exact, diameterUpperBound: max(upper, least))
     }
 }

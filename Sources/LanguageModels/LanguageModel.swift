@@ -129,7 +129,9 @@ public final class LanguageModel: Sendable {
         public let productSeconds: Double
         /// Kept over causal pairs, all layers that attend to everything and all their heads; 1 where there are none.
         public let density: Double
-        /// One list of layer reports a chunk; each holds its heads' certificates where the policy asks for them.
+        /// The layers that attend to everything, ascending.
+        public let layers: [Int]
+        /// One list of reports of these layers a chunk; each holds its heads' certificates where the policy asks for them.
         public let chunks: [[AttentionReport]]
     }
 
@@ -211,7 +213,7 @@ public final class LanguageModel: Sendable {
             try checkFinite(hidden.elements.prefix(part.count * description.hiddenSize), firstToken: first)
             try body(UnsafePointer(hidden.base), part.count, part.endIndex == tokens.count)
         }
-        return Self.report(passes, tokens: tokens.count, seconds: (ContinuousClock.now - start).seconds)
+        return report(passes, tokens: tokens.count, seconds: (ContinuousClock.now - start).seconds)
     }
 
     func checkRoom(_ tokens: [Int32], cache: KeyValueCache) throws(InputError) {
@@ -235,7 +237,7 @@ public final class LanguageModel: Sendable {
         throw unusable("hidden state of token \(firstToken + index / description.hiddenSize)", hidden[index])
     }
 
-    private static func report(_ passes: [Decoder.Pass], tokens: Int, seconds: Double) -> PrefillReport {
+    private func report(_ passes: [Decoder.Pass], tokens: Int, seconds: Double) -> PrefillReport {
         let layers = passes.flatMap(\.layers)
         let kept = layers.reduce(0) { $0 + $1.keptPairs.reduce(0, +) }
         let causal = layers.reduce(0) { $0 + $1.causalPairs * $1.keptPairs.count }
@@ -245,6 +247,7 @@ public final class LanguageModel: Sendable {
             tokens: tokens, seconds: seconds,
             attentionSeconds: layers.reduce(selection + certificate + passes.reduce(0) { $0 + $1.windowSeconds }) { $0 + $1.kernelSeconds },
             selectionSeconds: selection, certificateSeconds: certificate, productSeconds: passes.reduce(0) { $0 + $1.productSeconds },
-            density: causal == 0 ? 1 : Double(kept) / Double(causal), chunks: passes.map(\.layers))
+            density: causal == 0 ? 1 : Double(kept) / Double(causal),
+            layers: self.description.fullAttentionLayers, chunks: passes.map(\.layers))
     }
 }

@@ -39,7 +39,8 @@ public struct DecoderShape: Hashable, Sendable, Codable {
     public init(_ c: DecoderDescription, name: String) {
         self.init(
             name: name, layers: c.layerCount, hiddenSize: c.hiddenSize, queryHeads: c.queryHeads, keyValueHeads: c.keyValueHeads,
-            headDimension: c.headDimension, intermediateSize: c.layers.map(\.feedForward.activeWidth).max() ?? 0, vocabularySize: c.vocabularySize)
+            headDimension: c.headDimension, intermediateSize: c.layers.map(\.feedForward.activeWidth).max() ?? 0,
+            vocabularySize: c.vocabularySize)
     }
 
     /// Operations of projections, MLP, and the head at the last position, for a prompt of `tokens`; two a multiply-add.

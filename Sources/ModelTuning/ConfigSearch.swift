@@ -21,7 +21,10 @@ public struct ConfigCheck: Sendable, Codable {
 /// Damages of single heads add up well enough to choose by, not well enough to promise by. So an allocation for a total damage τ is
 /// run on the prompts, and τ follows what was found: up while there is room, down while the floor is missed.
 struct ConfigSearch {
-    let layerCount, queryHeads: Int
+    let layerCount: Int
+    /// Those that are tuned.
+    let layers: [Int]
+    let queryHeads: Int
     let settings: TuningSettings
     /// What was measured on heads, and what is on whole prompts.
     let work: StudyWork
@@ -97,7 +100,7 @@ struct ConfigSearch {
     /// Dense first, then what was measured at this length.
     private func options(denseMilliseconds: Double) -> [[(trial: FrozenTrial, damage: Double)]] {
         let trials = work.trials.trials(length: length)
-        return (0..<layerCount).flatMap { layer in
+        return layers.flatMap { layer in
             (0..<queryHeads).map { head in
                 let index = HeadIndex(layer: layer, head: head)
                 let dense = FrozenTrial(
@@ -125,16 +128,22 @@ struct ConfigSearch {
     private func dense(_ options: [[(trial: FrozenTrial, damage: Double)]]) -> Choice { choice(options.map { $0[0].trial }) }
 
     private func choice(_ trials: [FrozenTrial]) -> Choice {
-        Choice(
-            trials: trials,
-            parameters: stride(from: 0, to: trials.count, by: queryHeads).map { trials[$0..<$0 + queryHeads].map(\.parameters) })
+        Choice(trials: trials, parameters: ofAllLayers(trials.map(\.parameters), others: .dense))
+    }
+
+    /// What was found for the heads of the tuned layers, in order, and for all others the same: by layer and head.
+    private func ofAllLayers<Value>(_ found: [Value], others: Value) -> [[Value]] {
+        var all = Array(repeating: Array(repeating: others, count: queryHeads), count: layerCount)
+        for (index, layer) in layers.enumerated() { all[layer] = Array(found[index * queryHeads..<(index + 1) * queryHeads]) }
+        return all
     }
 
     private func outcome(_ choice: Choice, damage: Double, steps: [AllocationStep]) -> Outcome {
         Outcome(
-            heads: stride(from: 0, to: choice.trials.count, by: queryHeads).map { first in
-                choice.trials[first..<first + queryHeads].map { TunedConfig.Head(parameters: $0.parameters, measured: $0.measured) }
-            }, damage: damage, steps: steps)
+            heads: ofAllLayers(
+                choice.trials.map { TunedConfig.Head(parameters: $0.parameters, measured: $0.measured) },
+                others: TunedConfig.Head(parameters: .dense, measured: .dense(milliseconds: nil))),
+            damage: damage, steps: steps)
     }
 
     private func check(_ choice: Choice, on prefilled: PrefilledPrompt) throws -> ConfigCheck {

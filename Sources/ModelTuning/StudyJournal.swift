@@ -110,8 +110,12 @@ extension StudyRecord {
             return "heads must be those of the model"
         }
         if let transfer {
-            let places = (0..<model.layers).flatMap { layer in (0..<model.queryHeads).map { HeadIndex(layer: layer, head: $0) } }
             let found = transfer.heads.map { HeadIndex(layer: $0.layer, head: $0.head) }
+            // All heads of some layers: those with a window of their own are left out.
+            let layers = Set(found.map(\.layer))
+            let places = (0..<model.layers).filter(layers.contains).flatMap { layer in
+                (0..<model.queryHeads).map { HeadIndex(layer: layer, head: $0) }
+            }
             if found != places || transfer.heads.contains(where: { $0.length != transfer.length }) {
                 return "heads must be those of the model"
             }

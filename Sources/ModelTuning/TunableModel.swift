@@ -11,6 +11,9 @@ public protocol TunableModel: Sendable {
     /// Attends, and measures candidates.
     var kernel: AttentionKernel { get }
     var layerCount: Int { get }
+    /// The layers whose heads are tuned, ascending: those without a window of their own. The others are dense in configs, which nothing
+    /// reads.
+    var tunedLayers: [Int] { get }
 
     /// Of one layer's attention in a prompt of so many tokens.
     func attentionShape(tokens: Int) -> AttentionShape
@@ -52,7 +55,7 @@ public struct SparsePrefill: Sendable {
 public struct PrefillCost: Sendable {
     /// To the first scores, and of that in attention.
     public let seconds, attentionSeconds: Double
-    /// Kept over causal pairs, all layers and heads.
+    /// Kept over causal pairs, all layers without a window of their own and all their heads.
     public let density: Double
 
     public init(seconds: Double, attentionSeconds: Double, density: Double) {
@@ -64,6 +67,7 @@ public struct PrefillCost: Sendable {
 
 extension LanguageModel: TunableModel {
     public var layerCount: Int { description.layerCount }
+    public var tunedLayers: [Int] { description.fullAttentionLayers }
 
     public func attentionShape(tokens: Int) -> AttentionShape {
         AttentionShape(

@@ -119,7 +119,8 @@ public struct TuningStudy {
             let known = sensitivities?.replacing(probed) ?? probed
             if sensitivities == nil { sensitivities = known }
             let search = ConfigSearch(
-                layerCount: model.layerCount, queryHeads: model.attentionShape(tokens: length).queryHeads, settings: settings, work: work,
+                layerCount: model.layerCount, layers: model.tunedLayers, queryHeads: model.attentionShape(tokens: length).queryHeads,
+                settings: settings, work: work,
                 sensitivities: known, length: length)
             let total = settings.lengths.count * settings.checksPerLength
             progress(.init(phase: .allocation, done: steps.count, total: total, status: "\(length) tokens"))
@@ -148,7 +149,7 @@ public struct TuningStudy {
         _ prompt: TuningPrompt, survivors: [HeadIndex: [SampleAttentionParameters]]?, probedFrom firstDepth: Int?,
         progress: @escaping (Progress) -> Void
     ) throws -> any DensePrefill {
-        let total = model.layerCount * headSearch.rounds(survivors)
+        let total = model.tunedLayers.count * headSearch.rounds(survivors)
         let workspace = AttentionWorkspace()
         var done = 0
         return try model.densePrefill(

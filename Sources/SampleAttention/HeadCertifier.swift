@@ -21,7 +21,7 @@ struct HeadCertifier {
     /// Complexity: 2 · draws · keys · d operations a head and stage, and O(keys · d) a head.
     func certify(_ heads: inout [SelectedHead], widen: (_ head: Int) -> SelectedHead?) throws(InputError) -> [Certificate] {
         try inputs.requireFinite(pool: kernel.pool)
-        let diameters = ValueDiameter.upperBounds(inputs.value, pool: kernel.pool)
+        let diameters = ValueDiameter.upperBounds(inputs, pool: kernel.pool)
             .flatMap { repeatElement($0, count: inputs.shape.groupSize) }
         let alphas = heads.map(\.alpha)
         func dense(_ head: Int, _ escalation: Certificate.Escalation) -> Certificate {

@@ -14,13 +14,19 @@ package enum ValueDiameter {
         package let radius, diameter: Double
     }
 
-    /// One bound of D a key-value head.
+    /// One bound of D a key-value head. The value of a sink, where query heads have one, is the origin.
     ///
-    /// Shapes: value [heads][tokens][d]. Complexity: O(tokens · d) a head; heads run in parallel.
-    package static func upperBounds(_ value: HeadTensor, pool: WorkerPool) -> [Double] { bounds(value, pool: pool).map(\.diameter) }
+    /// Complexity: O(tokens · d) a head; heads run in parallel.
+    package static func upperBounds(_ inputs: LayerInputs, pool: WorkerPool) -> [Double] { bounds(inputs, pool: pool).map(\.diameter) }
 
     /// R and the bound of D of each key-value head; as `upperBounds`.
-    package static func bounds(_ value: HeadTensor, pool: WorkerPool) -> [Bounds] { pool.map(value.heads) { bounds(value.head($0)) } }
+    package static func bounds(_ inputs: LayerInputs, pool: WorkerPool) -> [Bounds] {
+        let hasSinks = inputs.shape.scores.sinks != nil
+        return pool.map(inputs.value.heads) {
+            let own = bounds(inputs.value.head($0))
+            return hasSinks ? Bounds(radius: own.radius, diameter: max(own.diameter, own.radius)) : own
+        }
+    }
 
     private static func bounds(_ value: HeadTensor) -> Bounds {
         let vectors = (value.dimension + Lanes.scalarCount - 1) / Lanes.scalarCount

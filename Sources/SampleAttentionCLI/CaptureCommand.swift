@@ -33,18 +33,22 @@ struct CaptureCommand: ModelCommand {
 
     func run() throws {
         let session = try model.open()
-        let layers = session.model.description.layerCount
-        for index in layer { _ = try ParameterOptions.count(index, "layer", atLeast: 0, atMost: layers - 1) }
+        let layers = try session.sparseLayers()
+        for index in layer where !layers.contains(index) {
+            throw InputError(
+                .usage, field: "layer", value: "\(index)",
+                rule: "must be one of those that attend to everything: \(layers.map(String.init).joined(separator: ", "))")
+        }
         let lengths = try text.lengths(session, default: [2048])
         guard lengths.count == 1, text.text.count <= 1 else {
             throw InputError(.usage, field: "length", rule: "a file holds one prompt: give one --length and one --text")
         }
         let source = try text.texts(session)[0]
         let tokens = try source.prompt(length: lengths[0])
-        let chosen = Set(layer.isEmpty ? Array(0..<layers) : layer)
+        let chosen = Set(layer.isEmpty ? layers : layer)
         let capture = LayerCapture(
             model: try session.identity(), text: source.identity, tool: "\(ToolVersion.version) (\(BuildRecord.commit))")
-        let progress = ProgressBar("capture", total: layers)
+        let progress = ProgressBar("capture", total: layers.count)
         let data = try capture.encoded(PromptLayers(tokens, of: source.identity, model: session.model), layers: chosen) {
             progress.advance()
         }

@@ -64,7 +64,7 @@ extension Certification {
         var isCertain = true
         for queries in chunks {
             var known: [SampleAttentionParameters: Int?] = [:]
-            for layer in 0..<model.layerCount {
+            for layer in model.fullAttentionLayers {
                 guard let heads = policy.parameters(layer: layer, queryHeads: model.queryHeads, promptLength: promptLength) else {
                     // Of another method's heads nothing is known before they have chosen.
                     if let rows = rowsNeeded(unseenRows: queries.count, of: queries.count) {
@@ -81,7 +81,7 @@ extension Certification {
             }
         }
         guard let most = needed.max(), let minimumMass else { return nil }
-        let all = "\(model.layerCount * model.queryHeads * chunks.count) heads" + (chunks.count > 1 ? " × chunks" : "")
+        let all = "\(model.fullAttentionLayers.count * model.queryHeads * chunks.count) heads" + (chunks.count > 1 ? " × chunks" : "")
         return "warning: min-mass: \(minimumMass): \(rows) drawn rows show at most \(NumberFormat.fixed(bestLowerBound, decimals: 4)), so "
             + "\(needed.count) of \(all) \(isCertain ? "are" : "may be") dense; it takes --certificate-rows \(most) or more"
     }

@@ -59,6 +59,7 @@ struct LayerRun: Run {
     }
 
     init(_ session: Session, text: TextOptions, lengths standard: [Int], everyText: Bool) throws(InputError) {
+        _ = try session.sparseLayers()
         let lengths = try text.lengths(session, default: standard)
         let texts = try text.texts(session)
         var sources: [any LayerSource] = []

@@ -127,8 +127,14 @@ struct Session: Run {
     init(options: ModelOptions) throws(InputError) {
         let kernel = try options.machine.makeKernel()
         let start = ContinuousClock.now
+        let steps = 1000
+        let progress = ProgressBar("load", total: steps)
         model = try LanguageModel.load(
-            directory: options.model ?? HaystackModel.modelDirectory.path, kernel: kernel, ignoresExtraTensors: options.ignoreExtraTensors)
+            directory: options.model ?? HaystackModel.modelDirectory.path, kernel: kernel, ignoresExtraTensors: options.ignoreExtraTensors
+        ) {
+            progress.update(done: Int($0 * Double(steps)))
+        }
+        progress.finish()
         loadSeconds = (ContinuousClock.now - start).seconds
         if let name = model.unreadTensors.first {
             let count = model.unreadTensors.count
@@ -136,12 +142,26 @@ struct Session: Run {
                 "warning: \(model.directory.weights.listing): "
                     + (count == 1 ? "1 tensor is not read: \(name)" : "\(count) tensors are not read, such as \(name)"))
         }
+        if let note = model.description.windowNote { Message.write("note: \(note)") }
         seed = options.machine.seed
         json = options.machine.json
         bundledConfig = options.model == nil ? HaystackModel.tunedConfig.path : nil
     }
 
     func identity() throws(InputError) -> ModelIdentity { try model.identity() }
+
+    /// The layers in which sparse attention can gain something, for commands that look for that.
+    ///
+    /// - Throws: `InputError` (`usage`) when every layer has a window of its own.
+    func sparseLayers() throws(InputError) -> [Int] {
+        let layers = model.description.fullAttentionLayers
+        guard !layers.isEmpty else {
+            throw InputError(
+                .usage, file: model.directory.path, field: "model",
+                rule: "every layer has a window of its own, which it keeps: there is no layer in which sparse attention can gain")
+        }
+        return layers
+    }
 }
 
 extension Provenance {

@@ -38,11 +38,11 @@ package struct CertificateResult: Encodable {
         }
     }
 
-    /// Nil when the policy asked for none.
+    /// Nil when the policy asked for none, or there is no layer that it could be of.
     package init?(_ report: LanguageModel.PrefillReport, policy: AttentionPolicy) {
-        guard let certification = policy.certification else { return nil }
+        guard let certification = policy.certification, !report.layers.isEmpty else { return nil }
         heads = report.chunks.enumerated().flatMap { chunk, layers in
-            layers.enumerated().flatMap { layer, report in
+            zip(report.layers, layers).flatMap { layer, report in
                 (report.certificates ?? []).enumerated().map { Head(chunk: chunk, layer: layer, head: $0, certificate: $1) }
             }
         }

@@ -198,7 +198,8 @@ import Testing
         let limits: [Float] = [.leastNonzeroMagnitude, 0.05, 0.02, 0.01, 2]
         let least = limits + [Float](repeating: 1, count: SampledScores.lanesPerBlock - limits.count)
         oracle.withTensors { query, key, _ in
-            let block = scores.block(query: query, key: key, rows: rows[...], rule: .standard, precision: .fp32, worker: 0, workspace: workspace)
+            let block = scores.block(
+                query: query, key: key, rows: rows[...], rule: .standard, precision: .fp32, worker: 0, workspace: workspace)
             let strip = workspace.strip(layout, worker: 0)
             block.scoreAll(into: strip)
             block.collect(strip: strip, least: least, into: room.base, stride: stride) { lane, collected, rest in

@@ -121,7 +121,6 @@ import Testing
             try decoder.append(tokens[position])
             largest = max(largest, Self.largestDifference(decoder.logits, Self.row(expected, position)))
         }
-        print("\(test.testDescription) hidden \(format) \(largest)")
         let limit: Float =
             switch format {
             case .fp32: 2e-4

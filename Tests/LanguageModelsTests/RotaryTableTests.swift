@@ -43,7 +43,10 @@ import Testing
         let addresses = await withTaskGroup(of: Int.self) { group in
             for index in 0..<8 {
                 group.addTask {
-                    Int(bitPattern: table.embedding(positions: 0..<2000 + 100 * index, length: 2000 + 100 * index, pool: WorkerPool(threads: 1)).cosine(1999))
+                    Int(
+                        bitPattern: table.embedding(
+                            positions: 0..<2000 + 100 * index, length: 2000 + 100 * index, pool: WorkerPool(threads: 1)
+                        ).cosine(1999))
                 }
             }
             return await group.reduce(into: Set<Int>()) { $0.insert($1) }

@@ -33,6 +33,7 @@ final class MadeModel: TunableModel {
 
     let kernel: AttentionKernel
     let layerCount = 2
+    var tunedLayers: [Int] { Array(0..<layerCount) }
     /// By layer and head, in nats.
     let sensitivities: [[Double]]
     /// What a whole prompt loses over the sum of what its heads lose alone.

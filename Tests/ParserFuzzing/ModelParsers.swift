@@ -15,7 +15,9 @@ extension FuzzedParser {
             return Prepared(samples: try samples.map(Sample.init(json:))) { _ = try JSONFields(contentsOf: $0).string("model_type") }
         },
         FuzzedParser(name: "model-configuration") { model in
-            Prepared(samples: try configurations(model)) { _ = try model.install($0, as: "config.json"); _ = try DecoderDescription(directory: model.path) }
+            Prepared(samples: try configurations(model)) {
+                _ = try model.install($0, as: "config.json"); _ = try DecoderDescription(directory: model.path)
+            }
         },
         FuzzedParser(name: "model") { model in
             Prepared(samples: try configurations(model)) { path in

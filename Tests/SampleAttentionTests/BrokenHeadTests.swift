@@ -83,8 +83,8 @@ import Testing
     @Test func extentsOfBrokenValuesAreNotFinite() throws {
         for token in [0, 1, 150, 299] {
             for number in [Float.nan, .infinity, -.infinity] {
-                Self.layer.with(brokenValue: token, as: number).withTensors { _, _, value in
-                    let bounds = ValueDiameter.bounds(value, pool: WorkerPool(threads: 1))
+                Self.layer.with(brokenValue: token, as: number).withTensors { query, key, value in
+                    let bounds = ValueDiameter.bounds(LayerInputs(query: query, key: key, value: value), pool: WorkerPool(threads: 1))
                     #expect(!bounds[1].radius.isFinite && !bounds[1].diameter.isFinite, "\(number) at \(token)")
                     #expect(bounds[0].radius.isFinite && bounds[0].diameter.isFinite)
                 }

@@ -256,8 +256,8 @@ import Testing
     func valueDiametersAreUpperBounds(_ dimension: Int) throws {
         let shape = AttentionShape(queryHeads: 2, keyValueHeads: 2, queryCount: 90, keyCount: 90, headDimension: dimension)
         try NaiveAttention(shape: shape, seed: UInt64(dimension)).withTensors { query, key, value in
-            let bounds = ValueDiameter.upperBounds(value, pool: WorkerPool(threads: 2))
-            let radii = ValueDiameter.bounds(value, pool: WorkerPool(threads: 2)).map(\.radius)
+            let bounds = ValueDiameter.upperBounds(LayerInputs(query: query, key: key, value: value), pool: WorkerPool(threads: 2))
+            let radii = ValueDiameter.bounds(LayerInputs(query: query, key: key, value: value), pool: WorkerPool(threads: 2)).map(\.radius)
             for head in 0..<2 {
                 let own = try AttentionHead(queryHead: head, shape: shape, queries: query, keys: key, values: value)
                 let upper = ValueExtent(of: own, exactDiameterTokens: 0).diameter

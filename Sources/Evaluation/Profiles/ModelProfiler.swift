@@ -123,7 +123,7 @@ private struct OutputErrors {
         kernel.run(
             try AttentionPlan(shape: shape, patterns: patterns), query: inputs.query, key: inputs.key, value: inputs.value, output: output,
             workspace: workspace)
-        let extents = ValueDiameter.bounds(inputs.value, pool: kernel.pool)
+        let extents = ValueDiameter.bounds(inputs, pool: kernel.pool)
         let errors = kernel.pool.map(patterns.count) { head in
             let distances = (0..<shape.queryCount).map { distance(head: head, row: $0, to: output.readOnly) }
             let values = extents[shape.keyValueHead(of: head)]

@@ -41,6 +41,17 @@ public struct DecoderDescription: Hashable, Sendable {
     /// their own and keep it, whatever the attention method.
     public var fullAttentionLayers: [Int] { layers.indices.filter { layers[$0].attention.window == nil } }
 
+    /// Which layers sparse attention can gain in, for people; nil where that is all of them.
+    package var windowNote: String? {
+        let full = fullAttentionLayers
+        guard full.count < layerCount else { return nil }
+        let windows = Set(layers.compactMap(\.attention.window)).sorted().map(String.init).joined(separator: ", ")
+        let rest =
+            full.isEmpty
+            ? "no layer can gain" : "sparse attention can gain in \(full.count): \(full.map(String.init).joined(separator: ", "))"
+        return "\(layerCount - full.count) of \(layerCount) layers have a window of their own (\(windows) tokens) and keep to it; \(rest)"
+    }
+
     /// The widest feed-forward of any layer, or the widest expert.
     var widestFeedForward: Int { layers.map(\.feedForward.width).max() ?? 0 }
 

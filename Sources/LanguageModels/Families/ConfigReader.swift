@@ -123,7 +123,8 @@ final class ConfigReader {
     /// Settings of training, of running and of other parts, whose names hold such a part all the same.
     private static let harmless: Set = [
         "attn_implementation", "transformers.js_config", "output_attentions", "attention_softmax_in_fp32", "hidden_act",
-        "router_aux_loss_coef", "router_z_loss_coef", "output_router_logits", "router_jitter_noise", "cache_implementation", "is_llama_config",
+        "router_aux_loss_coef", "router_z_loss_coef", "output_router_logits", "router_jitter_noise", "cache_implementation",
+        "is_llama_config",
         "pretraining_tp", "initializer_range", "fp32_residual_connection", "apply_query_key_layer_scaling", "architectures",
         "attn_implementation_autoset", "pruned_heads", "gradient_checkpointing", "rescale_every", "fused_rms_norm", "recompute",
         "cross_attention_hidden_size", "add_cross_attention", "use_flash_attention", "use_flash_attn", "flash_attn", "task_specific_params",
@@ -143,7 +144,8 @@ final class ConfigReader {
     }
 
     private static func isOfComputing(_ name: String) -> Bool {
-        guard !name.hasPrefix("_"), !harmless.contains(name), !name.contains("dropout"), !name.contains("pdrop"), !name.hasSuffix("_token_id")
+        guard !name.hasPrefix("_"), !harmless.contains(name), !name.contains("dropout"), !name.contains("pdrop"),
+            !name.hasSuffix("_token_id")
         else { return false }
         return computing.contains { name.lowercased().contains($0) }
     }

@@ -44,7 +44,8 @@ enum GPTOSSFamily: ModelFamily {
                 ProjectionTensors(
                     weight: TensorSlice(
                         all + name, [count, rows, columns], .columns(ofRows: expert * rows..<(expert + 1) * rows, first: first, step: step)),
-                    bias: TensorSlice(all + name + "_bias", [count, columns], .columns(ofRows: expert..<expert + 1, first: first, step: step)))
+                    bias: TensorSlice(
+                        all + name + "_bias", [count, columns], .columns(ofRows: expert..<expert + 1, first: first, step: step)))
             }
             layer.feedForward = .experts(
                 router: ProjectionTensors(prefix + "mlp.router", outputs: count, inputs: hidden, hasBias: true),

@@ -52,7 +52,8 @@ enum ModelFamilies {
         guard let family = all.first(where: { $0.modelTypes.contains(type) }) else {
             throw fields.error(
                 "model_type",
-                "must be one of \(modelTypes.joined(separator: ", ")); notebooks-md/adding-a-family.md shows how to add one", code: .unsupported)
+                "must be one of \(modelTypes.joined(separator: ", ")); notebooks-md/adding-a-family.md shows how to add one",
+                code: .unsupported)
         }
         // The second is how MLX spells it.
         for fields in [config, fields] {

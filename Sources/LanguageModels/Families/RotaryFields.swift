@@ -108,9 +108,13 @@ struct RotaryFields {
     private func yarn(_ own: ConfigReader) throws(InputError) -> YarnRotaryScaling {
         let factor = try own.number("factor", in: Self.factors)
         func growth(_ scale: Double) -> Double { factor <= 1 ? 1 : 0.1 * scale * log(factor) + 1 }
-        let (scale, scaleAll) = (try own.number("mscale", in: 0...100, default: 0), try own.number("mscale_all_dim", in: 0...100, default: 0))
+        let (scale, scaleAll) = (
+            try own.number("mscale", in: 0...100, default: 0), try own.number("mscale_all_dim", in: 0...100, default: 0)
+        )
         let usual = scale != 0 && scaleAll != 0 ? growth(scale) / growth(scaleAll) : growth(1)
-        let (fast, slow) = (try own.number("beta_fast", in: 1e-3...1e6, default: 32), try own.number("beta_slow", in: 1e-3...1e6, default: 1))
+        let (fast, slow) = (
+            try own.number("beta_fast", in: 1e-3...1e6, default: 32), try own.number("beta_slow", in: 1e-3...1e6, default: 1)
+        )
         return YarnRotaryScaling(
             factor: factor, originalMaximumPositions: try original(own), fastTurns: fast, slowTurns: slow,
             roundsRamp: try own.bool("truncate", default: true),

@@ -41,7 +41,8 @@ struct StandardConfig {
             attention: AttentionDescription(scoreScale: Self.scoreScale(headDimension), rotary: rotary),
             feedForward: .gated(width: width, activation: try self.activation(config), hasBias: false))
         return DecoderDescription(
-            modelType: config.modelType, hiddenSize: hiddenSize, queryHeads: queryHeads, keyValueHeads: keyValueHeads, headDimension: headDimension,
+            modelType: config.modelType, hiddenSize: hiddenSize, queryHeads: queryHeads, keyValueHeads: keyValueHeads,
+            headDimension: headDimension,
             vocabularySize: vocabularySize, maximumPositions: positions,
             norm: NormDescription(epsilon: try config.number(normEpsilonName, in: 0...1, default: normEpsilon)),
             layers: Array(repeating: layer, count: layerCount),

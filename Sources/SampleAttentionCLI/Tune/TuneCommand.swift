@@ -59,6 +59,7 @@ struct TuneCommand: ModelCommand {
     func run() throws {
         let start = ContinuousClock.now
         let session = try model.open()
+        _ = try session.sparseLayers()
         let settings = try settings(session)
         let texts = try text.texts(session)
         let (tuned, heldOut) = try tuningTexts(texts, session: session, longest: settings.lengths.max()!)
