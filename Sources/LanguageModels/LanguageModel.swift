@@ -30,7 +30,8 @@ public final class LanguageModel: Sendable {
     /// `model_type`s this version runs.
     public static var supportedTypes: [String] { ModelFamilies.modelTypes }
 
-    /// Loads a Hugging Face model folder.
+    /// Loads a Hugging Face model folder. The embedding is looked up in the mapped weights: files that are replaced under the same name may
+    /// be so while the model is in use, files that are written over may not.
     ///
     /// - Parameters:
     ///   - ignoresExtraTensors: lets tensors pass that stand inside the layers and that this family does not have, such as a

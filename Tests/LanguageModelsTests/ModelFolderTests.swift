@@ -111,11 +111,11 @@ import Testing
     @Test func namesWithoutAPrefix() throws {
         let tiny = try TinyModel(Scratch())
         let model = try Self.load(tiny)
-        let identity = try model.identity()
+        let (identity, logits) = (try model.identity(), try Self.logits(model))
         for index in tiny.tensors.indices { tiny.tensors[index].name.trimPrefix("model.") }
         try tiny.write()
         let bare = try Self.load(tiny)
-        #expect(try Self.logits(bare) == Self.logits(model) && bare.unreadTensors.isEmpty)
+        #expect(try Self.logits(bare) == logits && bare.unreadTensors.isEmpty)
         #expect(try bare.identity() == identity)
         tiny.tensors.append(.init(name: "layers.0.self_attn.q_proj.bias", shape: [1], values: [1]))
         try tiny.write()
