@@ -51,6 +51,21 @@ import Testing
         try Self.compare(test) { test.patterns[$0].keeps(key: $1, position: $2, shape: test.shape) }
     }
 
+    /// Capped scores and sinks that take nothing, a little, most and all of a row; few rows, which are done one by one, and many.
+    @Test(arguments: [(1, 1), (1, 200), (4, 90), (64, 64), (131, 131), (200, 333)],
+        [
+            ScoreRule(softCap: 1.5), ScoreRule(sinks: [-40, -1, 3, 60]), ScoreRule(softCap: 1.5, sinks: [-40, -1, 3, 60]),
+        ])
+    func matchesOracleOnEveryScoreRule(size: (queries: Int, keys: Int), rule: ScoreRule) throws {
+        var random = SeededGenerator(seed: 8)
+        let shape = AttentionShape(
+            queryHeads: 4, keyValueHeads: 2, queryCount: size.queries, keyCount: size.keys, headDimension: 20, scores: rule)
+        let columns = (0..<size.keys).filter { _ in random.uniform() < 0.2 }.map(Int32.init)
+        let sparse = SparsePattern.windowColumns(WindowColumns(window: 1 + size.keys / 3, columns: columns))
+        let patterns: [SparsePattern] = [.dense, sparse, sparse, .dense]
+        try Self.compare(Case(shape: shape, patterns: patterns, seed: 31)) { patterns[$0].keeps(key: $1, position: $2, shape: shape) }
+    }
+
     /// Every kind of pattern and union, with blocks, columns and windows that overlap. Equal patterns on one key-value head share
     /// their gathered columns.
     @Test(arguments: PatternCase.all) func matchesOracleOnEveryPattern(test: PatternCase) throws {

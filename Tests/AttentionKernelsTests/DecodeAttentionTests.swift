@@ -8,10 +8,12 @@ import Testing
 @Suite struct DecodeAttentionTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let queryHeads: Int, keyValueHeads: Int, dimension: Int, rows: Int
+        var rule = ScoreRule.standard
         var testDescription: String { "\(queryHeads)/\(keyValueHeads) heads, d \(dimension), \(rows) rows" }
         var shape: AttentionShape {
             AttentionShape(
-                queryHeads: queryHeads, keyValueHeads: keyValueHeads, queryCount: 1, keyCount: rows, headDimension: dimension)
+                queryHeads: queryHeads, keyValueHeads: keyValueHeads, queryCount: 1, keyCount: rows, headDimension: dimension,
+                scores: rule)
         }
     }
 
@@ -21,6 +23,9 @@ import Testing
         Case(queryHeads: 4, keyValueHeads: 2, dimension: 7, rows: 512), Case(queryHeads: 6, keyValueHeads: 2, dimension: 64, rows: 513),
         Case(queryHeads: 9, keyValueHeads: 3, dimension: 80, rows: 1300), Case(queryHeads: 5, keyValueHeads: 1, dimension: 33, rows: 1025),
         Case(queryHeads: 12, keyValueHeads: 3, dimension: 128, rows: 40),
+        Case(
+            queryHeads: 4, keyValueHeads: 2, dimension: 24, rows: 700,
+            rule: ScoreRule(softCap: 0.7, sinks: [-.infinity, -4, 1.5, 9])),
     ]
 
     /// Keys, values and a query; of each head more rows are kept than are there.
@@ -58,7 +63,7 @@ import Testing
             var output = [Float](repeating: 7, count: query.count)
             keys.withStored(heads: shape.keyValueHeads, rows: shape.keyCount) { keys in
                 values.withStored(heads: shape.keyValueHeads, rows: shape.keyCount) { values in
-                    attention.run(query: query, keys: keys, values: values, output: &output)
+                    attention.run(query: query, keys: keys, values: values, output: &output, rule: shape.scores)
                 }
             }
             return output

@@ -7,8 +7,10 @@ import Testing
 /// Softmaxes put together from groups of keys, against the double-precision oracle.
 @Suite struct GatheredAttentionTests {
     /// Two buckets for queries and two for keys, drawn at random; cached keys before the queries.
-    static let shapes = [(1, 1), (5, 90), (64, 64), (140, 140), (300, 420)].map {
-        AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: $0, keyCount: $1, headDimension: 16)
+    static let shapes = [(1, 1), (5, 90), (64, 64), (140, 140), (300, 420)].flatMap { queries, keys in
+        [ScoreRule.standard, ScoreRule(softCap: 0.9, sinks: [-3, 0, 2, 8])].map {
+            AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: queries, keyCount: keys, headDimension: 16, scores: $0)
+        }
     }
 
     struct Run {
@@ -31,6 +33,7 @@ import Testing
                     kernel.accumulate(groups, query: query, key: key, value: value, into: softmax, workspace: workspace)
                 }
             }
+            softmax.finish()
             sums.withUnsafeMutableBufferPointer { softmax.copyLogSumExp(to: $0.baseAddress!) }
         }
         return Run(output: output, logSumExp: sums)

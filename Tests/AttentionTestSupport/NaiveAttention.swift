@@ -110,13 +110,14 @@ public struct NaiveAttention: Sendable {
         public let magnitude: [Double]
     }
 
-    /// Scores of one row against every causal key: q · k / √d.
+    /// Scores of one row against every causal key: q · k / √d, capped as the shape says.
     public func scores(head: Int, row: Int) -> [Double] {
         let d = shape.headDimension
         let q = (row * shape.queryHeads + head) * d
         return (0...shape.firstPosition + row).map { token in
             let k = (token * shape.keyValueHeads + shape.keyValueHead(of: head)) * d
-            return (0..<d).reduce(0.0) { $0 + Double(query[q + $1]) * Double(key[k + $1]) } / Double(d).squareRoot()
+            let score = (0..<d).reduce(0.0) { $0 + Double(query[q + $1]) * Double(key[k + $1]) } / Double(d).squareRoot()
+            return shape.scores.softCap.map { $0 * hyperbolicTangent(score / $0) } ?? score
         }
     }
 
@@ -139,14 +140,15 @@ public struct NaiveAttention: Sendable {
         return powers.map { $0 / sum }
     }
 
-    /// The row's output over the keys that `keeps` accepts.
+    /// The row's output over the keys that `keeps` accepts; the log-sum-exp is that of the keys alone, whether there is a sink or not.
     public func row(head: Int, row: Int, keeps: (Int) -> Bool) -> Row {
         let d = shape.headDimension
         let s = scores(head: head, row: row)
         let kept = s.indices.filter(keeps)
         let highest = kept.map { s[$0] }.max()!
         let powers = kept.map { exponential(s[$0] - highest) }
-        let sum = powers.reduce(0, +)
+        let keySum = powers.reduce(0, +)
+        let sum = keySum + (shape.scores.sinks.map { exponential(Double($0[head]) - highest) } ?? 0)
         var output = [Double](repeating: 0, count: d)
         var magnitude = output
         for (token, power) in zip(kept, powers) {
@@ -156,6 +158,6 @@ public struct NaiveAttention: Sendable {
                 magnitude[t] += power / sum * abs(Double(value[v + t]))
             }
         }
-        return Row(output: output, logSumExp: highest + logarithm(sum), magnitude: magnitude)
+        return Row(output: output, logSumExp: highest + logarithm(keySum), magnitude: magnitude)
     }
 }
