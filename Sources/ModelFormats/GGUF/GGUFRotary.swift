@@ -48,7 +48,7 @@ struct GGUFRotary {
 
     /// The factor; 0 is written for none.
     private static func factor(_ model: GGUFConfiguration) throws(InputError) -> Double {
-        let name = model.has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear"
+        let name = !model.has("rope.scaling.factor") && model.has("rope.scale_linear") ? "rope.scale_linear" : "rope.scaling.factor"
         let factor = try model.number(name, in: 0...factors.upperBound)
         guard factor == 0 || factors.contains(factor) else { throw model.error(name, "must be 0 or at least 1") }
         return factor == 0 ? 1 : factor
