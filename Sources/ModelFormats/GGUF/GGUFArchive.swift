@@ -80,6 +80,8 @@ public struct GGUFArchive: TensorArchive {
     }
 
     private func readPermutedVector(_ entry: Entry, into destination: UnsafeMutablePointer<Float>) throws(InputError) {
+        // Only of a type that can be read is the length held against the file.
+        _ = try entry.file.content(of: entry.tensor)
         let count = entry.tensor.rowLength
         let stored = UnsafeMutablePointer<Float>.allocate(capacity: count)
         defer { stored.deallocate() }

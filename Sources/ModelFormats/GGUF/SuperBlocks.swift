@@ -8,8 +8,10 @@
 /// check, and writes 256 numbers for each.
 enum SuperBlocks {
     private static let length = 256
-    /// The numbers of a part of Q4_K and Q5_K, and of half a part of what 32 bytes of Q6_K carry.
-    private static let (part, halfPart) = (32, 16)
+    /// Numbers of a part of Q4_K and Q5_K.
+    private static let part = 32
+    /// Numbers of a part of Q6_K.
+    private static let smallPart = 16
 
     /// 32 bytes carry two parts: the first in their low bits, the second in their high bits.
     static func convertQ4K(_ source: UnsafeRawPointer, _ count: Int, _ output: UnsafeMutablePointer<Float>) {
@@ -60,14 +62,14 @@ enum SuperBlocks {
             let scale = block.float16(at: 208)
             for half in 0..<2 {
                 for quarterHalf in 0..<2 {
-                    let start = halfPart * quarterHalf
+                    let start = smallPart * quarterHalf
                     let low = (block + 64 * half + start).assumingMemoryBound(to: UInt8.self)
                     let high = (block + 128 + 32 * half + start).assumingMemoryBound(to: UInt8.self)
                     let scales = (block + 192 + 8 * half + quarterHalf).assumingMemoryBound(to: Int8.self)
                     let values = output + index * length + 128 * half + start
                     let steps = (scale * Float(scales[0]), scale * Float(scales[2]), scale * Float(scales[4]), scale * Float(scales[6]))
                     var position = 0
-                    while position < halfPart {
+                    while position < smallPart {
                         let (first, second, bits) = (low[position], low[32 + position], high[position])
                         values[position] = steps.0 * Float(Int32(first & 15 | (bits & 3) << 4) &- 32)
                         values[32 + position] = steps.1 * Float(Int32(second & 15 | (bits & 12) << 2) &- 32)

@@ -1,4 +1,5 @@
 import AttentionCore
+import AttentionTestSupport
 import Foundation
 import ModelFormats
 import Testing
@@ -70,6 +71,17 @@ import Testing
         writer.tensors[0] = .init("blk.0.attn_q.weight", shape: [9, 4], seed: 1)
         expectError(.invalidData, field: "blk.0.attn_q.weight", value: "[9, 4]", rule: "even number of rows for each of 3 heads") {
             _ = try self.archive(writer)
+        }
+    }
+
+    /// The length of what cannot be read is not held against the file, so nothing may be allocated by it.
+    @Test func hugeVectorsOfUnknownTypesAreRefused() throws {
+        var writer = GGUFWriter(architecture: "llama")
+        writer.tensors.append(.init("blk.0.attn_q.bias", shape: [1 << 60], type: 10, data: []))
+        let archive = try archive(writer)
+        var value: Float = 0
+        expectError(.unsupported, field: "blk.0.attn_q.bias", value: "Q2_K") {
+            try archive.read("model.layers.0.self_attn.q_proj.bias", rows: 0..<1, into: &value)
         }
     }
 

@@ -1,51 +1,51 @@
 import AttentionCore
-import Foundation
-import ModelFormats
 
 /// Builds a small GGUF file in memory, sound unless its fields say otherwise.
-struct GGUFWriter {
+public struct GGUFWriter: Sendable {
     /// A metadata value as it stands in the file.
-    struct Value {
-        let type: UInt32
-        let bytes: [UInt8]
+    public struct Value: Sendable {
+        public let type: UInt32
+        public let bytes: [UInt8]
 
-        static func uint32(_ value: UInt32) -> Value { Value(type: 4, bytes: littleEndian(value)) }
-        static func int32(_ value: Int32) -> Value { Value(type: 5, bytes: littleEndian(value)) }
-        static func uint16(_ value: UInt16) -> Value { Value(type: 2, bytes: littleEndian(value)) }
-        static func float(_ value: Float) -> Value { Value(type: 6, bytes: littleEndian(value.bitPattern)) }
-        static func bool(_ value: Bool) -> Value { Value(type: 7, bytes: [value ? 1 : 0]) }
-        static func text(_ value: String) -> Value { Value(type: 8, bytes: GGUFWriter.text(value)) }
-        static func list(_ values: [Value], type: UInt32) -> Value {
+        public init(type: UInt32, bytes: [UInt8]) { (self.type, self.bytes) = (type, bytes) }
+
+        public static func uint32(_ value: UInt32) -> Value { Value(type: 4, bytes: littleEndian(value)) }
+        public static func int32(_ value: Int32) -> Value { Value(type: 5, bytes: littleEndian(value)) }
+        public static func uint16(_ value: UInt16) -> Value { Value(type: 2, bytes: littleEndian(value)) }
+        public static func float(_ value: Float) -> Value { Value(type: 6, bytes: littleEndian(value.bitPattern)) }
+        public static func bool(_ value: Bool) -> Value { Value(type: 7, bytes: [value ? 1 : 0]) }
+        public static func text(_ value: String) -> Value { Value(type: 8, bytes: GGUFWriter.text(value)) }
+        public static func list(_ values: [Value], type: UInt32) -> Value {
             Value(type: 9, bytes: littleEndian(type) + littleEndian(UInt64(values.count)) + values.flatMap(\.bytes))
         }
-        static func texts(_ values: [String]) -> Value { list(values.map(text), type: 8) }
+        public static func texts(_ values: [String]) -> Value { list(values.map(text), type: 8) }
     }
 
-    struct Tensor {
-        var name: String
+    public struct Tensor: Sendable {
+        public var name: String
         /// Outermost first.
-        var shape: [UInt64]
-        var type: UInt32
-        var data: [UInt8]
+        public var shape: [UInt64]
+        public var type: UInt32
+        public var data: [UInt8]
         /// In place of the offset that is right.
-        var offset: UInt64?
+        public var offset: UInt64?
 
-        init(_ name: String, shape: [UInt64], type: UInt32, data: [UInt8], offset: UInt64? = nil) {
+        public init(_ name: String, shape: [UInt64], type: UInt32, data: [UInt8], offset: UInt64? = nil) {
             (self.name, self.shape, self.type, self.data, self.offset) = (name, shape, type, data, offset)
         }
 
-        init(_ name: String, shape: [UInt64], _ values: [Float]) {
+        public init(_ name: String, shape: [UInt64], _ values: [Float]) {
             self.init(name, shape: shape, type: 0, data: values.flatMap { littleEndian($0.bitPattern) })
         }
 
         /// Seeded numbers.
-        init(_ name: String, shape: [UInt64], seed: UInt64) {
+        public init(_ name: String, shape: [UInt64], seed: UInt64) {
             var generator = SeededGenerator(seed: seed)
             self.init(name, shape: shape, (0..<shape.reduce(1, *)).map { _ in Float(generator.uniform() - 0.5) })
         }
 
         /// The numbers of an F32 tensor.
-        var floats: [Float] {
+        public var floats: [Float] {
             data.withUnsafeBytes { bytes in
                 (0..<data.count / 4).map {
                     Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
@@ -54,12 +54,14 @@ struct GGUFWriter {
         }
     }
 
-    var version: UInt32 = 3
-    var metadata: [(key: String, value: Value)] = []
-    var tensors: [Tensor] = []
-    var alignment = 32
+    public var version: UInt32 = 3
+    public var metadata: [(key: String, value: Value)] = []
+    public var tensors: [Tensor] = []
+    public var alignment = 32
 
-    subscript(key: String) -> Value? {
+    public init() {}
+
+    public subscript(key: String) -> Value? {
         get { metadata.first { $0.key == key }?.value }
         set {
             metadata.removeAll { $0.key == key }
@@ -67,11 +69,11 @@ struct GGUFWriter {
         }
     }
 
-    static func text(_ text: String) -> [UInt8] { littleEndian(UInt64(text.utf8.count)) + Array(text.utf8) }
+    public static func text(_ text: String) -> [UInt8] { littleEndian(UInt64(text.utf8.count)) + Array(text.utf8) }
 
     private func padding(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: (alignment - count % alignment) % alignment) }
 
-    func encoded() -> [UInt8] {
+    public func encoded() -> [UInt8] {
         var bytes = Array("GGUF".utf8) + littleEndian(version) + littleEndian(UInt64(tensors.count)) + littleEndian(UInt64(metadata.count))
         for (key, value) in metadata { bytes += Self.text(key) + littleEndian(value.type) + value.bytes }
         var data: [UInt8] = []
@@ -90,7 +92,7 @@ extension GGUFWriter {
     ///
     /// - Parameters:
     ///   - parts: other parts of a layer than those that all architectures have, and their extents.
-    init(architecture: String, parts: [(name: String, shape: [UInt64])] = [], hidden: UInt64 = 8) {
+    public init(architecture: String, parts: [(name: String, shape: [UInt64])] = [], hidden: UInt64 = 8) {
         func key(_ name: String) -> String { architecture + "." + name }
         metadata = [
             ("general.architecture", .text(architecture)), (key("context_length"), .uint32(256)),
@@ -112,7 +114,7 @@ extension GGUFWriter {
     }
 
     /// The same model said to be of another architecture, whose name also begins the keys.
-    func named(_ architecture: String, before: String) -> GGUFWriter {
+    public func named(_ architecture: String, before: String) -> GGUFWriter {
         var writer = self
         writer.metadata = metadata.map { key, value in
             (key.hasPrefix(before + ".") ? architecture + key.dropFirst(before.count) : key, value)
@@ -121,15 +123,7 @@ extension GGUFWriter {
         return writer
     }
 
-    func tensor(_ name: String) -> Tensor { tensors.first { $0.name == name }! }
+    public func tensor(_ name: String) -> Tensor { tensors.first { $0.name == name }! }
 }
 
-/// All numbers of a tensor, row-major.
-func numbers(_ name: String, in archive: some TensorArchive) throws -> [Float] {
-    let shape = try archive.shape(of: name)
-    var values = [Float](repeating: .nan, count: shape.reduce(1, *))
-    try archive.read(name, shape: shape, into: &values)
-    return values
-}
-
-func goldenFolder() -> URL { Bundle.module.url(forResource: "golden", withExtension: nil)!.appending(path: "gguf") }
+private func littleEndian(_ value: some FixedWidthInteger) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
