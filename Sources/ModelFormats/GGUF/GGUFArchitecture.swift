@@ -75,8 +75,12 @@ struct GGUFArchitecture: Sendable {
 
     /// The architecture that `metadata` names.
     ///
-    /// - Throws: `InputError` (`unsupported`), which lists those that are known.
+    /// - Throws: `InputError` (`unsupported`), which lists those that are known; also for files that hold no model, such as an adapter.
     static func named(in metadata: GGUFMetadata) throws(InputError) -> GGUFArchitecture {
+        let kind = "general.type"
+        guard metadata.value(kind) == nil || metadata.value(kind)?.string == "model" else {
+            throw metadata.error(kind, "must be \"model\": a file of another kind is no model by itself", code: .unsupported)
+        }
         let key = "general.architecture"
         let name = try metadata.string(key)
         guard let architecture = all.first(where: { $0.name == name }) else {

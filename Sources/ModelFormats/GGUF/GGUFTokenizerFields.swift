@@ -1,21 +1,22 @@
-/// What a GGUF file says about the model's tokenizer (`tokenizer.ggml.*`, `tokenizer.chat_template`).
-///
-/// Source: the GGUF format description (github.com/ggml-org/ggml, docs/gguf.md).
+/// The tokenizer as a GGUF file's metadata has it (`tokenizer.ggml.*` and `tokenizer.chat_template`), not yet judged.
 package struct GGUFTokenizerFields: Sendable, Equatable {
-    /// `model`: "llama" (SentencePiece BPE), "gpt2" (byte-level BPE) or another kind.
+    /// `model`: "llama" for SentencePiece, "gpt2" for byte-level merges.
     package let model: String
-    /// `pre`: the name of the rule that cuts text before merging.
+    /// `pre`: the name of the rule that cuts texts.
     package let pre: String?
-    /// `tokens`, by their ids.
     package let tokens: [String]
-    /// `scores`, one for each token.
     package let scores: [Float]?
-    /// `token_type`, one for each token: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte.
+    /// `token_type`: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte.
     package let types: [Int]?
-    /// `merges`, each two pieces with a space between them, best first.
+    /// Pairs written "left right".
     package let merges: [String]?
-    package let beginOfText, endOfText, unknown, padding: Int?
-    package let addsBeginOfText, addsEndOfText, addsSpacePrefix: Bool?
+    package let beginOfText: Int?
+    package let endOfText: Int?
+    package let unknown: Int?
+    package let padding: Int?
+    package let addsBeginOfText: Bool?
+    package let addsEndOfText: Bool?
+    package let addsSpacePrefix: Bool?
     package let chatTemplate: String?
 
     package init(

@@ -177,6 +177,9 @@ import Testing
             _ = try archive(GGUFWriter(architecture: "mamba"))
         }
         expectError(.invalidData, field: "general.architecture", rule: "is missing") { _ = try archive(GGUFWriter()) }
+        var adapter = GGUFWriter(architecture: "llama")
+        adapter["general.type"] = .text("adapter")
+        expectError(.unsupported, field: "general.type", value: #""adapter""#, rule: "no model by itself") { _ = try archive(adapter) }
     }
 }
 
