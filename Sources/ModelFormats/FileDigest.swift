@@ -2,25 +2,25 @@ import COpenSSL
 import Foundation
 
 /// A SHA-256 (FIPS 180-4) of parts that are added one after the other.
-struct Digest: ~Copyable {
+package struct Digest: ~Copyable {
     private let context = EVP_MD_CTX_new()
     private var isSound: Bool
 
-    init() { isSound = EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 }
+    package init() { isSound = EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 }
 
     deinit { EVP_MD_CTX_free(context) }
 
-    mutating func add(_ bytes: UnsafeRawBufferPointer) {
+    package mutating func add(_ bytes: UnsafeRawBufferPointer) {
         isSound = isSound && EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1
     }
 
-    mutating func add(_ text: String) {
+    package mutating func add(_ text: String) {
         var text = text
         text.withUTF8 { add(UnsafeRawBufferPointer($0)) }
     }
 
     /// 64 lower-case digits.
-    consuming func hexadecimal() -> String {
+    package consuming func hexadecimal() -> String {
         var digest = [UInt8](repeating: 0, count: 32)
         isSound = isSound && EVP_DigestFinal_ex(context, &digest, nil) == 1
         // Fails only without memory, or where OpenSSL was built or configured without SHA-256.

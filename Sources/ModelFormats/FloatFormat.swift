@@ -45,9 +45,7 @@ enum FloatFormat {
                         Self.widenBFloat16(input, output, length)
                     }
                 }
-                if let offset = Self.firstNonFinite(output, length) {
-                    return Fault(index: start + offset, name: output[offset].isNaN ? "NaN" : "\(output[offset])")
-                }
+                if let fault = Self.firstFault(output, length) { return Fault(index: start + fault.index, name: fault.name) }
             }
             return nil
         }
@@ -64,20 +62,29 @@ enum FloatFormat {
         }
     }
 
-    /// Moves exponent and fraction into a Float's fields and multiplies by 2^(127 − 15), which is exact and makes
-    /// half-precision subnormals normal. Exponent 31 (infinity, NaN) keeps its fraction under a Float exponent of 255.
     private static func widenFloat16(
         _ input: UnsafePointer<UInt16>, _ output: UnsafeMutablePointer<Float>, _ count: Int
     ) {
         var index = 0
         while index < count {
-            let half = UInt32(input[index])
-            let magnitude = (half & 0x7FFF) << 13
-            let scaled = (Float(bitPattern: magnitude) * 0x1p112).bitPattern
-            let bits = half & 0x7C00 == 0x7C00 ? magnitude | 0x7F80_0000 : scaled
-            output[index] = Float(bitPattern: bits | (half & 0x8000) << 16)
+            output[index] = widened(float16: input[index])
             index += 1
         }
+    }
+
+    /// Moves exponent and fraction into a Float's fields and multiplies by 2^(127 − 15), which is exact and makes
+    /// half-precision subnormals normal. Exponent 31 (infinity, NaN) keeps its fraction under a Float exponent of 255.
+    @inline(__always) static func widened(float16 bits: UInt16) -> Float {
+        let half = UInt32(bits)
+        let magnitude = (half & 0x7FFF) << 13
+        let scaled = (Float(bitPattern: magnitude) * 0x1p112).bitPattern
+        let widened = half & 0x7C00 == 0x7C00 ? magnitude | 0x7F80_0000 : scaled
+        return Float(bitPattern: widened | (half & 0x8000) << 16)
+    }
+
+    /// The first NaN or infinity of `count` values.
+    static func firstFault(_ values: UnsafeMutablePointer<Float>, _ count: Int) -> Fault? {
+        firstNonFinite(values, count).map { Fault(index: $0, name: values[$0].isNaN ? "NaN" : "\(values[$0])") }
     }
 
     private static func firstNonFinite(_ values: UnsafeMutablePointer<Float>, _ count: Int) -> Int? {

@@ -10,6 +10,7 @@ struct Mutation {
     mutating func input(from samples: [Sample]) -> [UInt8] {
         var sample = samples.randomElement(using: &random)!
         let other = samples.randomElement(using: &random)!
+        if case .binary(let bytes) = sample.frame { return changed(bytes, other.bytes()) }
         // Some inputs are only cut and flipped, which whole trees never are.
         if chance(0.85) {
             for _ in 0..<changes() where !sample.documents.isEmpty {
@@ -131,6 +132,26 @@ extension Mutation {
 // MARK: - Bytes
 
 extension Mutation {
+    /// Bytes that are no text, a few of them changed: some as integers, which is what counts and offsets are.
+    private mutating func changed(_ bytes: [UInt8], _ donor: [UInt8]) -> [UInt8] {
+        var changed = bytes
+        for _ in 0..<changes() {
+            if chance(0.5) { changeInteger(&changed) } else { change(&changed, donor) }
+        }
+        return changed
+    }
+
+    /// Changes 32 or 64 bits, most often near the beginning, where a header is.
+    private mutating func changeInteger(_ bytes: inout [UInt8]) {
+        let size = chance(0.5) ? 4 : 8
+        guard bytes.count >= size else { return }
+        let last = chance(0.7) ? min(bytes.count, 2048) : bytes.count
+        let start = Int.random(in: 0...max(0, last - size), using: &random)
+        let old = bytes[start..<start + size].reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+        let new = [old &+ 1, old &- 1, old &* 2, old << 32, 1 << 31, 1 << 62, extremeLength()].randomElement(using: &random)!
+        for index in 0..<size { bytes[start + index] = UInt8(truncatingIfNeeded: new >> (8 * UInt64(index))) }
+    }
+
     private mutating func change(_ bytes: inout [UInt8], _ donor: [UInt8]) {
         guard let index = bytes.indices.randomElement(using: &random) else { return }
         let end = min(bytes.count, index + 1 + Int.random(in: 0..<16, using: &random))

@@ -1,12 +1,14 @@
 import Foundation
 
-/// A valid input: JSON documents, and how they stand in a file.
+/// A valid input: JSON documents, and how they stand in a file; or bytes.
 struct Sample {
     enum Frame {
         /// One after the other, each on a line of its own.
         case lines
         /// One header after its length, before `data`.
         case safetensors(data: [UInt8])
+        /// No documents, but bytes of another format.
+        case binary([UInt8])
     }
 
     var documents: [JSONTree]
@@ -16,6 +18,8 @@ struct Sample {
         self.documents = documents
         self.frame = frame
     }
+
+    init(binary: [UInt8]) { self.init([], frame: .binary(binary)) }
 
     /// - Throws: for what is no JSON.
     init(json: String) throws { self.init([try JSONTree(parsing: Data(json.utf8))]) }
@@ -32,7 +36,12 @@ struct Sample {
     /// - Parameter headerLengthError: what the file says in place of its header's length.
     func bytes(headerLengthError: UInt64? = nil) -> [UInt8] {
         let text = Array(documents.map { $0.text + (documents.count > 1 ? "\n" : "") }.joined().utf8)
-        guard case .safetensors(let data) = frame else { return text }
+        let data: [UInt8]
+        switch frame {
+        case .lines: return text
+        case .binary(let bytes): return bytes
+        case .safetensors(let behind): data = behind
+        }
         let length = headerLengthError ?? UInt64(text.count)
         return withUnsafeBytes(of: length.littleEndian) { Array($0) } + text + data
     }
