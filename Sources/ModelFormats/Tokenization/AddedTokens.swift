@@ -102,24 +102,15 @@ struct AddedTokenMatcher: Sendable {
 }
 
 extension TextScalars {
-    /// Part of a word: a letter, mark, decimal digit, connector or joiner (Unicode Technical Standard #18, `\w`).
-    private static func isWord(_ scalar: Unicode.Scalar) -> Bool {
-        if scalar.properties.isAlphabetic || scalar.properties.isJoinControl { return true }
-        switch scalar.properties.generalCategory {
-        case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation: return true
-        default: return false
-        }
-    }
-
     fileprivate func isWord(before position: Int, in range: Range<Int>) -> Bool {
-        position > range.lowerBound && Self.isWord(scalar(before: position).0)
+        position > range.lowerBound && ScalarClass.word.contains(scalar(before: position).0)
     }
 
     fileprivate func isWord(at position: Int, in range: Range<Int>) -> Bool {
-        position < range.upperBound && Self.isWord(scalar(at: position).0)
+        position < range.upperBound && ScalarClass.word.contains(scalar(at: position).0)
     }
 
-    fileprivate func spaceStart(before position: Int, in range: Range<Int>) -> Int {
+    func spaceStart(before position: Int, in range: Range<Int>) -> Int {
         var position = position
         while position > range.lowerBound, case let (scalar, start) = scalar(before: position), scalar.properties.isWhitespace {
             position = start
@@ -127,7 +118,7 @@ extension TextScalars {
         return position
     }
 
-    fileprivate func spaceEnd(after position: Int, in range: Range<Int>) -> Int {
+    func spaceEnd(after position: Int, in range: Range<Int>) -> Int {
         var position = position
         while position < range.upperBound, case let (scalar, next) = scalar(at: position), scalar.properties.isWhitespace {
             position = next

@@ -1,12 +1,21 @@
-/// Merges the bytes of a piece into tokens, pair by pair in the order the merges were learnt.
+/// Merges the symbols of a piece into tokens, pair by pair in the order the merges were learnt.
 ///
 /// Source: Sennrich, Haddow and Birch, "Neural Machine Translation of Rare Words with Subword Units" (arXiv 1508.07909),
-/// over bytes as in GPT-2. A heap of candidate pairs over a linked list makes a piece of n bytes cost O(n log n).
+/// over bytes as in GPT-2 or over characters as in SentencePiece. A heap of candidate pairs over a linked list makes a piece of n bytes cost O(n log n).
 struct BytePairEncoder: Sendable {
-    let byteTokens: ByteTokens
+    let symbols: SymbolTokens
     let merges: MergeTable
     /// The tokens by their bytes when whole pieces are looked up before merging (`ignore_merges`), else nil.
     let wholePieces: [[UInt8]: Int32]?
+    /// Where pieces may be cut before they are merged; nil where they may not.
+    let wordCut: WordCut?
+
+    init(symbols: SymbolTokens, merges: MergeTable, wholePieces: [[UInt8]: Int32]? = nil, wordCut: WordCut? = nil) {
+        self.symbols = symbols
+        self.merges = merges
+        self.wholePieces = wholePieces
+        self.wordCut = wholePieces == nil ? wordCut : nil
+    }
 
     /// Appends the tokens of `piece`, and of each the bytes it stands for, counted from the beginning of the piece.
     func encode(
@@ -16,64 +25,8 @@ struct BytePairEncoder: Sendable {
             tokens.append(whole)
             ranges.append(0..<piece.count)
         } else {
-            scratch.merge(piece, byteTokens: byteTokens, merges: merges, into: &tokens, &ranges)
+            scratch.merge(piece, symbols: symbols, merges: merges, into: &tokens, &ranges)
         }
-    }
-}
-
-/// The token of each single byte, and what becomes of bytes that have none: nothing, unless the model says otherwise.
-struct ByteTokens: Sendable {
-    static let none: Int32 = -1
-
-    /// By byte; `none` where the vocabulary holds no token.
-    var tokens: [Int32]
-    /// `byte_fallback`: by byte, the tokens of the bytes of its spelling; empty where one of them is missing too.
-    var fallbacks: [[Int32]] = Array(repeating: [], count: 256)
-    /// `unk_token`, and whether one stands for several bytes in a row (`fuse_unk`).
-    var unknown: Int32?
-    var fusesUnknown = false
-}
-
-/// (left token, right token) → rank and merged token: an open-addressing hash table.
-struct MergeTable: Sendable {
-    static let noRank = UInt32.max
-    private static let empty = UInt64.max
-
-    private var keys: [UInt64]
-    private var ranks: [UInt32]
-    private let shift: UInt64
-    /// The token each merge makes, by rank.
-    private let merged: [Int32]
-
-    /// `merges` in the order of their rank. Of a pair that occurs twice the last one counts.
-    init(_ merges: [(left: Int32, right: Int32, merged: Int32)]) {
-        // At most half full, so that probes stay short.
-        let bits = UInt64(max(4, Int.bitWidth - (merges.count * 2).leadingZeroBitCount))
-        keys = Array(repeating: Self.empty, count: 1 << bits)
-        ranks = Array(repeating: Self.noRank, count: 1 << bits)
-        shift = 64 - bits
-        merged = merges.map(\.merged)
-        for (rank, merge) in merges.enumerated() {
-            let slot = slot(of: Self.key(merge.left, merge.right))
-            keys[slot] = Self.key(merge.left, merge.right)
-            ranks[slot] = UInt32(rank)
-        }
-    }
-
-    /// The rank of a pair, `noRank` when it does not merge.
-    func rank(_ left: Int32, _ right: Int32) -> UInt32 { ranks[slot(of: Self.key(left, right))] }
-
-    func token(rank: UInt32) -> Int32 { merged[Int(rank)] }
-
-    private static func key(_ left: Int32, _ right: Int32) -> UInt64 {
-        UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
-    }
-
-    /// The slot that holds `key` or, when it is absent, the empty slot where it would go.
-    private func slot(of key: UInt64) -> Int {
-        var slot = Int((key &* 0x9E37_79B9_7F4A_7C15) >> shift)
-        while keys[slot] != key && keys[slot] != Self.empty { slot = (slot + 1) & (keys.count - 1) }
-        return slot
     }
 }
 
@@ -90,10 +43,10 @@ extension BytePairEncoder {
         private var candidates = CandidateHeap()
 
         fileprivate mutating func merge(
-            _ piece: UnsafeBufferPointer<UInt8>, byteTokens: ByteTokens, merges: MergeTable, into output: inout [Int32],
+            _ piece: UnsafeBufferPointer<UInt8>, symbols: SymbolTokens, merges: MergeTable, into output: inout [Int32],
             _ outputRanges: inout [Range<Int>]
         ) {
-            start(piece, byteTokens)
+            start(piece, symbols)
             for position in tokens.indices { rankPair(at: position, merges) }
             while let (rank, position) = candidates.popFirst() {
                 // Positions whose pair has changed since are passed over; a rank names its pair.
@@ -111,28 +64,43 @@ extension BytePairEncoder {
             }
         }
 
-        private mutating func start(_ piece: UnsafeBufferPointer<UInt8>, _ byteTokens: ByteTokens) {
+        private mutating func start(_ piece: UnsafeBufferPointer<UInt8>, _ symbols: SymbolTokens) {
             tokens.removeAll(keepingCapacity: true)
             ranges.removeAll(keepingCapacity: true)
             next.removeAll(keepingCapacity: true)
             previous.removeAll(keepingCapacity: true)
             ranks.removeAll(keepingCapacity: true)
             var unknown: Range<Int>?
-            for (position, byte) in piece.enumerated() {
-                let token = byteTokens.tokens[Int(byte)]
-                guard token == ByteTokens.none else {
-                    appendUnknown(&unknown, byteTokens)
-                    append(token, position..<position + 1)
+            var position = 0
+            while position < piece.count {
+                let (token, end) = symbols.token(at: position, piece)
+                defer { position = end }
+                guard token == SymbolTokens.none else {
+                    appendUnknown(&unknown, symbols)
+                    append(token, position..<end)
                     continue
                 }
-                let fallback = byteTokens.fallbacks[Int(byte)]
-                // As the reference does, before unknown bytes that are still waiting.
-                for token in fallback { append(token, position..<position + 1) }
-                guard fallback.isEmpty else { continue }
-                if !byteTokens.fusesUnknown { appendUnknown(&unknown, byteTokens) }
-                unknown = (unknown?.lowerBound ?? position)..<position + 1
+                // As the reference does, before unknown symbols that are still waiting.
+                if appendFallback(position..<end, of: piece, symbols) { continue }
+                if !symbols.fusesUnknown { appendUnknown(&unknown, symbols) }
+                unknown = (unknown?.lowerBound ?? position)..<end
             }
-            appendUnknown(&unknown, byteTokens)
+            appendUnknown(&unknown, symbols)
+        }
+
+        private mutating func appendFallback(
+            _ range: Range<Int>, of piece: UnsafeBufferPointer<UInt8>, _ symbols: SymbolTokens
+        ) -> Bool {
+            switch symbols.kind {
+            case .bytes(_, let fallbacks):
+                let fallback = fallbacks[Int(piece[range.lowerBound])]
+                for token in fallback { append(token, range) }
+                return !fallback.isEmpty
+            case .scalars(_, let byteCodes):
+                guard let byteCodes, range.allSatisfy({ byteCodes[Int(piece[$0])] != SymbolTokens.none }) else { return false }
+                for position in range { append(byteCodes[Int(piece[position])], position..<position + 1) }
+                return true
+            }
         }
 
         private mutating func append(_ token: Int32, _ range: Range<Int>) {
@@ -143,9 +111,9 @@ extension BytePairEncoder {
             ranks.append(MergeTable.noRank)
         }
 
-        /// Bytes without a token give nothing where there is no token for the unknown.
-        private mutating func appendUnknown(_ unknown: inout Range<Int>?, _ byteTokens: ByteTokens) {
-            if let range = unknown, let token = byteTokens.unknown { append(token, range) }
+        /// Symbols without a token give nothing where there is no token for the unknown.
+        private mutating func appendUnknown(_ unknown: inout Range<Int>?, _ symbols: SymbolTokens) {
+            if let range = unknown, let token = symbols.unknown { append(token, range) }
             unknown = nil
         }
 

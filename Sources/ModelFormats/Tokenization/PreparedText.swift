@@ -71,11 +71,19 @@ extension PreparedText {
             for _ in text.unicodeScalars { origins.append(source.origin(of: first..<scalarsRead)) }
         }
 
-        /// Writes a space, which counts as part of the character before which it stands.
-        mutating func insertSpace(before position: Int) {
+        /// Writes a text, which counts as part of the character before which it stands.
+        mutating func insert(_ text: String, before position: Int) {
             skip(to: position)
-            bytes.append(UInt8(ascii: " "))
-            if tracksOrigins { origins.append(source.origin(of: scalarsRead..<scalarsRead + 1)) }
+            bytes.append(contentsOf: text.utf8)
+            guard tracksOrigins else { return }
+            for _ in text.unicodeScalars { origins.append(source.origin(of: scalarsRead..<scalarsRead + 1)) }
+        }
+
+        /// True when the next character is the first of the original text. Without origins, of the source.
+        mutating func isAtBeginning(_ position: Int) -> Bool {
+            guard tracksOrigins else { return position == 0 }
+            skip(to: position)
+            return source.origin(of: scalarsRead..<scalarsRead + 1).lowerBound == 0
         }
 
         /// Ends a segment: all that was written since the last one.

@@ -7,21 +7,26 @@ public struct PromptAffixes: Hashable, Sendable {
 
     public var count: Int { before.count + after.count }
 
-    /// What the `post_processor` of a `tokenizer.json` puts around a single text.
+    init(before: [Int32] = [], after: [Int32] = []) { (self.before, self.after) = (before, after) }
+
+    /// What the `post_processor` of a `tokenizer.json` puts around a single text; nil when it says nothing about that, as `ByteLevel`.
     ///
     /// - Throws: `InputError` (`unsupported`) for a processor that is not known; `invalidData` for a broken one.
-    init(postProcessor fields: JSONFields?) throws(InputError) {
-        guard let fields else { return }
+    init?(postProcessor fields: JSONFields?) throws(InputError) {
+        guard let fields else { return nil }
         switch try fields.string("type") {
-        case "ByteLevel": break
+        case "ByteLevel": return nil
         case "Sequence":
+            var all: PromptAffixes?
             for part in try fields.list("processors") {
-                let own = try PromptAffixes(postProcessor: part)
-                guard count == 0 || own.count == 0 else {
+                guard let own = try PromptAffixes(postProcessor: part) else { continue }
+                guard (all?.count ?? 0) == 0 || own.count == 0 else {
                     throw part.error("type", "only one post-processor may add tokens", code: .unsupported)
                 }
-                if own.count > 0 { self = own }
+                if own.count > 0 || all == nil { all = own }
             }
+            guard let all else { return nil }
+            self = all
         case "TemplateProcessing": try read(template: fields)
         case "RobertaProcessing", "BertProcessing":
             (before, after) = ([try Self.token("cls", fields)], [try Self.token("sep", fields)])
@@ -30,19 +35,22 @@ public struct PromptAffixes: Hashable, Sendable {
         }
     }
 
-    /// What `tokenizer_config.json` asks for, where the `tokenizer.json` has no post-processor that says it.
+    /// What `tokenizer_config.json` asks for, where the tokenizer's own file does not say it.
     ///
-    /// - Parameter id: the id of a token's text.
+    /// - Parameters:
+    ///   - defaults: what holds where the settings do not say whether a token is added.
+    ///   - id: the id of a token's text.
     /// - Throws: `InputError` (`invalidData`) when a token that is asked for is none of the tokenizer's.
-    init(settings fields: JSONFields, id: (String) -> Int32?) throws(InputError) {
-        func token(_ kind: String) throws(InputError) -> [Int32] {
-            guard try fields.bool("add_\(kind)_token", default: false), let value = fields.value("\(kind)_token") else { return [] }
+    init(settings fields: JSONFields, defaults: PromptAffixes = PromptAffixes(), id: (String) -> Int32?) throws(InputError) {
+        func tokens(_ kind: String, _ defaults: [Int32]) throws(InputError) -> [Int32] {
+            guard try fields.bool("add_\(kind)_token", default: !defaults.isEmpty) else { return [] }
+            guard let value = fields.value("\(kind)_token") else { return defaults }
             guard let id = (value.string ?? value.object?["content"]?.string).flatMap(id) else {
                 throw fields.error("\(kind)_token", "must be one of the tokenizer's added tokens")
             }
             return [id]
         }
-        (before, after) = (try token("bos"), try token("eos"))
+        (before, after) = (try tokens("bos", defaults.before), try tokens("eos", defaults.after))
     }
 
     private mutating func read(template fields: JSONFields) throws(InputError) {

@@ -6,6 +6,7 @@ enum ScalarClass: String, Hashable, Sendable {
     case asciiDigit = "[0-9]"
     case whiteSpace = #"\s"#
     case newline = #"[\r\n]"#
+    case word = #"\w"#
 
     func contains(_ scalar: Unicode.Scalar) -> Bool {
         switch self {
@@ -15,7 +16,15 @@ enum ScalarClass: String, Hashable, Sendable {
         case .asciiDigit: "0"..."9" ~= scalar
         case .whiteSpace: scalar.properties.isWhitespace
         case .newline: scalar == "\r" || scalar == "\n"
+        case .word: Self.isWord(scalar)
         }
+    }
+
+    /// Part of a word: a letter, mark, decimal digit, connector or joiner (Unicode Technical Standard #18, `\w`).
+    private static func isWord(_ scalar: Unicode.Scalar) -> Bool {
+        if scalar.properties.isAlphabetic || scalar.properties.isJoinControl || scalar.isMark { return true }
+        let category = scalar.properties.generalCategory
+        return category == .decimalNumber || category == .connectorPunctuation
     }
 }
 
@@ -55,13 +64,16 @@ enum SplitPattern: Hashable, Sendable {
     case run(ScalarRun)
     /// These bytes, wherever they stand.
     case text([UInt8])
+    case expression(ScalarExpression)
 
-    /// The regular expression `pattern`, or nil when it is not known.
+    /// The regular expression `pattern`, or nil when it holds what is not known. Those of most models are scanned by hand.
     init?(expression pattern: String) {
         if let run = ScalarRun(pattern: pattern) {
             self = .run(run)
         } else if let rule = SplitRule(pattern: pattern) {
             self = .rule(rule)
+        } else if let expression = ScalarExpression(pattern: pattern) {
+            self = .expression(expression)
         } else {
             return nil
         }
@@ -72,7 +84,7 @@ enum SplitPattern: Hashable, Sendable {
         var unmatched = range.lowerBound
         var position = range.lowerBound
         while position < range.upperBound {
-            let end = matchEnd(from: position, limit: range.upperBound, scalars)
+            let end = matchEnd(from: position, in: range, scalars)
             guard end > position else {
                 position = scalars.scalar(at: position).next
                 continue
@@ -86,8 +98,10 @@ enum SplitPattern: Hashable, Sendable {
     }
 
     /// The end of the match that begins at `start`; `start` itself when none does.
-    private func matchEnd(from start: Int, limit: Int, _ scalars: TextScalars) -> Int {
+    private func matchEnd(from start: Int, in range: Range<Int>, _ scalars: TextScalars) -> Int {
+        let limit = range.upperBound
         switch self {
+        case .expression(let expression): return expression.matchEnd(from: start, in: range, scalars) ?? start
         case .rule(let rule): return PieceScanner(rule: rule, scalars: scalars, end: limit).pieceEnd(from: start)
         case .text(let text):
             let end = start + text.count

@@ -46,6 +46,11 @@ struct TextScalars {
     /// The scalar at `position` and where the next one begins.
     func scalar(at position: Int) -> (Unicode.Scalar, next: Int) {
         if areSpelled { return (ByteAlphabet.spellings[Int(bytes[position])], position + 1) }
+        return Self.scalar(at: position, of: bytes)
+    }
+
+    /// The UTF-8 scalar at `position` of `bytes` and where the next one begins.
+    static func scalar(at position: Int, of bytes: UnsafeBufferPointer<UInt8>) -> (Unicode.Scalar, next: Int) {
         let lead = bytes[position]
         if lead < 0x80 { return (Unicode.Scalar(lead), position + 1) }
         let length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4

@@ -4,22 +4,28 @@
 public struct TextStream: Sendable {
     private let tokenizer: Tokenizer
     private let skipsSpecialTokens: Bool
+    private var state: DetokenizerState
     /// The bytes of a character that is not complete yet.
     private var pending: [UInt8] = []
 
     public init(_ tokenizer: Tokenizer, skippingSpecialTokens: Bool = false) {
         self.tokenizer = tokenizer
         skipsSpecialTokens = skippingSpecialTokens
+        state = DetokenizerState(tokenizer.detokenizer)
     }
 
-    /// The text that is certain now. Bytes that are not UTF-8 become U+FFFD; a character's first bytes are held back until the others come.
+    /// The text that is certain now. Bytes that are not UTF-8 become U+FFFD; a character's first bytes are held back until the others come,
+    /// and where bytes count as text only together (`byte_fallback`) all of them in a row.
     public mutating func append(_ token: Int32) -> String {
-        tokenizer.appendBytes(of: token, to: &pending, skippingSpecialTokens: skipsSpecialTokens)
+        if tokenizer.isDecoded(token, skippingSpecialTokens: skipsSpecialTokens) { state.append(Int(token), to: &pending) }
         return take(pending.count - Self.unfinished(pending))
     }
 
     /// What was held back.
-    public mutating func finish() -> String { take(pending.count) }
+    public mutating func finish() -> String {
+        state.finish(to: &pending)
+        return take(pending.count)
+    }
 
     private mutating func take(_ count: Int) -> String {
         defer { pending.removeFirst(count) }

@@ -1,28 +1,29 @@
 import AttentionCore
 
-/// A byte-level BPE tokenizer read from `tokenizer.json`.
+/// A tokenizer read from `tokenizer.json`, from a SentencePiece `tokenizer.model` or from the fields of a GGUF file: byte-pair merges over
+/// bytes or over characters, or Unigram.
 ///
 ///     let tokenizer = try Tokenizer(path: "model/tokenizer.json")
 ///     let ids = tokenizer.encode("Call me Ishmael.")
 ///     tokenizer.decode(ids)  // "Call me Ishmael."
 ///
-/// Every text can be encoded. Without a normaliser, and with a token for every byte, decoding gives it back unchanged; bytes without a
-/// token give the unknown token or nothing. Special tokens in the text are read as such. Nothing is put before or after the text; see
+/// Every text can be encoded. Without a normaliser, and with a token for every byte, decoding gives it back unchanged; what has no
+/// token gives the unknown token or nothing. Special tokens in the text are read as such. Nothing is put before or after the text; see
 /// `affixes`.
 public struct Tokenizer: Sendable {
     /// Ids are below this; it may exceed the rows of a model's embedding by added tokens, which are harmless until they are used.
     public let vocabularySize: Int
     /// Ids of tokens that are not added are below this.
     public let modelVocabularySize: Int
-    /// What a prompt begins and ends with: what the file's post-processor says; where that adds nothing, the `bos_token` and
+    /// What a prompt begins and ends with: what the file's post-processor says; where it has none, the `bos_token` and
     /// `eos_token` of the settings file whose `add_bos_token` and `add_eos_token` are true.
     public let affixes: PromptAffixes
 
+    let normalization: TextNormalization
     let splitter: TextSplitter
-    let composes: Bool
-    let encoder: BytePairEncoder
+    let encoder: PieceEncoder
     let matchers: (written: AddedTokenMatcher, normalized: AddedTokenMatcher)
-    let tokenBytes: [[UInt8]]
+    let detokenizer: Detokenizer
     private let addedIds: [ExactText: Int32]
     private let specials: Set<Int32>
 
@@ -31,25 +32,26 @@ public struct Tokenizer: Sendable {
     /// - Throws: `InputError`: `missingInput` or `inputOutput` when the file cannot be read; `invalidData` when it
     ///   contradicts itself; `unsupported`, naming the setting, for another kind of tokenizer.
     public init(path: String, settingsPath: String? = nil) throws(InputError) {
-        let definition = try TokenizerDefinition(path: path)
+        try self.init(TokenizerDefinition(path: path), settingsPath: settingsPath)
+    }
+
+    init(_ definition: TokenizerDefinition, settingsPath: String? = nil) throws(InputError) {
         let added = definition.vocabulary.added
+        normalization = definition.normalization
         splitter = definition.splitter
-        composes = definition.composes
-        tokenBytes = definition.vocabulary.bytes
-        vocabularySize = tokenBytes.count
+        encoder = definition.encoder
+        detokenizer = definition.detokenizer
+        vocabularySize = definition.vocabulary.texts.count
         modelVocabularySize = definition.vocabulary.modelSize
-        encoder = BytePairEncoder(
-            byteTokens: definition.vocabulary.byteTokens, merges: MergeTable(definition.merges),
-            wholePieces: definition.ignoresMerges ? definition.vocabulary.idsByBytes : nil)
-        let composes = composes
+        let normalization = normalization
         matchers = (
             AddedTokenMatcher(added.filter { !$0.isNormalized }) { $0.text },
-            AddedTokenMatcher(added.filter(\.isNormalized)) { composes ? TextNormalizer.composed($0.text) : $0.text }
+            AddedTokenMatcher(added.filter(\.isNormalized)) { normalization.normalize($0.text) }
         )
         let ids = Dictionary(added.map { (ExactText($0.text), $0.id) }, uniquingKeysWith: { first, _ in first })
         addedIds = ids
         specials = Set(added.filter(\.isSpecial).map(\.id))
-        affixes = try Self.affixes(definition.affixes, settings: settingsPath) { ids[ExactText($0)] }
+        affixes = try Self.affixes(definition, settings: settingsPath) { ids[ExactText($0)] }
     }
 
     /// The tokens of a prompt: `affixes` around those of `text`.
@@ -62,23 +64,26 @@ public struct Tokenizer: Sendable {
     /// embedding can produce, become nothing.
     public func decode(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool = false) -> String {
         var bytes: [UInt8] = []
-        for id in ids { appendBytes(of: id, to: &bytes, skippingSpecialTokens: skippingSpecialTokens) }
+        var state = DetokenizerState(detokenizer)
+        for id in ids where isDecoded(id, skippingSpecialTokens: skippingSpecialTokens) { state.append(Int(id), to: &bytes) }
+        state.finish(to: &bytes)
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    func appendBytes(of id: Int32, to bytes: inout [UInt8], skippingSpecialTokens: Bool) {
-        guard id >= 0, id < vocabularySize, !(skippingSpecialTokens && specials.contains(id)) else { return }
-        bytes.append(contentsOf: tokenBytes[Int(id)])
+    /// True for tokens that have a text which is wanted.
+    func isDecoded(_ id: Int32, skippingSpecialTokens: Bool) -> Bool {
+        id >= 0 && id < vocabularySize && !(skippingSpecialTokens && specials.contains(id))
     }
 
     private static func affixes(
-        _ own: PromptAffixes, settings path: String?, id: (String) -> Int32?
+        _ definition: TokenizerDefinition, settings path: String?, id: (String) -> Int32?
     ) throws(InputError) -> PromptAffixes {
-        guard own.count == 0, let path else { return own }
+        if let own = definition.affixes { return own }
+        guard let path else { return definition.defaultAffixes }
         do {
-            return try PromptAffixes(settings: JSONFields(contentsOf: path), id: id)
+            return try PromptAffixes(settings: JSONFields(contentsOf: path), defaults: definition.defaultAffixes, id: id)
         } catch  where error.code == .missingInput {
-            return own
+            return definition.defaultAffixes
         }
     }
 }

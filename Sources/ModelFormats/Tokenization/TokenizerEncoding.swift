@@ -22,11 +22,13 @@ extension Tokenizer {
     }
 
     private func prepared(_ text: String, tracksOrigins: Bool) -> PreparedText {
-        var prepared = PreparedText(text, tracksOrigins: tracksOrigins)
+        // Where the text begins can be lost when it is normalised.
+        let needsOrigins = splitter.asksForOrigins && !normalization.steps.isEmpty
+        var prepared = PreparedText(text, tracksOrigins: tracksOrigins || needsOrigins)
         matchers.written.cut(&prepared)
-        if composes { prepared = TextNormalizer.normalize(prepared) }
+        prepared = normalization.normalize(prepared)
         matchers.normalized.cut(&prepared)
-        return splitter.spaced(prepared)
+        return splitter.rewritten(prepared)
     }
 
     /// The tokens and the bytes of the prepared text that each one stands for.
@@ -37,7 +39,9 @@ extension Tokenizer {
                 if let token = segment.token {
                     output.append(token, segment.range)
                 } else {
-                    splitter.forEachPiece(of: segment.range, in: bytes) { output.append(piece: $0, of: bytes, encoder: encoder) }
+                    splitter.forEachPiece(of: segment.range, in: bytes) { piece in
+                        encoder.forEachPart(of: piece, in: bytes) { output.append(piece: $0, of: bytes, encoder: encoder) }
+                    }
                 }
             }
         }
@@ -82,7 +86,7 @@ private struct TokenStream {
     private(set) var ids: [Int32] = []
     private(set) var ranges: [Range<Int>] = []
     private var slots: [Slot]
-    private var scratch = BytePairEncoder.Scratch()
+    private var scratch = PieceEncoder.Scratch()
 
     init(byteCount: Int) {
         var count = 16
@@ -95,7 +99,7 @@ private struct TokenStream {
         ranges.append(range)
     }
 
-    mutating func append(piece: Range<Int>, of bytes: UnsafeBufferPointer<UInt8>, encoder: BytePairEncoder) {
+    mutating func append(piece: Range<Int>, of bytes: UnsafeBufferPointer<UInt8>, encoder: PieceEncoder) {
         let text = UnsafeBufferPointer(rebasing: bytes[piece])
         let slot = Self.hash(text) & (slots.count - 1)
         let seen = slots[slot]

@@ -2,40 +2,71 @@ import AttentionCore
 
 /// The tokens of a tokenizer: those of its model and those added to them.
 struct Vocabulary: Sendable {
-    /// The model's tokens as the file spells them. Merges and byte lookups use only these.
+    /// The model's tokens as the file spells them. Merges and symbols use only these.
     let ids: [ExactText: Int32]
     /// The ids of the model's tokens are below this.
     let modelSize: Int
-    /// The bytes each token stands for, by id; none for ids that no token has.
-    let bytes: [[UInt8]]
+    /// The token of each id as the file spells it; nil for ids that no token has. Units: one element an id.
+    let texts: [String?]
     /// The added tokens with the ids they get.
     let added: [AddedToken]
-    let byteTokens: ByteTokens
+    let place: TokenPlace
 
-    /// - Throws: `InputError` (`invalidData`) when an id is negative or doubled, an added token contradicts the model, no byte has a token,
-    ///   or the unknown token is needed and missing.
-    init(_ model: JSONFields, added: [AddedToken]) throws(InputError) {
-        guard let entries = try model.fields("vocab")?.object.members else { throw model.error("vocab", "is missing") }
+    /// The tokens that a file numbers by name.
+    ///
+    /// - Throws: `InputError` (`invalidData`) when an id is negative or doubled, or an added token contradicts the model.
+    init(_ entries: [(name: String, value: JSONValue)], added: [AddedToken], place: TokenPlace) throws(InputError) {
         var ids: [ExactText: Int32] = [:]
         var texts: [Int32: String] = [:]
+        ids.reserveCapacity(entries.count)
+        texts.reserveCapacity(entries.count)
         for (text, value) in entries {
             guard let id = value.integer, 0...ModelConfiguration.Limit.vocabulary ~= id else {
-                throw Self.error(model, text, value.summary, "must be a token id")
+                throw place.error(text, value.summary, "must be a token id")
             }
             guard texts.updateValue(text, forKey: Int32(id)) == nil else {
-                throw Self.error(model, text, "\(id)", "this id has another token already")
+                throw place.error(text, "\(id)", "this id has another token already")
             }
             ids[ExactText(text)] = Int32(id)
         }
-        modelSize = Int(texts.keys.max() ?? -1) + 1
-        self.added = try Self.numbered(added, texts, ids, model)
-        for token in self.added { texts[token.id] = token.text }
-        self.ids = ids
-        bytes = try Self.bytes(texts, ids, self.added, model)
-        byteTokens = try Self.byteTokens(ids, model)
+        try self.init(ids: ids, texts: texts, added: added, place: place)
     }
 
-    /// The model's tokens by the bytes they stand for.
+    /// The tokens of a list, numbered from 0. Of tokens that occur twice the last one is the one that texts get.
+    ///
+    /// - Throws: `InputError` (`invalidData`) when there are too many, or an added token contradicts the model.
+    init(_ tokens: [String], added: [AddedToken], place: TokenPlace) throws(InputError) {
+        guard tokens.count <= ModelConfiguration.Limit.vocabulary else {
+            throw place.error("must be at most \(ModelConfiguration.Limit.vocabulary) tokens", value: "\(tokens.count) tokens")
+        }
+        var ids: [ExactText: Int32] = [:]
+        ids.reserveCapacity(tokens.count)
+        for (id, text) in tokens.enumerated() { ids[ExactText(text)] = Int32(id) }
+        let texts = Dictionary(uniqueKeysWithValues: tokens.enumerated().map { (Int32($0), $1) })
+        try self.init(ids: ids, texts: texts, added: added, place: place)
+    }
+
+    private init(
+        ids: [ExactText: Int32], texts: [Int32: String], added: [AddedToken], place: TokenPlace
+    ) throws(InputError) {
+        modelSize = Int(texts.keys.max() ?? -1) + 1
+        self.ids = ids
+        self.place = place
+        self.added = try Self.numbered(added, texts, ids, place)
+        let size = max(modelSize, Int(self.added.map(\.id).max() ?? -1) + 1)
+        var all = [String?](repeating: nil, count: size)
+        for (id, text) in texts { all[Int(id)] = text }
+        for token in self.added { all[Int(token.id)] = token.text }
+        self.texts = all
+    }
+
+    /// The id of one of the model's tokens.
+    func id(_ text: String) -> Int32? { ids[ExactText(text)] }
+
+    /// The tokens that SentencePiece spells bytes with, "<0x00>" to "<0xFF>", by byte; nil for those that are missing.
+    var byteCodes: [Int32?] { (UInt8.min ... .max).map { id(ByteCode.spelling($0)) } }
+
+    /// The model's tokens by the bytes they stand for when characters spell bytes.
     var idsByBytes: [[UInt8]: Int32] {
         var result: [[UInt8]: Int32] = [:]
         for (text, id) in ids {
@@ -44,14 +75,10 @@ struct Vocabulary: Sendable {
         return result
     }
 
-    private static func error(_ model: JSONFields, _ token: String, _ value: String?, _ rule: String) -> InputError {
-        InputError(.invalidData, file: model.file, field: model.name("vocab.\(token)"), value: value, rule: rule)
-    }
-
     /// Added tokens get the ids that the reference gives them: one the model has keeps its id, others follow the tokens so far, whatever
     /// holes the file's ids leave.
     private static func numbered(
-        _ added: [AddedToken], _ texts: [Int32: String], _ ids: [ExactText: Int32], _ model: JSONFields
+        _ added: [AddedToken], _ texts: [Int32: String], _ ids: [ExactText: Int32], _ place: TokenPlace
     ) throws(InputError) -> [AddedToken] {
         var seen: Set<ExactText> = []
         var next = Int32(texts.count)
@@ -61,7 +88,7 @@ struct Vocabulary: Sendable {
             let agrees = texts[token.id].map { ExactText($0) == text } ?? (ids[text] == nil)
             guard agrees, seen.insert(text).inserted else {
                 throw InputError(
-                    .invalidData, file: model.file, field: "added_tokens", value: "\(token.id) \"\(token.text)\"",
+                    .invalidData, file: place.file, field: place.added, value: "\(token.id) \"\(token.text)\"",
                     rule: "must agree with the other tokens' ids")
             }
             if ids[text] == nil {
@@ -73,45 +100,28 @@ struct Vocabulary: Sendable {
         }
         return result
     }
+}
 
-    /// Added tokens stand for their text, the model's for the bytes they spell.
-    private static func bytes(
-        _ texts: [Int32: String], _ ids: [ExactText: Int32], _ added: [AddedToken], _ model: JSONFields
-    ) throws(InputError) -> [[UInt8]] {
-        let addedIds = Set(added.map(\.id))
-        var bytes = [[UInt8]](repeating: [], count: Int(texts.keys.max() ?? -1) + 1)
-        for (id, text) in texts {
-            let spelt = ByteAlphabet.decode(text)
-            let written = Array(text.utf8)
-            if addedIds.contains(id), ids[ExactText(text)] != nil, let spelt, spelt != written {
-                // Merging would make this id from other bytes than the added token stands for.
-                throw Self.error(model, text, "\(id)", "an added token must not also spell other bytes")
-            }
-            bytes[Int(id)] = addedIds.contains(id) ? written : spelt ?? written
-        }
-        return bytes
+/// How SentencePiece spells a byte that has no token of its own: "<0x0A>".
+enum ByteCode {
+    static func spelling(_ byte: UInt8) -> String {
+        "<0x" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true) + ">"
     }
 
-    private static func byteTokens(_ ids: [ExactText: Int32], _ model: JSONFields) throws(InputError) -> ByteTokens {
-        func id(_ text: String) -> Int32? { ids[ExactText(text)] }
-        var result = ByteTokens(tokens: ByteAlphabet.spellings.map { id(String($0)) ?? ByteTokens.none })
-        let missing = result.tokens.indices.filter { result.tokens[$0] == ByteTokens.none }
-        guard missing.count < 256 else { throw model.error("vocab", "must hold a token for a byte") }
-        if try model.bool("byte_fallback", default: false) {
-            for byte in missing {
-                let codes = String(ByteAlphabet.spellings[byte]).utf8.map {
-                    id("<0x" + ($0 < 16 ? "0" : "") + String($0, radix: 16, uppercase: true) + ">")
-                }
-                if codes.allSatisfy({ $0 != nil }) { result.fallbacks[byte] = codes.compactMap(\.self) }
-            }
+    /// The byte that `text` spells, or nil when it spells none. Digits may be of either case.
+    static func byte(_ text: [UInt8]) -> UInt8? {
+        guard text.count == 6, text.starts(with: "<0x".utf8), text[5] == UInt8(ascii: ">"), let high = digit(text[3]),
+            let low = digit(text[4])
+        else { return nil }
+        return high << 4 | low
+    }
+
+    private static func digit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case 0x30...0x39: byte - 0x30
+        case 0x41...0x46: byte - 0x41 + 10
+        case 0x61...0x66: byte - 0x61 + 10
+        default: nil
         }
-        result.fusesUnknown = try model.bool("fuse_unk", default: false)
-        if let text = model.value("unk_token"), text.string != "" {
-            result.unknown = text.string.flatMap(id)
-            guard result.unknown != nil || missing.allSatisfy({ !result.fallbacks[$0].isEmpty }) else {
-                throw model.error("unk_token", "must be a token of the vocabulary, which has none for byte \(missing[0])")
-            }
-        }
-        return result
     }
 }

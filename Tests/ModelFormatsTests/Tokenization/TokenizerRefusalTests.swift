@@ -56,26 +56,17 @@ import Testing
             $0.add("<s>", id: 256)
             $0.add("<s>", id: 257)
         },
-        .init("added token spells bytes", .invalidData, "model.vocab.Ġ", "spell other bytes") { $0.add("Ġ", id: 0x20) },
         .init("added token without text", .invalidData, "added_tokens[0].content", "not empty") { $0.add("", id: 256) },
         .init("added token negative", .invalidData, "added_tokens[0].id", "an integer in") { $0.add("<s>", id: -1) },
         .init("added tokens no list", .invalidData, "added_tokens", "a list") { $0.root["added_tokens"] = 3 },
     ]
 
     static let otherKinds: [Refusal] = [
-        .init("unigram", .unsupported, "model.type", "Unigram") { $0[model: "type"] = "Unigram" },
         .init("word piece", .unsupported, "model.type", "WordPiece") { $0[model: "type"] = "WordPiece" },
-        .init("SentencePiece", .unsupported, "pre_tokenizer", "SentencePiece") {
-            $0.root["pre_tokenizer"] = nil
-            $0[model: "byte_fallback"] = true
-        },
-        .init("SentencePiece with a normaliser", .unsupported, "pre_tokenizer", "SentencePiece") {
-            $0.root["normalizer"] = ["type": "Prepend", "prepend": "▁"]
-            $0.root["pre_tokenizer"] = nil
-            $0[model: "byte_fallback"] = true
-        },
-        .init("punctuation", .unsupported, "pre_tokenizer.pretokenizers[0].type", "this pre-tokenizer") {
-            $0.root["pre_tokenizer"] = ["type": "Sequence", "pretokenizers": [["type": "Punctuation"], ["type": "ByteLevel"]]]
+        .init("word level", .unsupported, "model.type", "WordLevel") { $0[model: "type"] = "WordLevel" },
+        .init("unigram behind bytes", .unsupported, "model.type", "Unigram") { $0[model: "type"] = "Unigram" },
+        .init("scripts", .unsupported, "pre_tokenizer.pretokenizers[0].type", "this pre-tokenizer") {
+            $0.root["pre_tokenizer"] = ["type": "Sequence", "pretokenizers": [["type": "UnicodeScripts"], ["type": "ByteLevel"]]]
         },
         .init("byte level twice", .unsupported, "pre_tokenizer.pretokenizers[1].type", "once") {
             $0.root["pre_tokenizer"] = ["type": "Sequence", "pretokenizers": [["type": "ByteLevel"], ["type": "ByteLevel"]]]
@@ -89,15 +80,31 @@ import Testing
             $0[model: "continuing_subword_prefix"] = "##"
         },
         .init("dropout", .unsupported, "model.dropout", "0") { $0[model: "dropout"] = 0.1 },
-        .init("lowercase", .unsupported, "normalizer.type", "NFC") { $0.root["normalizer"] = ["type": "Lowercase"] },
-        .init("NFKC inside", .unsupported, "normalizer.normalizers[0].type", "NFC") {
-            $0.root["normalizer"] = ["type": "Sequence", "normalizers": [["type": "NFKC"]]]
+        .init("other normaliser", .unsupported, "normalizer.type", "this normaliser") {
+            $0.root["normalizer"] = ["type": "BertNormalizer"]
         },
-        .init("no splitting", .unsupported, "pre_tokenizer", "ByteLevel") { $0.root["pre_tokenizer"] = nil },
-        .init("metaspace", .unsupported, "pre_tokenizer", "SentencePiece") {
-            $0.root["pre_tokenizer"] = ["type": "Metaspace"]
+        .init("other normaliser inside", .unsupported, "normalizer.normalizers[0].type", "this normaliser") {
+            $0.root["normalizer"] = ["type": "Sequence", "normalizers": [["type": "ByteLevel"]]]
         },
-        .init("other decoder", .unsupported, "decoder.type", "ByteLevel") { $0.root["decoder"] = ["type": "WordPiece"] },
+        .init("broken character map", .invalidData, "normalizer.precompiled_charsmap", "Base64") {
+            $0.root["normalizer"] = ["type": "Precompiled", "precompiled_charsmap": "AAAA"]
+        },
+        .init("metaspace behind bytes", .unsupported, "pre_tokenizer.pretokenizers[1].type", "must not follow") {
+            $0.root["pre_tokenizer"] = ["type": "Sequence", "pretokenizers": [["type": "ByteLevel"], ["type": "Metaspace"]]]
+        },
+        .init("metaspace scheme", .invalidData, "pre_tokenizer.prepend_scheme", "always") {
+            $0.root["pre_tokenizer"] = ["type": "Metaspace", "prepend_scheme": "sometimes"]
+        },
+        .init("metaspace of two", .invalidData, "pre_tokenizer.replacement", "one character") {
+            $0.root["pre_tokenizer"] = ["type": "Metaspace", "replacement": "__"]
+        },
+        .init("other decoder", .unsupported, "decoder.type", "this decoder") { $0.root["decoder"] = ["type": "WordPiece"] },
+        .init("replacement of bytes", .unsupported, "decoder.decoders[1].type", "behind") {
+            $0.root["decoder"] = [
+                "type": "Sequence",
+                "decoders": [["type": "ByteFallback"], ["type": "Replace", "pattern": ["String": "a"], "content": "b"]],
+            ]
+        },
     ]
 
     @Test func acceptsTheFixtureItself() throws {
@@ -112,7 +119,9 @@ import Testing
 
     @Test func refusesOtherPatterns() {
         let field = "pre_tokenizer.pretokenizers[0].pattern.Regex"
-        expectError(.unsupported, field: field, rule: "Qwen2") { _ = try TokenizerFixture(pattern: #"\w+"#).tokenizer() }
+        for pattern in [#"(?<=a)b"#, #"(a)\1"#, #"\p{Latin}+"#, "(a", "[a", "a**b(", "(a*)*", "a{99}", "((((a{64}){64}){64}){64})", "*"] {
+            expectError(.unsupported, field: field, rule: "expression") { _ = try TokenizerFixture(pattern: pattern).tokenizer() }
+        }
     }
 
     @Test func refusesDoubledIds() throws {
