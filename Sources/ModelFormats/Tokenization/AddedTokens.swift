@@ -18,8 +18,18 @@ struct AddedToken: Sendable {
         var takesSpaceBefore = false, takesSpaceAfter = false
     }
 
-    init(_ fields: JSONFields) throws(InputError) {
-        id = Int32(try fields.integer("id", in: 0...ModelConfiguration.Limit.vocabulary))
+    /// A token that is looked for as it is written.
+    init(id: Int32, text: String, isSpecial: Bool) {
+        self.id = id
+        self.text = text
+        self.isSpecial = isSpecial
+        isNormalized = false
+        fit = Fit()
+    }
+
+    /// - Parameter id: its id, where that is not among the fields.
+    init(_ fields: JSONFields, id: Int32? = nil) throws(InputError) {
+        if let id { self.id = id } else { self.id = Int32(try fields.integer("id", in: 0...ModelConfiguration.Limit.vocabulary)) }
         text = try fields.string("content")
         isSpecial = try fields.bool("special", default: false)
         isNormalized = try fields.bool("normalized", default: !isSpecial)
@@ -45,6 +55,8 @@ struct AddedTokenMatcher: Sendable {
     init(_ tokens: [AddedToken], text: (AddedToken) -> String) {
         for token in tokens {
             let bytes = Array(text(token).utf8)
+            // A text that normalisation leaves nothing of is found nowhere.
+            if bytes.isEmpty { continue }
             byFirstByte[Int(bytes[0])].append(Entry(bytes: bytes, id: token.id, fit: token.fit))
             isEmpty = false
         }

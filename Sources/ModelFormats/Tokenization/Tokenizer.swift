@@ -35,6 +35,18 @@ public struct Tokenizer: Sendable {
         try self.init(TokenizerDefinition(path: path), settingsPath: settingsPath)
     }
 
+    /// Reads the SentencePiece model (`tokenizer.model`) at `path` and, where they are there, the `tokenizer_config.json` at `settingsPath`
+    /// and the `added_tokens.json` at `addedTokensPath`.
+    ///
+    /// A prompt begins with the model's token for that unless the settings say otherwise.
+    ///
+    /// - Throws: `InputError`: `missingInput` or `inputOutput` when the file cannot be read; `invalidData` when it
+    ///   is broken; `unsupported`, naming the setting, for another kind of tokenizer.
+    public init(sentencePiecePath path: String, settingsPath: String? = nil, addedTokensPath: String? = nil) throws(InputError) {
+        try self.init(
+            TokenizerDefinition(sentencePiece: path, settingsPath: settingsPath, addedPath: addedTokensPath), settingsPath: settingsPath)
+    }
+
     init(_ definition: TokenizerDefinition, settingsPath: String? = nil) throws(InputError) {
         let added = definition.vocabulary.added
         normalization = definition.normalization
