@@ -18,12 +18,12 @@ struct AddedToken: Sendable {
         var takesSpaceBefore = false, takesSpaceAfter = false
     }
 
-    /// A token that is looked for as it is written.
-    init(id: Int32, text: String, isSpecial: Bool) {
+    /// A token that fits anywhere.
+    init(id: Int32, text: String, isSpecial: Bool, isNormalized: Bool = false) {
         self.id = id
         self.text = text
         self.isSpecial = isSpecial
-        isNormalized = false
+        self.isNormalized = isNormalized
         fit = Fit()
     }
 

@@ -34,7 +34,10 @@ extension TokenizerDefinition {
         if settings.addsSpacePrefix { decoding.trimmings = [.init(scalar: " ", start: 1, end: 0)] }
         self.init(
             vocabulary, Self.normalization(settings), TextSplitter(), try Self.encoder(pieces, settings, vocabulary), decoding)
+        tokenNormalization = TextNormalization(steps: [Self.spaceMarks])
     }
+
+    private static let spaceMarks = NormalizationStep.replace(.text([UInt8(ascii: " ")]), with: "\u{2581}")
 
     private static func normalization(_ settings: SentencePieceSettings) -> TextNormalization {
         var steps: [NormalizationStep] = []
@@ -44,7 +47,7 @@ extension TokenizerDefinition {
             steps.append(.replace(SplitPattern(expression: " +")!, with: " "))
         }
         if settings.addsSpacePrefix { steps.append(.prepend("\u{2581}")) }
-        steps.append(.replace(.text([UInt8(ascii: " ")]), with: "\u{2581}"))
+        steps.append(spaceMarks)
         return TextNormalization(steps: steps)
     }
 

@@ -30,12 +30,15 @@ struct SentencePieces: Sendable {
     var unknown: Int32? { kinds.firstIndex(of: .unknown).map { Int32($0) } }
 
     /// Control, unknown and user-defined pieces are recognised in a text as they are written, as `tokenizers` does with added tokens.
-    /// SentencePiece itself would spell out the first two.
+    /// SentencePiece itself would spell out the first two. User-defined runs of spaces are recognised once spaces are U+2581.
     var added: [AddedToken] {
         kinds.indices.compactMap { id in
             switch kinds[id] {
             case .control, .unknown: AddedToken(id: Int32(id), text: texts[id], isSpecial: true)
-            case .userDefined: AddedToken(id: Int32(id), text: texts[id], isSpecial: false)
+            case .userDefined:
+                AddedToken(
+                    id: Int32(id), text: texts[id], isSpecial: false,
+                    isNormalized: texts[id].unicodeScalars.contains { $0 == " " || $0 == "\u{2581}" })
             case .normal, .unused, .byte: nil
             }
         }

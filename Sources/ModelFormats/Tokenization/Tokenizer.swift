@@ -55,10 +55,9 @@ public struct Tokenizer: Sendable {
         detokenizer = definition.detokenizer
         vocabularySize = definition.vocabulary.texts.count
         modelVocabularySize = definition.vocabulary.modelSize
-        let normalization = normalization
         matchers = (
             AddedTokenMatcher(added.filter { !$0.isNormalized }) { $0.text },
-            AddedTokenMatcher(added.filter(\.isNormalized)) { normalization.normalize($0.text) }
+            AddedTokenMatcher(added.filter(\.isNormalized)) { definition.tokenNormalization.normalize($0.text) }
         )
         let ids = Dictionary(added.map { (ExactText($0.text), $0.id) }, uniquingKeysWith: { first, _ in first })
         addedIds = ids

@@ -4,6 +4,8 @@ import AttentionCore
 struct TokenizerDefinition {
     var vocabulary: Vocabulary
     var normalization: TextNormalization
+    /// What becomes of added tokens that are looked for after normalisation.
+    var tokenNormalization: TextNormalization
     var splitter: TextSplitter
     var encoder: PieceEncoder
     var detokenizer: Detokenizer
@@ -21,6 +23,7 @@ struct TokenizerDefinition {
         guard let model = try fields.fields("model") else { throw fields.error("model", "is missing") }
         let kind = try Self.kind(model)
         normalization = try TextNormalization(fields.fields("normalizer"))
+        tokenNormalization = normalization
         let steps = try fields.fields("pre_tokenizer").map { top throws(InputError) in try top.flattened("pretokenizers") } ?? []
         var isByteLevel = false
         splitter = try TextSplitter(steps, isByteLevel: &isByteLevel)
@@ -47,6 +50,7 @@ struct TokenizerDefinition {
     ) {
         self.vocabulary = vocabulary
         self.normalization = normalization
+        tokenNormalization = normalization
         self.splitter = splitter
         self.encoder = encoder
         detokenizer = Detokenizer(vocabulary, decoding)
