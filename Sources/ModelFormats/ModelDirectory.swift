@@ -71,6 +71,11 @@ public struct ModelDirectory: Sendable {
         }
     }
 
+    /// The model's chat template, or nil when it has none.
+    ///
+    /// - Throws: `InputError` when a file that may hold it is broken.
+    public func chatTemplate() throws(InputError) -> ChatTemplate? { try ChatTemplate(directory: path) }
+
     /// The SHA-256 of the tokenizer's file, in hexadecimal.
     ///
     /// - Throws: `InputError` when the file cannot be read.
