@@ -13,6 +13,9 @@ struct DetokenizerState: Sendable {
         trimmers = detokenizer.trimmings.map { Trimmer($0) }
     }
 
+    /// True when tokens stood for bytes in a row, and more may follow.
+    var awaitsBytes: Bool { !run.isEmpty }
+
     /// Appends what is certain after `token`, an id below the number of texts.
     mutating func append(_ token: Int, to output: inout [UInt8]) {
         defer { isFirst = false }

@@ -21,6 +21,9 @@ public struct TextStream: Sendable {
         return take(pending.count - Self.unfinished(pending))
     }
 
+    /// True when bytes are held back that are text if no others follow: `finish` gives it.
+    package var awaitsBytes: Bool { state.awaitsBytes }
+
     /// What was held back.
     public mutating func finish() -> String {
         state.finish(to: &pending)
