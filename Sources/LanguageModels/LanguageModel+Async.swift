@@ -30,11 +30,11 @@ extension LanguageModel {
     /// - Throws: `CancellationError`; `InputError` as the blocking form.
     public func generate(
         _ prompt: [Int32], maxTokens: Int, policy: AttentionPolicy, chunk: Int? = nil, cache settings: CacheSettings = CacheSettings(),
-        sampler: TokenSampler, onToken: @escaping @Sendable (Int32) -> Void = { _ in }
+        sampler: TokenSampler, endsOfTurn: [Int32] = [], onToken: @escaping @Sendable (Int32) -> Void = { _ in }
     ) async throws -> Generation {
         try await BlockingCall.run { cancellation in
             let generation = try self.generate(
-                prompt, maxTokens: maxTokens, policy: policy, chunk: chunk, cache: settings, sampler: sampler,
+                prompt, maxTokens: maxTokens, policy: policy, chunk: chunk, cache: settings, sampler: sampler, endsOfTurn: endsOfTurn,
                 observer: CancellationObserver(cancellation: cancellation), shouldStop: { _ in cancellation.isCancelled }, onToken: onToken)
             try cancellation.check()
             return generation
@@ -62,17 +62,19 @@ extension LanguageModel {
     /// ends.
     public func continuation(
         of prompt: [Int32], maxTokens: Int, policy: AttentionPolicy, chunk: Int? = nil, cache settings: CacheSettings = CacheSettings(),
-        sampler: TokenSampler
+        sampler: TokenSampler, endsOfTurn: [Int32] = []
     ) -> AsyncThrowingStream<ContinuedToken, any Error> {
         AsyncThrowingStream { continuation in
-            let text = Mutex(TextStream(tokenizer, skippingSpecialTokens: true))
+            let tokens = Mutex(ContinuedTokens(tokenizer))
             let generation = Task {
                 do {
                     _ = try await generate(
-                        prompt, maxTokens: maxTokens, policy: policy, chunk: chunk, cache: settings, sampler: sampler
+                        prompt, maxTokens: maxTokens, policy: policy, chunk: chunk, cache: settings, sampler: sampler,
+                        endsOfTurn: endsOfTurn
                     ) { token in
-                        continuation.yield(ContinuedToken(token: token, text: text.withLock { $0.append(token) }))
+                        for next in tokens.withLock({ $0.append(token) }) { continuation.yield(next) }
                     }
+                    if let last = tokens.withLock({ $0.finish() }) { continuation.yield(last) }
                     continuation.finish()
                 } catch {
                     continuation.finish(throwing: error)
@@ -80,5 +82,26 @@ extension LanguageModel {
             }
             continuation.onTermination = { _ in generation.cancel() }
         }
+    }
+}
+
+/// The tokens of a continuation with their texts. A token whose bytes count only together with those of the next waits for it.
+private struct ContinuedTokens: Sendable {
+    private var stream: TextStream
+    private var waiting: LanguageModel.ContinuedToken?
+
+    init(_ tokenizer: Tokenizer) { stream = TextStream(tokenizer, skippingSpecialTokens: true) }
+
+    /// The tokens that are complete now.
+    mutating func append(_ token: Int32) -> [LanguageModel.ContinuedToken] {
+        let next = LanguageModel.ContinuedToken(token: token, text: stream.append(token))
+        let before = waiting
+        waiting = stream.awaitsBytes ? next : nil
+        return [before, waiting == nil ? next : nil].compactMap(\.self)
+    }
+
+    /// The token that waited for another one, if any.
+    mutating func finish() -> LanguageModel.ContinuedToken? {
+        waiting.map { LanguageModel.ContinuedToken(token: $0.token, text: $0.text + stream.finish()) }
     }
 }

@@ -29,13 +29,15 @@ extension LanguageModel {
     /// Prefills with `policy`, then decodes densely, over what the cache holds, until `maxTokens`, end of text, or `shouldStop` says so.
     ///
     /// - Parameters:
+    ///   - endsOfTurn: tokens that end the continuation as the model's own end-of-text tokens do.
     ///   - observer: a copy of it sees the layers of the prefill.
     ///   - shouldStop: gets the text so far, without special tokens and without a character that is not complete yet.
     ///   - onToken: called with each new token as it appears.
     /// - Throws: `InputError` as `prefill`. The continuation ends early where the model's positions do.
     public func generate(
         _ prompt: [Int32], maxTokens: Int, policy: AttentionPolicy, chunk: Int? = nil, cache settings: CacheSettings = CacheSettings(),
-        sampler: TokenSampler, observer: some ForwardObserver = NoObserver(), shouldStop: (_ text: String) -> Bool = { _ in false },
+        sampler: TokenSampler, endsOfTurn: [Int32] = [], observer: some ForwardObserver = NoObserver(),
+        shouldStop: (_ text: String) -> Bool = { _ in false },
         onToken: (Int32) -> Void = { _ in }
     ) throws -> Generation {
         var sampler = sampler
@@ -53,7 +55,7 @@ extension LanguageModel {
         var text = ""
         while tokens.count < limit {
             let token = sampler.next(tokens.isEmpty ? prefill.logits : decoder.logits)
-            if description.endOfText.contains(token) { break }
+            if description.endOfText.contains(token) || endsOfTurn.contains(token) { break }
             tokens.append(token)
             onToken(token)
             text += stream.append(token)

@@ -99,7 +99,7 @@ public final class LanguageModel: Sendable {
         return tokens
     }
 
-    private func check(_ tokens: [Int32]) throws(InputError) {
+    func check(_ tokens: [Int32]) throws(InputError) {
         for token in tokens where token < 0 || token >= description.vocabularySize {
             throw InputError(
                 .invalidData, file: ModelDirectory.configurationPath(in: directory.path), field: "vocab_size",

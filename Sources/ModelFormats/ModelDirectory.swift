@@ -34,8 +34,13 @@ public struct ModelDirectory: Sendable {
     /// Where `config.json` stands.
     public static func configurationPath(in directory: String) -> String { directory + "/config.json" }
 
-    /// Where `tokenizer.json` stands.
-    public var tokenizerPath: String { path + "/tokenizer.json" }
+    /// Where the tokenizer stands: `tokenizer.json` or, where there is none, the SentencePiece `tokenizer.model`.
+    public var tokenizerPath: String { hasSentencePieceModel ? path + "/tokenizer.model" : path + "/tokenizer.json" }
+
+    private var hasSentencePieceModel: Bool {
+        !FileManager.default.fileExists(atPath: path + "/tokenizer.json")
+            && FileManager.default.fileExists(atPath: path + "/tokenizer.model")
+    }
 
     /// Reads the tokenizer, and `tokenizer_config.json` when there is one.
     ///
@@ -45,8 +50,13 @@ public struct ModelDirectory: Sendable {
     public func tokenizer(vocabularySize: Int? = nil) throws(InputError) -> Tokenizer {
         try checkTokenizerFormat()
         let vocabularySize = vocabularySize ?? .max
-        let tokenizer = try Tokenizer(path: tokenizerPath, settingsPath: path + "/tokenizer_config.json")
-        guard tokenizer.modelVocabularySize <= vocabularySize || true else {
+        let settingsPath = path + "/tokenizer_config.json"
+        let tokenizer =
+            hasSentencePieceModel
+            ? try Tokenizer(
+                sentencePiecePath: tokenizerPath, settingsPath: settingsPath, addedTokensPath: path + "/added_tokens.json")
+            : try Tokenizer(path: tokenizerPath, settingsPath: settingsPath)
+        guard tokenizer.modelVocabularySize <= vocabularySize else {
             throw InputError(
                 .invalidData, file: tokenizerPath, field: "model.vocab", value: "\(tokenizer.modelVocabularySize) tokens",
                 rule: "must not exceed vocab_size, \(vocabularySize)")
@@ -57,13 +67,18 @@ public struct ModelDirectory: Sendable {
     /// People who have the tokenizer in another form are told so.
     private func checkTokenizerFormat() throws(InputError) {
         guard !FileManager.default.fileExists(atPath: tokenizerPath) else { return }
-        for name in ["tokenizer.model", "vocab.json", "vocab.txt", "tiktoken.model"]
+        for name in ["vocab.json", "vocab.txt", "tiktoken.model"]
         where FileManager.default.fileExists(atPath: path + "/" + name) {
-            throw InputError(.unsupported, file: path + "/" + name, rule: "the tokenizer must be a tokenizer.json")
+            throw InputError(.unsupported, file: path + "/" + name, rule: "the tokenizer must be a tokenizer.json or a tokenizer.model")
         }
     }
 
-    /// The SHA-256 of `tokenizer.json`, in hexadecimal.
+    /// The model's chat template, or nil when it has none.
+    ///
+    /// - Throws: `InputError` when a file that may hold it is broken.
+    public func chatTemplate() throws(InputError) -> ChatTemplate? { try ChatTemplate(directory: path) }
+
+    /// The SHA-256 of the tokenizer's file, in hexadecimal.
     ///
     /// - Throws: `InputError` when the file cannot be read.
     public func tokenizerSHA256() throws(InputError) -> String { sha256(of: try MappedFile(tokenizerPath)) }

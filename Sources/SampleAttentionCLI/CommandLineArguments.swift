@@ -9,7 +9,7 @@ struct CommandLineArguments {
     private(set) var asksForJSON = false
 
     /// Options whose value may be anything (`.unconditional`).
-    private static let takingAnything: Set<String> = ["--prompt"]
+    private static let takingAnything: Set<String> = ["--prompt", "--system"]
 
     /// - Parameter typed: without the program's name.
     init(_ typed: some Collection<String>) {

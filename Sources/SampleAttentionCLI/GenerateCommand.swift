@@ -17,6 +17,7 @@ struct GenerateCommand: ModelCommand {
     @OptionGroup var attention: AttentionOptions
     @OptionGroup var certificate: CertificateOptions
     @OptionGroup var cache: CacheOptions
+    @OptionGroup var chat: ChatOptions
 
     @Option(parsing: .unconditional, help: "The prompt; it may begin with a dash.")
     var prompt: String?
@@ -43,9 +44,12 @@ struct GenerateCommand: ModelCommand {
         if let chunk { _ = try ParameterOptions.count(chunk, "chunk", atLeast: 1) }
         let sampler = try TokenSampler(temperature: temperature, topP: Fraction(topP, field: "top-p"), seed: model.machine.seed)
         let cacheSettings = try cache.settings()
+        try chat.check()
         let session = try model.open()
         let policy = try policy(session)
-        let tokens = try session.model.promptTokens(for: text)
+        let conversation = try chat.prompt(text, model: session.model)
+        let tokens =
+            if let conversation { try session.model.promptTokens(for: conversation) } else { try session.model.promptTokens(for: text) }
         let warning = policy.certification?.warning(
             policy: policy, model: session.model.description, promptLength: tokens.count, chunk: chunk)
         if let warning { Message.write(warning) }
@@ -53,6 +57,7 @@ struct GenerateCommand: ModelCommand {
         var stream = TextStream(session.model.tokenizer)
         let generation = try session.model.generate(
             tokens, maxTokens: maxTokens, policy: policy, chunk: chunk, cache: cacheSettings, sampler: sampler,
+            endsOfTurn: conversation?.endsOfTurn(session.model.tokenizer) ?? [],
             onToken: { if !session.json { print(stream.append($0), terminator: "") } })
         if session.json {
             JSONOutput.print(

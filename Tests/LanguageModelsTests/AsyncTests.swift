@@ -102,6 +102,22 @@ private final class Gate: AttentionMethod {
         #expect(streamed.map(\.text) == expected.map { text.append($0) })
     }
 
+    /// A token that ends a turn is none of the continuation, and the last one drawn.
+    @Test func endsOfTurnEndTheContinuation() async throws {
+        let model = try Self.load(Scratch())
+        let sampler = try TokenSampler(temperature: 1, seed: 3)
+        let whole = try Self.blockingGeneration(model, sampler: sampler)
+        let expected = Array(whole.prefix { $0 != whole[5] })
+        let generation = try await model.generate(
+            Self.prompt, maxTokens: 12, policy: .dense, sampler: sampler, endsOfTurn: [whole[5], 255])
+        #expect(generation.tokens == expected && expected.count < 12)
+        var streamed: [Int32] = []
+        for try await next in model.continuation(
+            of: Self.prompt, maxTokens: 12, policy: .dense, sampler: sampler, endsOfTurn: [whole[5]])
+        { streamed.append(next.token) }
+        #expect(streamed == expected)
+    }
+
     @Test func refusesAsTheBlockingFormsDo() async throws {
         let scratch = try Scratch()
         let model = try Self.load(scratch)

@@ -99,7 +99,7 @@ import Testing
             try tiny.scratch.write("{}", to: "model/adapter_config.json")
             return tiny.path
         }
-        for name in ["tokenizer.model", "vocab.json"] {
+        for name in ["tiktoken.model", "vocab.json"] {
             try expect("/" + name, "tokenizer.json") { tiny in
                 try FileManager.default.moveItem(atPath: tiny.path + "/tokenizer.json", toPath: tiny.path + "/" + name)
                 return tiny.path
