@@ -181,7 +181,7 @@ let package = Package(
             "LanguageModels",
             [
                 "LanguageModels", "ModelFormats", "HaystackModel", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention",
-                "AttentionBaselines",
+                "AttentionBaselines", "RunProvenance",
             ],
             resources: [.copy("golden")]),
         tests(

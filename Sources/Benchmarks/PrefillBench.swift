@@ -66,7 +66,7 @@ package struct PrefillBench {
         let total = Timing(rounds: reports.map(\.seconds))
         let logits = prefills.last!.logits
         let configuration = model.description
-        let shape = DecoderShape(configuration, name: model.directory.path)
+        let shape = DecoderShape(configuration, name: model.files.path)
         let first = reports[0]
         let pairs = first.chunks.joined().reduce(0) { $0 + $1.keptPairs.reduce(0, +) }
         let operations = Double(pairs) * 4 * Double(configuration.headDimension) + shape.productOperations(tokens: first.tokens)
@@ -89,7 +89,7 @@ package struct PrefillBench {
         let own = kernel
         let other = own.instructionSet.modelCheckingSet
         let reference = try LanguageModel.load(
-            directory: model.directory.path, kernel: AttentionKernel(instructionSet: other, pool: own.pool),
+            from: model.files.path, kernel: AttentionKernel(instructionSet: other, pool: own.pool),
             ignoresExtraTensors: true)
         let scores = try [model, reference].map { model in
             try model.prefill(tokens, cache: model.makeCache(capacity: tokens.count), policy: .dense).logits

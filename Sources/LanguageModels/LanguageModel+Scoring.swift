@@ -96,7 +96,7 @@ extension LanguageModel {
     /// What weights lead to that are finite themselves.
     func unusable(_ field: String, _ value: Float) -> InputError {
         InputError(
-            .invalidData, file: directory.path, field: field, value: value.isNaN ? "NaN" : "\(value)",
+            .invalidData, file: files.path, field: field, value: value.isNaN ? "NaN" : "\(value)",
             rule: "must be finite: the weights are too large for FP32")
     }
 }

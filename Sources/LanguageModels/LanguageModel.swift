@@ -9,7 +9,7 @@ import Synchronization
 ///
 /// ```swift
 /// let kernel = try AttentionKernel(pool: WorkerPool(threads: 2))
-/// let model = try LanguageModel.load(directory: "/models/llama", kernel: kernel)
+/// let model = try LanguageModel.load(from: "/models/llama", kernel: kernel)
 /// let tokens = try model.promptTokens(for: "Call me Ishmael.")
 /// let cache = try model.makeCache(capacity: tokens.count + 20)
 /// let prefill = try model.prefill(tokens, cache: cache, policy: .fixed(.standard, name: "sample"))
@@ -18,8 +18,10 @@ public final class LanguageModel: Sendable {
     /// What the model computes.
     public let description: DecoderDescription
     public let tokenizer: Tokenizer
-    /// Where the model came from; hashes its files on demand.
-    public let directory: ModelDirectory
+    /// Where the model came from.
+    public let files: ModelFiles
+    /// Its tensors, in mapped files.
+    public let weights: any TensorArchive
     public let kernel: AttentionKernel
     /// Tensors of the weights that the model does not read, such as those of a vision tower or of layers that it does not have.
     public let unreadTensors: [String]
@@ -30,7 +32,7 @@ public final class LanguageModel: Sendable {
     /// `model_type`s this version runs.
     public static var supportedTypes: [String] { ModelFamilies.modelTypes }
 
-    /// Loads a Hugging Face model folder. The embedding is looked up in the mapped weights: files that are replaced under the same name may
+    /// Loads a Hugging Face model folder, or a GGUF file. The embedding is looked up in the mapped weights: files that are replaced under the same name may
     /// be so while the model is in use, files that are written over may not.
     ///
     /// - Parameters:
@@ -39,7 +41,7 @@ public final class LanguageModel: Sendable {
     ///   - progress: called as the weights are loaded, with their share from 0 to 1.
     /// - Throws: `InputError` naming file, field, value and rule for anything missing, broken or not supported.
     public static func load(
-        directory path: String, kernel: AttentionKernel, ignoresExtraTensors: Bool = false, progress: (Double) -> Void = { _ in }
+        from path: String, kernel: AttentionKernel, ignoresExtraTensors: Bool = false, progress: (Double) -> Void = { _ in }
     ) throws(InputError) -> LanguageModel {
         try LanguageModel(path, kernel: kernel, ignoresExtraTensors: ignoresExtraTensors, progress: progress)
     }
@@ -48,18 +50,15 @@ public final class LanguageModel: Sendable {
         _ path: String, kernel: AttentionKernel, ignoresExtraTensors: Bool, progress: (Double) -> Void
     ) throws(InputError) {
         // What the configuration alone can tell is told first.
-        let config = try ModelDirectory.config(in: path)
-        let family = try ModelFamilies.describe(config).family
-        let description = try DecoderDescription(config, directory: path)
-        let directory = try ModelDirectory(path, config: config)
-        self.directory = directory
+        files = try ModelFiles(path)
+        let (family, description) = try ModelFamilies.describe(files)
         self.description = description
         self.kernel = kernel
-        tokenizer = try directory.tokenizer(vocabularySize: description.vocabularySize)
+        let archive = try files.weights()
+        weights = archive
+        tokenizer = try files.tokenizer(vocabularySize: description.vocabularySize)
         // What names alone can tell is told before gigabytes are read.
-        let archive = directory.weights
         let names = TensorNames(archive, tensors: family.tensors(of: description), description: description)
-        try names.checkAreNotQuantized(archive)
         let leftOver = names.leftOver(in: archive)
         if let name = leftOver.inLayers.first, !ignoresExtraTensors {
             throw InputError(
@@ -68,8 +67,8 @@ public final class LanguageModel: Sendable {
                 remedy: .ignoreExtraTensors)
         }
         unreadTensors = leftOver.inLayers + leftOver.elsewhere
-        let weights = try DecoderWeights(archive, names: names, description: description, kernel: kernel, progress: progress)
-        decoder = Decoder(description: description, weights: weights, kernel: kernel)
+        let packed = try DecoderWeights(archive, names: names, description: description, kernel: kernel, progress: progress)
+        decoder = Decoder(description: description, weights: packed, kernel: kernel)
     }
 
     /// What tells this model from others, for configs: the same for the same weights, however they are split into files. Hashes the
@@ -80,14 +79,14 @@ public final class LanguageModel: Sendable {
         let names = decoder.weights.names
         let digest = try weightsSHA256.withLock { known throws(InputError) in
             if let known { return known }
-            let digest = try directory.weights.sha256(of: names.all.map { (canonical: $0, own: names.own($0)) })
+            let digest = try weights.sha256(of: names.all.map { (canonical: $0, own: names.own($0)) })
             known = digest
             return digest
         }
         return ModelIdentity(
             family: description.modelType, layers: description.layerCount, queryHeads: description.queryHeads,
             keyValueHeads: description.keyValueHeads, headDimension: description.headDimension,
-            weightsSHA256: digest, tokenizerSHA256: try directory.tokenizerSHA256())
+            weightsSHA256: digest, tokenizerSHA256: try files.tokenizerSHA256())
     }
 
     /// The text's tokens and what the tokenizer puts around them, such as begin-of-text.
@@ -102,7 +101,7 @@ public final class LanguageModel: Sendable {
     func check(_ tokens: [Int32]) throws(InputError) {
         for token in tokens where token < 0 || token >= description.vocabularySize {
             throw InputError(
-                .invalidData, file: ModelDirectory.configurationPath(in: directory.path), field: "vocab_size",
+                .invalidData, file: files.config.file, field: "vocab_size",
                 value: "\(description.vocabularySize)",
                 rule: "must be above every token of the tokenizer (\(token))")
         }

@@ -39,6 +39,16 @@ package enum QuantizedFormat: String, Sendable, CaseIterable {
             rule: "weights quantised in this format cannot be read: use a copy of the model that is not quantised, or a GGUF file of it")
     }
 
+    /// The same by a configuration alone.
+    package static func check(_ configuration: JSONFields) throws(InputError) {
+        for member in ["quantization_config", "compression_config", "quantization"] where configuration.value(member) != nil {
+            let name = name(in: configuration).map { " in \($0)" } ?? ""
+            throw configuration.error(
+                member, "weights quantised\(name) cannot be read: use a copy of the model that is not quantised, or a GGUF file of it",
+                code: .unsupported)
+        }
+    }
+
     // MARK: - Configuration
 
     /// `quant_method` of transformers.

@@ -34,10 +34,22 @@ public struct SafetensorsArchive: TensorArchive {
         self.init(listing: file.path, files: [file], owners: owners)
     }
 
+    private static func names(in directory: String) -> [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: directory).sorted()) ?? []
+    }
+
+    /// - Throws: `InputError` (`unsupported`) where a GGUF file stands in a folder that lacks what a model's folder has.
+    static func checkForGGUF(_ directory: String) throws(InputError) {
+        guard let name = names(in: directory).first(where: { $0.lowercased().hasSuffix(".gguf") }) else { return }
+        throw InputError(
+            .unsupported, file: directory + "/" + name, rule: "of a GGUF model the file itself must be given, not its folder")
+    }
+
     /// People who have a model's weights in another form are told so.
     private static func checkForOtherFormats(_ directory: String) throws(InputError) {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory).sorted()) ?? []
-        for name in names where [".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx"].contains(where: name.hasSuffix) {
+        try checkForGGUF(directory)
+        let names = names(in: directory)
+        for name in names where [".bin", ".pt", ".pth", ".h5", ".msgpack", ".onnx"].contains(where: name.hasSuffix) {
             throw InputError(
                 .unsupported, file: directory + "/" + name, rule: "weights must be \(single), or shards with \(Self.index), in the folder")
         }

@@ -77,6 +77,6 @@ struct CalibrateCommand: MachineCommand {
     private func dimension() throws(InputError) -> Int {
         if let headDimension { return try ParameterOptions.count(headDimension, "head-dimension", atLeast: 1, atMost: 1024) }
         let directory = model ?? HaystackModel.modelDirectory.path
-        return try DecoderDescription(directory: directory).headDimension
+        return try DecoderDescription(modelAt: directory).headDimension
     }
 }

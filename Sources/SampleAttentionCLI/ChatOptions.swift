@@ -30,11 +30,11 @@ struct ChatOptions: ParsableArguments {
     /// The prompt as a conversation; nil when none is asked for.
     func prompt(_ text: String, model: LanguageModel) throws(InputError) -> ChatPrompt? {
         guard let chat else { return nil }
-        let template = try model.directory.chatTemplate()
+        let template = try model.files.chatTemplate()
         if chat != Self.automatic { return ChatPrompt(try Self.format(chat), template: template, system: system, user: text) }
         guard let template else {
             throw InputError(
-                .invalidData, file: model.directory.path, field: "chat_template",
+                .invalidData, file: model.files.path, field: "chat_template",
                 rule: "is missing: name the format, \(ParameterOptions.choices(of: ChatFormat.self))")
         }
         return ChatPrompt(try ChatFormat(template), template: template, system: system, user: text)

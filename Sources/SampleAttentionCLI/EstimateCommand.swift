@@ -38,7 +38,7 @@ struct EstimateCommand: JSONPrinting {
     func run() throws {
         let decoder: DecoderShape
         if let model {
-            decoder = DecoderShape(try DecoderDescription(directory: model), name: model)
+            decoder = DecoderShape(try DecoderDescription(modelAt: model), name: model)
         } else {
             decoder = try DecoderShape.named(shape)
         }

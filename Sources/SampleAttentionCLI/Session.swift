@@ -130,7 +130,7 @@ struct Session: Run {
         let steps = 1000
         let progress = ProgressBar("load", total: steps)
         model = try LanguageModel.load(
-            directory: options.model ?? HaystackModel.modelDirectory.path, kernel: kernel, ignoresExtraTensors: options.ignoreExtraTensors
+            from: options.model ?? HaystackModel.modelDirectory.path, kernel: kernel, ignoresExtraTensors: options.ignoreExtraTensors
         ) {
             progress.update(done: Int($0 * Double(steps)))
         }
@@ -139,7 +139,7 @@ struct Session: Run {
         if let name = model.unreadTensors.first {
             let count = model.unreadTensors.count
             Message.write(
-                "warning: \(model.directory.weights.listing): "
+                "warning: \(model.weights.listing): "
                     + (count == 1 ? "1 tensor is not read: \(name)" : "\(count) tensors are not read, such as \(name)"))
         }
         if let note = model.description.windowNote { Message.write("note: \(note)") }
@@ -157,7 +157,7 @@ struct Session: Run {
         let layers = model.description.fullAttentionLayers
         guard !layers.isEmpty else {
             throw InputError(
-                .usage, file: model.directory.path, field: "model",
+                .usage, file: model.files.path, field: "model",
                 rule: "every layer has a window of its own, which it keeps: there is no layer in which sparse attention can gain")
         }
         return layers

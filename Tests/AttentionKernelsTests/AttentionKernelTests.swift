@@ -52,7 +52,8 @@ import Testing
     }
 
     /// Capped scores and sinks that take nothing, a little, most and all of a row; few rows, which are done one by one, and many.
-    @Test(arguments: [(1, 1), (1, 200), (4, 90), (64, 64), (131, 131), (200, 333)],
+    @Test(
+        arguments: [(1, 1), (1, 200), (4, 90), (64, 64), (131, 131), (200, 333)],
         [
             ScoreRule(softCap: 1.5), ScoreRule(sinks: [-40, -1, 3, 60]), ScoreRule(softCap: 1.5, sinks: [-40, -1, 3, 60]),
         ])

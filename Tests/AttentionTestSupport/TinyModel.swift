@@ -107,16 +107,21 @@ public final class TinyModel {
     }
 
     /// The byte-level tokenizer without merges: token b is byte b, token 256 begins a text.
-    public static func tokenizer() throws -> Data {
+    public static func tokenizer() throws -> Data { try tokenizer(of: Array(0...255)) }
+
+    /// The same of printable ASCII and line feeds alone, 97 tokens, for models whose vocabulary is smaller than the bytes.
+    public static func smallTokenizer() throws -> Data { try tokenizer(of: [0x0A] + Array(0x20...0x7E)) }
+
+    private static func tokenizer(of bytes: [Int]) throws -> Data {
         let printable = Array(0x21...0x7E) + Array(0xA1...0xAC) + Array(0xAE...0xFF)
         let others = (0...255).filter { !printable.contains($0) }
         var vocabulary: [String: Int] = [:]
-        for byte in 0...255 {
+        for (id, byte) in bytes.enumerated() {
             let scalar = Unicode.Scalar(UInt32(others.firstIndex(of: byte).map { 0x100 + $0 } ?? byte))!
-            vocabulary[String(Character(scalar))] = byte
+            vocabulary[String(Character(scalar))] = id
         }
         return try JSONSerialization.data(withJSONObject: [
-            "added_tokens": [["id": 256, "content": "<|begin_of_text|>", "special": true, "normalized": false]],
+            "added_tokens": [["id": bytes.count, "content": "<|begin_of_text|>", "special": true, "normalized": false] as [String: Any]],
             "pre_tokenizer": ["type": "ByteLevel", "add_prefix_space": false, "use_regex": true], "decoder": ["type": "ByteLevel"],
             "model": ["type": "BPE", "vocab": vocabulary, "merges": [String]()] as [String: Any],
         ])

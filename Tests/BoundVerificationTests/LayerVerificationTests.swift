@@ -20,7 +20,7 @@ import Testing
     private func verify(
         _ kernel: AttentionKernel, tokens count: Int, bounds: [any OutputErrorBound] = StandardBounds.all
     ) throws -> Outcome {
-        let model = try LanguageModel.load(directory: HaystackModel.modelDirectory.path, kernel: kernel)
+        let model = try LanguageModel.load(from: HaystackModel.modelDirectory.path, kernel: kernel)
         let text = try String(contentsOf: HaystackModel.texts[1], encoding: .utf8)
         let tokens = Array(try model.promptTokens(for: String(text.prefix(6 * count))).prefix(count))
         let verification = LayerVerification(kernel: kernel, bounds: bounds)

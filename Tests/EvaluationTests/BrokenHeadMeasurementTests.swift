@@ -67,7 +67,7 @@ import Testing
             tiny.tensors[index].values = tiny.tensors[index].values.map { $0 * 1e30 }
         }
         try tiny.write()
-        let model = try LanguageModel.load(directory: tiny.path, kernel: kernel)
+        let model = try LanguageModel.load(from: tiny.path, kernel: kernel)
         let tokens = [256] + (0..<199).map { Int32($0 * $0 % 97) }
         let audit = SamplingAudit(standard: .standard, rules: [.stride], ratios: [try Fraction(0.1)], seed: 1)
         let refusal = try #require(throws: InputError.self) {

@@ -23,7 +23,7 @@ import Testing
         let tiny = try TinyModel(Scratch())
         scratch = tiny.scratch
         path = scratch.file("journal.jsonl")
-        let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+        let model = try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
         let tasks = ["one", "two"].map { id in
             EvaluationTask(
                 id: id, name: "reading", length: 64, content: .reading(text: String(repeating: "\(id) ", count: 16), answers: [4..<7]))

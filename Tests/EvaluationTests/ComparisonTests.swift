@@ -92,7 +92,7 @@ import Testing
     /// Each line is the record of one turn; what no turn wrote is refused by line and field.
     @Test func continuesOnlyWithRecordsOfItsTurns() throws {
         let tiny = try TinyModel(Scratch())
-        let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+        let model = try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
         let tasks = ["a", "b"].map { id in
             EvaluationTask(id: id, name: "t", length: 12, content: .reading(text: "abc abc abc", answers: [4..<7]))
         }

@@ -11,7 +11,7 @@ import Testing
 
 @Suite struct EvaluationTests {
     static func load() throws -> LanguageModel {
-        try LanguageModel.load(directory: HaystackModel.modelDirectory.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
+        try LanguageModel.load(from: HaystackModel.modelDirectory.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
     }
 
     static func haystack() throws -> String { try String(contentsOf: HaystackModel.texts[1], encoding: .utf8) }

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct InterleavedTextTests {
     private static func make(seed: UInt64 = 1) throws -> (interleaved: InterleavedText, tokenizer: Tokenizer) {
-        let tokenizer = try ModelDirectory(HaystackModel.modelDirectory.path).tokenizer()
+        let tokenizer = try ModelFiles(HaystackModel.modelDirectory.path).tokenizer()
         let book = try String(contentsOf: HaystackModel.texts[0], encoding: .utf8)
         let paragraphs = book.split(separator: "\n").prefix(400).map { String($0) + "\n" }
         return (

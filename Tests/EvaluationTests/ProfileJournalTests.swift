@@ -26,7 +26,7 @@ import Testing
         let tiny = try TinyModel(Scratch(), shape: shape)
         scratch = tiny.scratch
         path = tiny.scratch.file("journal.jsonl")
-        let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
+        let model = try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
         let scale = ProfileScale(alphas: [try Fraction(0.9), try Fraction(0.95)])
         header = ProfileHeader(
             model: try model.identity(), textSHA256: ["aa"], attention: "sample", scale: scale, instructionSet: "any", precision: "fp32")

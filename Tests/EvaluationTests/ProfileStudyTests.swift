@@ -23,7 +23,7 @@ import Testing
     init() throws {
         let tiny = try TinyModel(Scratch(), shape: .init(layers: 3))
         scratch = tiny.scratch
-        let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+        let model = try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
         self.model = model
         sources = ["aa", "bb"].enumerated().map { index, name in
             PromptLayers([256] + (0..<149).map { Int32($0 * ($0 + index) % 97) }, of: .init(name: name, sha256: name), model: model)

@@ -12,7 +12,7 @@ struct PublishedRows {
 
     init() throws { scratch = try Scratch() }
 
-    static let tokenizer: Tokenizer? = try? ModelDirectory(HaystackModel.modelDirectory.path).tokenizer()
+    static let tokenizer: Tokenizer? = try? ModelFiles(HaystackModel.modelDirectory.path).tokenizer()
 
     static func reading(_ limits: [Int] = [4096], templates: PromptTemplates? = nil) throws -> TaskFile.Reading {
         .init(tokenizer: try #require(tokenizer), limits: limits, templates: templates)

@@ -52,7 +52,7 @@ import Testing
     func eachHalfIsCutAtACharacter(start: String, end: String, cut: String) throws {
         let model = try TinyModel(Scratch())
         let reading = TaskFile.Reading(
-            tokenizer: try ModelDirectory(model.path).tokenizer(), limits: [1 + 10 + 64, 1 + 11 + 64])
+            tokenizer: try ModelFiles(model.path).tokenizer(), limits: [1 + 10 + 64, 1 + 11 + 64])
         let row = try PublishedRows.longBench("lcc", context: start + String(repeating: "-", count: 90) + end, with: ["input": ""])
         #expect(try files.read(row, reading).map { try PublishedRows.question($0).prompt } == [cut, cut])
     }

@@ -25,7 +25,7 @@ import Testing
             tiny.tensors[tiny.tensors.count - 1].values[next * 16 + dimension] = 1
         }
         try tiny.write()
-        return try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+        return try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
     }
 
     /// Special tokens that a model writes are no part of its answer.

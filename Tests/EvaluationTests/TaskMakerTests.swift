@@ -173,7 +173,7 @@ import Testing
     @Test(arguments: TaskKind.allCases) func anyTokenizerWillDo(kind: TaskKind) throws {
         let scratch = try Scratch()
         let tiny = try TinyModel(scratch)
-        let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+        let model = try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
         let maker = TaskMaker(text: try EvaluationTests.haystack(), tokenizer: model.tokenizer)
         for task in try maker.make(kind, length: 6000, count: 1, seed: 1) {
             #expect(try model.promptTokens(for: task.text).count <= 6000)

@@ -70,7 +70,7 @@ private final class Gate: AttentionMethod {
 
     private static func load(_ scratch: Scratch) throws -> LanguageModel {
         let tiny = try TinyModel(scratch, shape: TinyModel.Shape(layers: layers))
-        return try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+        return try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
     }
 
     /// In a function that is not async the blocking form is meant.

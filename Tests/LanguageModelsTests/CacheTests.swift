@@ -69,7 +69,7 @@ import Testing
                 tiny.tensors[index].values = tiny.tensors[index].values.map { $0 * factor }
             }
             try tiny.write()
-            let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+            let model = try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
             let tokens = (0..<40).map { Int32($0 * 5 % 256) }
             func run() throws -> [Float] {
                 try model.prefill(tokens, cache: model.makeCache(capacity: 40, format: format), policy: .dense).logits

@@ -10,7 +10,7 @@ import Testing
 @Suite struct CacheUseTests {
     private static func interfere(_ body: @escaping (_ model: LanguageModel, _ cache: KeyValueCache) throws -> Void) throws {
         let tiny = try TinyModel(Scratch())
-        let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+        let model = try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
         let cache = try model.makeCache(capacity: 64)
         var tap = AttentionTap { _ in try body(model, cache) }
         _ = try model.prefill([1, 2, 3], cache: cache, policy: .dense, observer: &tap)
@@ -45,7 +45,7 @@ import Testing
     @Test func aPrefillThatThrowsLeavesWholeChunks() throws {
         struct Stop: Error {}
         let tiny = try TinyModel(Scratch(), shape: TinyModel.Shape(layers: 2))
-        let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+        let model = try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
         let tokens = (0..<30).map { Int32($0 * 7 % 256) }
         let cache = try model.makeCache(capacity: 30)
         var layers = 0

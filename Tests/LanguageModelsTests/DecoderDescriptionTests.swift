@@ -75,7 +75,8 @@ import Testing
         #expect(try Self.parse("qwen2", window).fullAttentionLayers.count == 8)
         let upper = try Self.parse("qwen2", ["sliding_window": "4096", "use_sliding_window": "true", "max_window_layers": "5"])
         #expect(upper.fullAttentionLayers == [0, 1, 2, 3, 4])
-        let types = #"["full_attention", "sliding_attention", "full_attention", "full_attention", "full_attention", "full_attention", "#
+        let types =
+            #"["full_attention", "sliding_attention", "full_attention", "full_attention", "full_attention", "full_attention", "#
             + #""full_attention", "sliding_attention"]"#
         let listed = try Self.parse("qwen2", ["sliding_window": "16", "use_sliding_window": "true", "layer_types": types])
         #expect(listed.fullAttentionLayers == [0, 2, 3, 4, 5, 6])
@@ -219,10 +220,12 @@ import Testing
 
     /// A model that reads images too says what its text part is; what it lacks is the family's default.
     @Test func readsTheTextPart() throws {
-        let text = #"{"hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text", "num_hidden_layers": 34, "#
+        let text =
+            #"{"hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text", "num_hidden_layers": 34, "#
             + #""rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "sliding_window": 1024}"#
         let wrapped = try DecoderDescription(
-            parsing: #"{"model_type": "gemma3", "text_config": \#(text), "vision_config": {"hidden_size": 1152}, "eos_token_id": [1, 106]}"#)
+            parsing: #"{"model_type": "gemma3", "text_config": \#(text), "vision_config": {"hidden_size": 1152}, "eos_token_id": [1, 106]}"#
+        )
         #expect(wrapped.modelType == "gemma3_text" && wrapped.hiddenSize == 2560 && wrapped.layerCount == 34)
         #expect(wrapped.headDimension == 256 && wrapped.queryHeads == 8 && wrapped.vocabularySize == 262_208)
         #expect(wrapped.fullAttentionLayers == [5, 11, 17, 23, 29] && wrapped.endOfText == [1, 106])
@@ -253,9 +256,9 @@ import Testing
         let scratch = try Scratch()
         let text = #"{"model_type": "q\u0077\"\\\/\n\ud83d\ude42", "x": [{}, [], -1.5e+3]}"#
         try scratch.write(text, to: "config.json")
-        let error = #expect(throws: InputError.self) { try DecoderDescription(directory: scratch.path) }
+        let error = #expect(throws: InputError.self) { try DecoderDescription(modelAt: scratch.path) }
         #expect(error?.value == "\"qw\"\\/\n🙂\"", "\(error?.value ?? "")")
-        let absent = #expect(throws: InputError.self) { try DecoderDescription(directory: scratch.path + "/absent") }
+        let absent = #expect(throws: InputError.self) { try DecoderDescription(modelAt: scratch.path + "/absent") }
         #expect(absent?.code == .missingInput)
     }
 }

@@ -28,15 +28,15 @@ import Testing
         }
     }()
 
-    /// A golden model in a folder of its own, with a tokenizer that is not used.
+    /// A golden model in a folder of its own, with a tokenizer of bytes.
     static func model(_ test: Case, precision: Precision = .fp32, scratch: Scratch) throws -> LanguageModel {
         let source = families.appendingPathComponent(test.family)
         try FileManager.default.createDirectory(atPath: scratch.file("model"), withIntermediateDirectories: true)
         try scratch.write(Data(contentsOf: source.appendingPathComponent(test.config)), to: "model/config.json")
         try scratch.write(Data(contentsOf: source.appendingPathComponent("model.safetensors")), to: "model/model.safetensors")
-        try scratch.write(TinyModel.tokenizer(), to: "model/tokenizer.json")
+        try scratch.write(TinyModel.smallTokenizer(), to: "model/tokenizer.json")
         return try LanguageModel.load(
-            directory: scratch.file("model"), kernel: AttentionKernel(precision: precision, pool: WorkerPool(threads: 2)))
+            from: scratch.file("model"), kernel: AttentionKernel(precision: precision, pool: WorkerPool(threads: 2)))
     }
 
     struct HiddenStates: ForwardObserver {

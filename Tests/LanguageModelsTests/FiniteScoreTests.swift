@@ -19,7 +19,7 @@ import Testing
         let index = try #require(tiny.tensors.firstIndex { $0.name == "lm_head.weight" })
         tiny.tensors[index].values = tiny.tensors[index].values.enumerated().map(head)
         try tiny.write()
-        return try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
+        return try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
     }
 
     /// What every way to scores says of them.
@@ -72,7 +72,7 @@ import Testing
         var shape = TinyModel.Shape()
         shape.layers = 4
         let tiny = try TinyModel(Scratch(), shape: shape)
-        let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
+        let model = try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
         var parameters = SampleAttentionParameters.standard
         parameters.alpha = try Fraction(0.3)
         parameters.window = .tokens(4)

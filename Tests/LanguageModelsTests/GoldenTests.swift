@@ -19,7 +19,7 @@ import Testing
 
     init() throws {
         model = try LanguageModel.load(
-            directory: HaystackModel.modelDirectory.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
+            from: HaystackModel.modelDirectory.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
         file = try SafetensorsFile(Self.golden.appendingPathComponent("haystack-13m-logits.safetensors").path)
     }
 

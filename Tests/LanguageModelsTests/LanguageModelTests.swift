@@ -11,7 +11,7 @@ import Testing
 
 @Suite struct LanguageModelTests {
     static func load() throws -> LanguageModel {
-        try LanguageModel.load(directory: HaystackModel.modelDirectory.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
+        try LanguageModel.load(from: HaystackModel.modelDirectory.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
     }
 
     @Test func refusesWhatDoesNotFit() throws {
@@ -28,7 +28,7 @@ import Testing
         let text = try String(contentsOf: HaystackModel.texts[1], encoding: .utf8)
         let scores = try Precision.allCases.map { precision in
             let model = try LanguageModel.load(
-                directory: HaystackModel.modelDirectory.path, kernel: AttentionKernel(precision: precision, pool: WorkerPool(threads: 2)))
+                from: HaystackModel.modelDirectory.path, kernel: AttentionKernel(precision: precision, pool: WorkerPool(threads: 2)))
             return try model.score(Array(model.promptTokens(for: String(text.prefix(6000))).prefix(1000)), policy: .dense)
         }
         #expect(abs(scores[0].negativeLogLikelihood - scores[1].negativeLogLikelihood) < 0.01)

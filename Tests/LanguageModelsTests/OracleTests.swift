@@ -43,7 +43,7 @@ import Testing
         let oracle = NaiveLlama(
             shape: shape, frequencies: (0..<3).map { stretch(pow(100, -Double(2 * $0) / 6)) },
             weights: Dictionary(uniqueKeysWithValues: tiny.tensors.map { ($0.name, $0.values) }))
-        let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
+        let model = try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
         var random = SeededGenerator(seed: 31)
         let tokens = (0..<90).map { _ in Int32(random.next() % 257) }
         let logits = try model.prefill(tokens, cache: model.makeCache(capacity: 90), policy: .dense).logits

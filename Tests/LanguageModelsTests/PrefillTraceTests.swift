@@ -15,7 +15,7 @@ import Testing
 
     init() throws {
         model = try LanguageModel.load(
-            directory: HaystackModel.modelDirectory.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
+            from: HaystackModel.modelDirectory.path, kernel: AttentionKernel(pool: WorkerPool(threads: 2)))
         let text = try String(contentsOf: HaystackModel.texts[1], encoding: .utf8)
         tokens = try Array(model.promptTokens(for: String(text.dropFirst(20_000).prefix(2000))).prefix(300))
     }

@@ -11,7 +11,7 @@ import Testing
 
     init() throws {
         let tiny = try TinyModel(Scratch())
-        rotary = try #require(DecoderDescription(directory: tiny.path).layers[0].attention.rotary)
+        rotary = try #require(DecoderDescription(modelAt: tiny.path).layers[0].attention.rotary)
     }
 
     /// cos and sin of position · θ_i, the angle in FP32, at the borders of the table's blocks and in between.

@@ -20,7 +20,7 @@ import Testing
         (shape.queryHeads, shape.keyValueHeads, shape.headDimension) = (6, 2, 10)
         let tiny = try TinyModel(scratch, shape: shape)
         try tiny.write()
-        return try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(precision: precision, pool: WorkerPool(threads: 2)))
+        return try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(precision: precision, pool: WorkerPool(threads: 2)))
     }
 
     /// Step by step the scores are those of a prefill of one token on the same cache, in every format.
@@ -81,7 +81,7 @@ import Testing
             }
         }
         try tiny.write()
-        let model = try LanguageModel.load(directory: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+        let model = try LanguageModel.load(from: tiny.path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
         let (_, cache) = try model.prefill([1, 2, 3], newPositions: 3, policy: .dense, settings: .init(format: format))
         let decoder = try TokenDecoder(model: model, cache: cache)
         try decoder.append(4)

@@ -117,10 +117,10 @@ import Testing
     }
 
     @Test func readsTheBundledModel() throws {
-        let model = try ModelDirectory(HaystackModel.modelDirectory.path)
+        let model = try ModelFiles(HaystackModel.modelDirectory.path)
         #expect(try model.config.string("model_type") == "llama")
         let weights = try SafetensorsArchive(directory: model.path)
-        #expect(weights.files.count == 2 && Set(weights.names) == Set(model.weights.names))
+        #expect(try weights.files.count == 2 && Set(weights.names) == Set(model.weights().names))
         let bytes = weights.files.flatMap(\.tensors).map(\.bytes.count).reduce(0, +)
         #expect(bytes == 25_965_312)  // The index's total_size.
         let tokenizer = try model.tokenizer(vocabularySize: 4096)

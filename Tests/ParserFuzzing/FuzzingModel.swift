@@ -23,7 +23,7 @@ final class FuzzingModel {
     func read(_ file: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path + "/" + file)) }
 
     func load() throws -> LanguageModel {
-        try LanguageModel.load(directory: path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
+        try LanguageModel.load(from: path, kernel: AttentionKernel(pool: WorkerPool(threads: 1)))
     }
 
     func tokenizer() throws -> Tokenizer { try Tokenizer(path: path + "/tokenizer.json") }

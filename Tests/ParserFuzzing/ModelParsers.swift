@@ -16,7 +16,7 @@ extension FuzzedParser {
         },
         FuzzedParser(name: "model-configuration") { model in
             Prepared(samples: try configurations(model)) {
-                _ = try model.install($0, as: "config.json"); _ = try DecoderDescription(directory: model.path)
+                _ = try model.install($0, as: "config.json"); _ = try DecoderDescription(modelAt: model.path)
             }
         },
         FuzzedParser(name: "model") { model in

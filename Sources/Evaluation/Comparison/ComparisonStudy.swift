@@ -124,7 +124,7 @@ public struct ComparisonStudy: Sendable {
             tokens, cache: model.makeCache(capacity: tokens.count, format: cache.format), policy: policy, chunk: chunk, observer: &audit)
         guard audit.mean.isFinite, audit.minimum.isFinite else {
             throw InputError(
-                .invalidData, file: model.directory.path, field: "task \(task.id), retained mass", value: "\(audit.mean)",
+                .invalidData, file: model.files.path, field: "task \(task.id), retained mass", value: "\(audit.mean)",
                 rule: "must be finite: the weights are too large for FP32")
         }
         return audit

@@ -55,12 +55,7 @@ enum ModelFamilies {
                 "must be one of \(modelTypes.joined(separator: ", ")); notebooks-md/adding-a-family.md shows how to add one",
                 code: .unsupported)
         }
-        // The second is how MLX spells it.
-        for fields in [config, fields] {
-            for member in ["quantization_config", "quantization"] where fields.value(member) != nil {
-                throw fields.error(member, "quantised weights are not supported", code: .unsupported)
-            }
-        }
+        for fields in [config, fields] { try QuantizedFormat.check(fields) }
         let reader = ConfigReader(fields, modelType: type)
         var description = try family.describe(reader)
         try reader.checkAllIsRead()
@@ -70,31 +65,28 @@ enum ModelFamilies {
         }
         return (family, description)
     }
+
+    /// The same of a model's files. Of the tokens that end an answer, those of `generation_config.json` count before those of `config.json`.
+    static func describe(_ files: ModelFiles) throws(InputError) -> (family: any ModelFamily.Type, description: DecoderDescription) {
+        var (family, description) = try describe(files.config)
+        if let generation = try files.generationConfig() {
+            let ends = try StandardConfig.endOfText(ConfigReader(generation), vocabularySize: description.vocabularySize)
+            if !ends.isEmpty { description.endOfText = ends }
+        }
+        return (family, description)
+    }
 }
 
 extension DecoderDescription {
-    /// What the model of a folder computes, by its `config.json` and, of the tokens that end an answer, `generation_config.json`, which
-    /// counts before it where it names any. Neither weights nor tokenizer are read.
+    /// What a model computes. Neither weights nor tokenizer are read.
     ///
+    /// - Parameter path: of a folder, or of a GGUF file.
     /// - Throws: `InputError`: `missingInput` or `inputOutput` when a file cannot be read; `invalidData` for a missing, ill-typed or
     ///   out-of-range setting; `unsupported` for a family, or a setting that would change what the model computes, that is not known.
-    public init(directory: String) throws(InputError) {
-        try self.init(JSONFields(contentsOf: ModelDirectory.configurationPath(in: directory)), directory: directory)
-    }
+    public init(modelAt path: String) throws(InputError) { self = try ModelFamilies.describe(ModelFiles(path)).description }
 
-    /// What `text`, the contents of a `config.json`, says; `file` names it in errors. Throws as `init(directory:)`.
+    /// What `text`, the contents of a `config.json`, says; `file` names it in errors. Throws as `init(modelAt:)`.
     public init(parsing text: String, file: String = "config.json") throws(InputError) {
         self = try ModelFamilies.describe(JSONFields(parsing: text, file: file)).description
-    }
-
-    init(_ config: JSONFields, directory: String) throws(InputError) {
-        self = try ModelFamilies.describe(config).description
-        do {
-            let generation = ConfigReader(try JSONFields(contentsOf: directory + "/generation_config.json"))
-            let ends = try StandardConfig.endOfText(generation, vocabularySize: vocabularySize)
-            if !ends.isEmpty { endOfText = ends }
-        } catch  where error.code == .missingInput {
-            return
-        }
     }
 }

@@ -58,21 +58,4 @@ struct TensorNames: Sendable {
         }
         return (rest.filter(isInLayers), rest.filter { !isInLayers($0) })
     }
-
-    /// Ends of the names of what stands beside quantised weights, in the place of "weight": by MLX, GPTQ, AWQ, FP8, compressed tensors and
-    /// bitsandbytes.
-    private static let quantizedParts = [
-        "scales", "qweight", "weight_scale", "weight_scale_inv", "weight_packed", "weight.absmax", "absmax", "SCB",
-    ]
-
-    /// Weights may be quantised without the configuration's saying so.
-    ///
-    /// - Throws: `InputError` (`unsupported`).
-    func checkAreNotQuantized(_ archive: any TensorArchive) throws(InputError) {
-        for name in all {
-            let stem = own(name).dropLast("weight".count)
-            guard let part = Self.quantizedParts.first(where: { archive.contains(stem + $0) }) else { continue }
-            throw InputError(.unsupported, file: archive.listing, field: stem + part, rule: "quantised weights are not supported")
-        }
-    }
 }
