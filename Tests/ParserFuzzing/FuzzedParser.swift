@@ -13,7 +13,7 @@ struct FuzzedParser: Sendable {
         let parse: (String) throws -> Void
     }
 
-    static let all: [FuzzedParser] = modelParsers + tokenizerParsers + studyParsers + taskParsers
+    static let all: [FuzzedParser] = modelParsers + tokenizerParsers + tokenizerKindParsers + studyParsers + taskParsers
 
     /// - Throws: `InputError` (`usage`) for a name that is none.
     static func named(_ name: String) throws(InputError) -> FuzzedParser {

@@ -19,7 +19,7 @@ struct Mutation {
             if chance(0.1) { changeOrder(&sample.documents) }
         }
         var bytes = sample.bytes(headerLengthError: chance(0.05) ? extremeLength() : nil)
-        if chance(0.25) { for _ in 0..<changes() { change(&bytes, other.bytes()) } }
+        if sample.isBytes || chance(0.25) { for _ in 0..<changes() { change(&bytes, other.bytes()) } }
         return bytes
     }
 

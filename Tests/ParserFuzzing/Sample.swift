@@ -7,6 +7,8 @@ struct Sample {
         case lines
         /// One header after its length, before `data`.
         case safetensors(data: [UInt8])
+        /// No documents, but these bytes.
+        case bytes([UInt8])
     }
 
     var documents: [JSONTree]
@@ -16,6 +18,12 @@ struct Sample {
         self.documents = documents
         self.frame = frame
     }
+
+    /// A format that is no JSON.
+    init(bytes: [UInt8]) { self.init([], frame: .bytes(bytes)) }
+
+    /// True when only bytes can be changed.
+    var isBytes: Bool { if case .bytes = frame { true } else { false } }
 
     /// - Throws: for what is no JSON.
     init(json: String) throws { self.init([try JSONTree(parsing: Data(json.utf8))]) }
@@ -32,6 +40,7 @@ struct Sample {
     /// - Parameter headerLengthError: what the file says in place of its header's length.
     func bytes(headerLengthError: UInt64? = nil) -> [UInt8] {
         let text = Array(documents.map { $0.text + (documents.count > 1 ? "\n" : "") }.joined().utf8)
+        if case .bytes(let bytes) = frame { return bytes }
         guard case .safetensors(let data) = frame else { return text }
         let length = headerLengthError ?? UInt64(text.count)
         return withUnsafeBytes(of: length.littleEndian) { Array($0) } + text + data
