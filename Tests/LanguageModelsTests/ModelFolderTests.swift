@@ -113,6 +113,23 @@ import Testing
         }
     }
 
+    /// A folder without a tokenizer.json, but with a SentencePiece model: pieces 0 to 3 are "<unk>", "<s>", "a" and U+2581.
+    @Test func aSentencePieceModelIsATokenizer() throws {
+        let tiny = try TinyModel(Scratch())
+        try FileManager.default.removeItem(atPath: tiny.path + "/tokenizer.json")
+        func piece(_ text: String, type: UInt8) -> [UInt8] {
+            let fields = [0x0A, UInt8(text.utf8.count)] + Array(text.utf8) + [0x18, type]
+            return [0x0A, UInt8(fields.count)] + fields
+        }
+        let pieces = piece("<unk>", type: 2) + piece("<s>", type: 3) + piece("a", type: 1) + piece("\u{2581}", type: 1)
+        try tiny.scratch.write(Data(pieces + [0x12, 0x02, 0x18, 0x02]), to: "model/tokenizer.model")
+        try tiny.scratch.write("{}", to: "model/tokenizer_config.json")
+        let model = try Self.load(tiny)
+        #expect(try model.promptTokens(for: "a b") == [1, 3, 2, 3, 0])
+        #expect(try model.identity().tokenizerSHA256.count == 64)
+        #expect(model.tokenizer.decode([3, 2, 3, 2]) == "a a")
+    }
+
     /// The decoder alone, as it is saved without its head: names lack "model.".
     @Test func namesWithoutAPrefix() throws {
         let tiny = try TinyModel(Scratch())

@@ -13,7 +13,8 @@ struct FuzzedParser: Sendable {
         let parse: (String) throws -> Void
     }
 
-    static let all: [FuzzedParser] = modelParsers + ggufParsers + tokenizerParsers + studyParsers + taskParsers
+    static let all: [FuzzedParser] =
+        modelParsers + ggufParsers + tokenizerParsers + tokenizerKindParsers + studyParsers + taskParsers
 
     /// - Throws: `InputError` (`usage`) for a name that is none.
     static func named(_ name: String) throws(InputError) -> FuzzedParser {

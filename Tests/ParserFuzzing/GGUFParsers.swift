@@ -7,7 +7,7 @@ extension FuzzedParser {
     /// GGUF files: as they are, as models, and as parts of a split model.
     static let ggufParsers: [FuzzedParser] = [
         FuzzedParser(name: "gguf-file") { _ in
-            Prepared(samples: ([values()] + ggufModels()).map { Sample(binary: $0.encoded()) }) { path in
+            Prepared(samples: ([values()] + ggufModels()).map { Sample(bytes: $0.encoded()) }) { path in
                 let file = try GGUFFile(path)
                 for tensor in file.tensors {
                     let destination = try AlignedBuffer<Float>(
@@ -17,13 +17,13 @@ extension FuzzedParser {
             }
         },
         FuzzedParser(name: "gguf-model") { _ in
-            Prepared(samples: ggufModels().map { Sample(binary: $0.encoded()) }) { try readModel($0) }
+            Prepared(samples: ggufModels().map { Sample(bytes: $0.encoded()) }) { try readModel($0) }
         },
         FuzzedParser(name: "gguf-part") { model in
             let parts = parts()
             let paths = (1...2).map { model.path + "/tiny-0000\($0)-of-00002.gguf" }
             try Data(parts[0].encoded()).write(to: URL(fileURLWithPath: paths[0]))
-            return Prepared(samples: [Sample(binary: parts[1].encoded())]) { path in
+            return Prepared(samples: [Sample(bytes: parts[1].encoded())]) { path in
                 try model.install(path, as: "tiny-00002-of-00002.gguf")
                 try readModel(paths[0])
             }

@@ -10,7 +10,7 @@ struct Mutation {
     mutating func input(from samples: [Sample]) -> [UInt8] {
         var sample = samples.randomElement(using: &random)!
         let other = samples.randomElement(using: &random)!
-        if case .binary(let bytes) = sample.frame { return changed(bytes, other.bytes()) }
+        if case .bytes(let bytes) = sample.frame { return changed(bytes, other.bytes()) }
         // Some inputs are only cut and flipped, which whole trees never are.
         if chance(0.85) {
             for _ in 0..<changes() where !sample.documents.isEmpty {

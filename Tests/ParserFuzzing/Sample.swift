@@ -7,8 +7,8 @@ struct Sample {
         case lines
         /// One header after its length, before `data`.
         case safetensors(data: [UInt8])
-        /// No documents, but bytes of another format.
-        case binary([UInt8])
+        /// No documents, but these bytes.
+        case bytes([UInt8])
     }
 
     var documents: [JSONTree]
@@ -19,7 +19,8 @@ struct Sample {
         self.frame = frame
     }
 
-    init(binary: [UInt8]) { self.init([], frame: .binary(binary)) }
+    /// A format that is no JSON.
+    init(bytes: [UInt8]) { self.init([], frame: .bytes(bytes)) }
 
     /// - Throws: for what is no JSON.
     init(json: String) throws { self.init([try JSONTree(parsing: Data(json.utf8))]) }
@@ -39,7 +40,7 @@ struct Sample {
         let data: [UInt8]
         switch frame {
         case .lines: return text
-        case .binary(let bytes): return bytes
+        case .bytes(let bytes): return bytes
         case .safetensors(let behind): data = behind
         }
         let length = headerLengthError ?? UInt64(text.count)

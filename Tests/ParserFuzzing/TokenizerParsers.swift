@@ -7,14 +7,7 @@ extension FuzzedParser {
     /// The tokenizer and its settings.
     static let tokenizerParsers: [FuzzedParser] = [
         FuzzedParser(name: "tokenizer") { model in
-            Prepared(samples: try tokenizers(model)) { path in
-                let tokenizer = try Tokenizer(path: path)
-                let encoded = tokenizer.encodeWithOffsets(text)
-                guard encoded.ids == tokenizer.encode(text), encoded.ids.count == encoded.scalarRanges.count else {
-                    throw FuzzFailure(description: "offsets and tokens differ")
-                }
-                _ = tokenizer.decode(encoded.ids) + tokenizer.decode([-1, 0, .max], skippingSpecialTokens: true)
-            }
+            Prepared(samples: try tokenizers(model)) { try use(Tokenizer(path: $0)) }
         },
         FuzzedParser(name: "tokenizer-settings") { model in
             let samples = [
@@ -26,6 +19,21 @@ extension FuzzedParser {
             }
         },
     ]
+
+    /// Encodes and decodes as the program would.
+    static func use(_ tokenizer: Tokenizer) throws {
+        let encoded = tokenizer.encodeWithOffsets(text)
+        guard encoded.ids == tokenizer.encode(text), encoded.ids.count == encoded.scalarRanges.count else {
+            throw FuzzFailure(description: "offsets and tokens differ")
+        }
+        let ids = encoded.ids + [-1, 0, 1, 2, 1, .max]
+        var stream = TextStream(tokenizer)
+        let parts = ids.map { stream.append($0) } + [stream.finish()]
+        guard parts.joined().unicodeScalars.elementsEqual(tokenizer.decode(ids).unicodeScalars) else {
+            throw FuzzFailure(description: "a stream's text and the whole text differ")
+        }
+        _ = tokenizer.decode(ids, skippingSpecialTokens: true)
+    }
 
     /// What tokenizers stumble over: contractions, runs of digits and spaces, newlines, marks that compose, syllables, joined
     /// emoji, control characters, and control tokens.

@@ -179,13 +179,13 @@ struct ExpressionParser {
     // MARK: Classes
 
     /// What follows a backslash: a class, or a scalar as a range of one.
-    private mutating func escape() throws(Unknown) -> ScalarSet.Item {
+    private mutating func escape(isInClass: Bool = false) throws(Unknown) -> ScalarSet.Item {
         let scalar = try next()
         switch scalar {
         case "s": return .whiteSpace
         case "S": return .set(ScalarSet(.whiteSpace, isNegated: true))
-        case "w": return .word
-        case "W": return .set(ScalarSet(.word, isNegated: true))
+        case "w": return .patternWord(isInClass: isInClass)
+        case "W": return .set(ScalarSet(.patternWord(isInClass: isInClass), isNegated: true))
         case "d": return .categories(GeneralCategory.bits("Nd")!)
         case "D": return .set(ScalarSet(.categories(GeneralCategory.bits("Nd")!), isNegated: true))
         case "p", "P": return try property(isNegated: scalar == "P")
@@ -281,7 +281,7 @@ struct ExpressionParser {
     }
 
     private mutating func member() throws(Unknown) -> ScalarSet.Item {
-        if take("\\") { return try escape() }
+        if take("\\") { return try escape(isInClass: true) }
         return Self.one(try next().value)
     }
 

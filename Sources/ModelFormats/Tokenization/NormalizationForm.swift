@@ -9,13 +9,45 @@ enum NormalizationForm: String, Sendable {
 
     /// The text in this form.
     ///
-    /// For C decomposed first, because composing alone leaves a Hangul syllable and a final consonant after it apart.
+    /// Decomposed first, because composing alone leaves a Hangul syllable and a final consonant after it apart.
     func normalized(_ text: String) -> String {
         switch self {
-        case .c: text.decomposedStringWithCanonicalMapping.precomposedStringWithCanonicalMapping
-        case .d: text.decomposedStringWithCanonicalMapping
-        case .kc: text.decomposedStringWithCompatibilityMapping.precomposedStringWithCompatibilityMapping
-        case .kd: text.decomposedStringWithCompatibilityMapping
+        case .c: decomposed(text).precomposedStringWithCanonicalMapping
+        case .kc: decomposed(text).precomposedStringWithCompatibilityMapping
+        case .d, .kd: decomposed(text)
+        }
+    }
+
+    /// The decomposed text. Its marks are put in order here: Foundation takes quadratic time for that, and leaves apart those of scalars
+    /// that are no marks themselves but become some, such as U+0F73.
+    private func decomposed(_ text: String) -> String {
+        var result = String.UnicodeScalarView()
+        var marks: [Unicode.Scalar] = []
+        func finishMarks() {
+            let order = marks.indices.sorted { (marks[$0].combiningClass, $0) < (marks[$1].combiningClass, $1) }
+            for index in order { result.append(marks[index]) }
+            marks.removeAll(keepingCapacity: true)
+        }
+        for scalar in text.unicodeScalars {
+            for part in parts(of: scalar) {
+                if part.combiningClass == 0 {
+                    finishMarks()
+                    result.append(part)
+                } else {
+                    marks.append(part)
+                }
+            }
+        }
+        finishMarks()
+        return String(result)
+    }
+
+    private func parts(of scalar: Unicode.Scalar) -> String.UnicodeScalarView {
+        let text = String(scalar)
+        return switch self {
+        case _ where scalar.isASCII: text.unicodeScalars
+        case .c, .d: text.decomposedStringWithCanonicalMapping.unicodeScalars
+        case .kc, .kd: text.decomposedStringWithCompatibilityMapping.unicodeScalars
         }
     }
 
@@ -58,4 +90,8 @@ enum NormalizationForm: String, Sendable {
         guard let first = normalized(String(scalar)).unicodeScalars.first else { return false }
         return first == scalar || !CompositionTable.mayChange(first)
     }
+}
+
+extension Unicode.Scalar {
+    fileprivate var combiningClass: UInt8 { properties.canonicalCombiningClass.rawValue }
 }

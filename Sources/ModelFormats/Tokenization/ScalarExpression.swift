@@ -26,7 +26,13 @@ struct ScalarExpression: Hashable, Sendable {
 
     /// - Returns: nil when the pattern holds what is not known, or becomes too long.
     init?(pattern: String) {
-        guard let node = ExpressionParser.node(pattern), append(node, to: 0), emit(.accept, to: 0) else { return nil }
+        guard let node = ExpressionParser.node(pattern) else { return nil }
+        self.init(node)
+    }
+
+    /// - Returns: nil when the program becomes too long.
+    init?(_ node: ExpressionNode) {
+        guard append(node, to: 0), emit(.accept, to: 0) else { return nil }
     }
 
     private mutating func emit(_ instruction: Instruction, to program: Int) -> Bool {

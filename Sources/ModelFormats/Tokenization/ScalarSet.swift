@@ -4,7 +4,12 @@ struct ScalarSet: Hashable, Sendable {
         case range(ClosedRange<UInt32>)
         /// Bits of `GeneralCategory`.
         case categories(UInt32)
-        case whiteSpace, word, han
+        case whiteSpace
+        /// A part of a word, as Unicode Technical Standard #18 has it.
+        case word
+        /// `\w` of Oniguruma: without joiners, and outside of classes with the superscripts and fractions of Latin-1.
+        case patternWord(isInClass: Bool)
+        case han
         case set(ScalarSet)
     }
 
@@ -40,6 +45,12 @@ extension ScalarSet.Item {
         case .categories(let bits): bits & GeneralCategory.bit(scalar) != 0
         case .whiteSpace: scalar.properties.isWhitespace
         case .word: ScalarClass.word.contains(scalar)
+        case .patternWord(let isInClass):
+            switch scalar.value {
+            case 0xB2, 0xB3, 0xB9, 0xBC...0xBE: !isInClass
+            case 0x200C, 0x200D: false
+            default: ScalarClass.word.contains(scalar)
+            }
         case .han: Self.hanRanges.contains { $0.contains(scalar.value) }
         case .set(let set): set.contains(scalar)
         }

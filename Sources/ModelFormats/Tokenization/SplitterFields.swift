@@ -52,7 +52,13 @@ extension TextSplitter {
         }
     }
 
-    private static let words = SplitPattern(expression: #"\w+|[^\w\s]+"#)!
+    /// Runs of words' parts, and runs of what is neither these nor white space.
+    private static let words = SplitPattern.expression(
+        ScalarExpression(
+            .alternatives([
+                .repeated(.set(ScalarSet(.word)), least: 1, most: nil, .greedy),
+                .repeated(.set(ScalarSet([.word, .whiteSpace], isNegated: true)), least: 1, most: nil, .greedy),
+            ]))!)
     private static let whiteSpace = SplitPattern(expression: #"\s"#)!
     /// Punctuation of Unicode and all of ASCII's signs.
     private static let punctuation = SplitPattern(expression: #"[!-/:-@\[-`{-~\p{P}]"#)!
