@@ -49,7 +49,8 @@ struct TaskOptions: ParsableArguments {
         let kinds = try kinds(standard: standardKinds)
         let settings = try settings(kinds: kinds)
         let each = try ParameterOptions.count(count ?? standardCount, "count", atLeast: 1)
-        let lengths = Set(length.isEmpty ? [4096, 16384] : length).sorted()
+        let usual = [4096, 16384].map { min($0, session.model.description.maximumPositions) }
+        let lengths = Set(length.isEmpty ? usual : length).sorted()
         for length in lengths { try TextOptions.check(length, session: session) }
         let maker = TaskMaker(
             text: try TextFile.read(textPath), tokenizer: session.model.tokenizer)

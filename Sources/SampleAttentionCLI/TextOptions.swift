@@ -24,9 +24,10 @@ struct TextOptions: ParsableArguments {
         try PromptText.distinct(paths, tokenizer: session.model.tokenizer) { Message.write("note: \($0)") }
     }
 
-    /// The lengths asked for, ascending and without repeats.
+    /// The lengths asked for, ascending and without repeats; where none are, the usual ones as far as the model's context reaches.
     func lengths(_ session: Session, default standard: [Int]) throws(InputError) -> [Int] {
-        let lengths = Set(length.isEmpty ? standard : length).sorted()
+        let usual = standard.map { min($0, session.model.description.maximumPositions) }
+        let lengths = Set(length.isEmpty ? usual : length).sorted()
         for length in lengths { try Self.check(length, session: session) }
         return lengths
     }
