@@ -21,6 +21,9 @@ struct CharacterMap: Sendable {
         replacements = Array(bytes[(4 + size)...])
     }
 
+    /// How many times longer it can make a text at most: its longest replacement stands for one byte.
+    var growth: Int { max(1, replacements.split(separator: 0).map(\.count).max() ?? 0) }
+
     static func bytes(base64 text: String) -> [UInt8]? { Data(base64Encoded: text).map { Array($0) } }
 
     /// Writes a stretch as it becomes: characters of up to five bytes as wholes where the map knows them, all others scalar by scalar.

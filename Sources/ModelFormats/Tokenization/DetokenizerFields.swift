@@ -12,6 +12,7 @@ extension Detokenizer.Steps {
         }
         // A step that joins all tokens to one leaves the ones after it nothing but the whole text.
         var isWhole = false
+        var growth = 1
         for step in try fields.flattened("decoders") {
             let type = try step.string("type")
             switch type {
@@ -27,6 +28,7 @@ extension Detokenizer.Steps {
             case "Replace":
                 guard !isWhole, mark == nil, case .plain(fallsBack: false) = spelling else { throw Self.misplaced(step, type) }
                 let (pattern, text) = try step.replacement()
+                growth = try step.growth(growth, times: pattern.growth(replacedBy: text), most: Self.mostGrowth)
                 changes.append(.replace(pattern, with: text))
             case "Metaspace":
                 guard !isWhole, mark == nil, case .plain(fallsBack: false) = spelling else { throw Self.misplaced(step, type) }
@@ -41,6 +43,9 @@ extension Detokenizer.Steps {
         }
         try checkOrder(fields)
     }
+
+    /// As for normalisers; every token of the vocabulary is held as it becomes.
+    private static let mostGrowth = 16
 
     private static func misplaced(_ step: JSONFields, _ type: String) -> InputError {
         step.error("type", "\(type) is not supported behind ByteFallback, Fuse, ByteLevel or Metaspace", code: .unsupported)

@@ -37,6 +37,17 @@ struct TextNormalization: Sendable {
 }
 
 extension NormalizationStep {
+    /// How many times longer the step can make a text at most. Units: bytes a byte.
+    var growth: Int {
+        switch self {
+        case .form, .lowercase: 12
+        case .strip, .stripAccents, .unusualSpaces: 1
+        case .replace(let pattern, let text): pattern.growth(replacedBy: text)
+        case .prepend(let text): 1 + text.utf8.count
+        case .characterMap(let map): map.growth
+        }
+    }
+
     fileprivate func apply(_ prepared: PreparedText) -> PreparedText {
         var builder = PreparedText.Builder(prepared)
         prepared.bytes.withUnsafeBufferPointer { bytes in

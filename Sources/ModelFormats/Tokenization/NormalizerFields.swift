@@ -6,8 +6,16 @@ extension TextNormalization {
     /// - Throws: `InputError` (`unsupported`), naming the step, for one that is not known; `invalidData` for a broken one.
     init(_ fields: JSONFields?) throws(InputError) {
         guard let fields else { return }
-        for part in try fields.flattened("normalizers") { steps.append(try NormalizationStep(part)) }
+        var growth = 1
+        for part in try fields.flattened("normalizers") {
+            let step = try NormalizationStep(part)
+            growth = try part.growth(growth, times: step.growth, most: Self.mostGrowth)
+            steps.append(step)
+        }
     }
+
+    /// Steps that could make more of a text than any tokenizer's do are refused: a chain of them could fill the memory with one letter.
+    private static let mostGrowth = 1 << 14
 }
 
 extension NormalizationStep {
@@ -42,6 +50,17 @@ extension NormalizationStep {
 }
 
 extension JSONFields {
+    /// The growth of all steps up to this one.
+    ///
+    /// - Throws: `InputError` (`unsupported`) when it is more than `most`.
+    func growth(_ before: Int, times own: Int, most: Int) throws(InputError) -> Int {
+        let (product, overflows) = before.multipliedReportingOverflow(by: own)
+        guard !overflows, product <= most else {
+            throw error("type", "this step and those before it could make a text more than \(most) times as long", code: .unsupported)
+        }
+        return product
+    }
+
     /// The pattern and the text of a `Replace` step. The text may be empty.
     func replacement() throws(InputError) -> (SplitPattern, String) {
         guard let pattern = try fields("pattern") else { throw error("pattern", "is missing") }

@@ -7,6 +7,9 @@ public struct PromptAffixes: Hashable, Sendable {
 
     public var count: Int { before.count + after.count }
 
+    /// More is no template, but a file that would fill the memory.
+    private static let mostTokens = 1 << 12
+
     init(before: [Int32] = [], after: [Int32] = []) { (self.before, self.after) = (before, after) }
 
     /// What the `post_processor` of a `tokenizer.json` puts around a single text; nil when it says nothing about that, as `ByteLevel`.
@@ -68,6 +71,7 @@ public struct PromptAffixes: Hashable, Sendable {
                 guard let id = id.integer, 0...ModelLimit.vocabulary ~= id else {
                     throw token.error("ids[\(index)]", "must be a token id")
                 }
+                guard count < Self.mostTokens else { throw token.error("ids", "must be at most \(Self.mostTokens) tokens in all") }
                 if isBehind { after.append(Int32(id)) } else { before.append(Int32(id)) }
             }
         }

@@ -79,6 +79,12 @@ enum SplitPattern: Hashable, Sendable {
         }
     }
 
+    /// How many times longer a text can become at most when matches become `text`; of what is no plain text, one byte may match.
+    func growth(replacedBy text: String) -> Int {
+        let least = if case .text(let bytes) = self { max(1, bytes.count) } else { 1 }
+        return max(1, (text.utf8.count + least - 1) / least)
+    }
+
     /// Calls `body` with every match and every stretch between matches, in order; together they are the range.
     func forEachSpan(of range: Range<Int>, in scalars: TextScalars, _ body: (Range<Int>, _ isMatch: Bool) -> Void) {
         var unmatched = range.lowerBound

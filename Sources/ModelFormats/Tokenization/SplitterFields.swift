@@ -20,6 +20,10 @@ extension TextSplitter {
                 if try step.bool("use_regex", default: true) { splits.append(TextSplit(pattern: .rule(.gpt2))) }
             case "Metaspace":
                 guard !isByteLevel else { throw step.error("type", "must not follow a ByteLevel step", code: .unsupported) }
+                // Each can double a text, when cuts between them make new pieces.
+                guard stages.count < Self.mostRewritings else {
+                    throw step.error("type", "must occur at most \(Self.mostRewritings) times", code: .unsupported)
+                }
                 try append(metaspace: step)
             default:
                 guard let others = try Self.others(type, step) else {
@@ -35,6 +39,8 @@ extension TextSplitter {
             }
         }
     }
+
+    private static let mostRewritings = 4
 
     /// Steps that are short for splits.
     private static func others(_ type: String, _ step: JSONFields) throws(InputError) -> [TextSplit]? {

@@ -98,6 +98,22 @@ import Testing
         .init("metaspace of two", .invalidData, "pre_tokenizer.replacement", "one character") {
             $0.root["pre_tokenizer"] = ["type": "Metaspace", "replacement": "__"]
         },
+        .init("growing text", .unsupported, "normalizer.normalizers[14].type", "16384 times") {
+            let double: [String: Any] = ["type": "Replace", "pattern": ["String": "a"], "content": "aa"]
+            $0.root["normalizer"] = ["type": "Sequence", "normalizers": Array(repeating: double, count: 60)]
+        },
+        .init("growing tokens", .unsupported, "decoder.type", "16 times") {
+            $0.root["decoder"] = ["type": "Replace", "pattern": ["Regex": "."], "content": String(repeating: "a", count: 17)]
+        },
+        .init("many metaspaces", .unsupported, "pre_tokenizer.pretokenizers[4].type", "at most 4") {
+            $0.root["pre_tokenizer"] = ["type": "Sequence", "pretokenizers": Array(repeating: ["type": "Metaspace"], count: 5)]
+        },
+        .init("long template", .invalidData, "post_processor.special_tokens.b.ids", "4096 tokens") {
+            $0.root["post_processor"] = [
+                "type": "TemplateProcessing", "single": Array(repeating: ["SpecialToken": ["id": "b"]], count: 100),
+                "special_tokens": ["b": ["ids": Array(repeating: 1, count: 100)]],
+            ]
+        },
         .init("other decoder", .unsupported, "decoder.type", "this decoder") { $0.root["decoder"] = ["type": "WordPiece"] },
         .init("replacement of bytes", .unsupported, "decoder.decoders[1].type", "behind") {
             $0.root["decoder"] = [
