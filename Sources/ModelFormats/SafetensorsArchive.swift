@@ -136,6 +136,7 @@ public struct SafetensorsArchive: TensorArchive {
             let tensor = try file.tensor(own)
             digest.add("\(canonical) \(tensor.typeName) \(tensor.shape.map(String.init).joined(separator: "x"))\n")
             digest.add(file.data(of: tensor))
+            file.file.release(file.data(of: tensor))
         }
         return digest.hexadecimal()
     }

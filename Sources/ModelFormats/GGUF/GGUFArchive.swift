@@ -117,6 +117,7 @@ public struct GGUFArchive: TensorArchive {
             let (format, data) = try entry.file.content(of: entry.tensor)
             digest.add("\(canonical) \(format.name) \(entry.tensor.shape.map(String.init).joined(separator: "x"))\n")
             digest.add(data)
+            entry.file.file.release(data)
         }
         return digest.hexadecimal()
     }
