@@ -30,6 +30,8 @@ public enum Activation: Hashable, Sendable {
     case silu
     /// x · Φ(x) by its usual approximation with tanh (arXiv 1606.08415).
     case geluTanh
+    /// max(x, 0)².
+    case reluSquared
     /// min(x, limit) · sigmoid(slope · min(x, limit)), and what it gates is cut to ± limit and counted one higher.
     /// Source: gpt-oss's reference implementation.
     case clampedSwish(slope: Float, limit: Float)

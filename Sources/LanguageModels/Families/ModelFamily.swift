@@ -28,7 +28,7 @@ enum ModelFamilies {
     static let all: [any ModelFamily.Type] = [
         LlamaFamily.self, MistralFamily.self, Ministral3Family.self, Qwen2Family.self, Qwen3Family.self, SmolLM3Family.self,
         Phi3Family.self, Gemma2Family.self, Gemma3Family.self, GLMFamily.self, ChatGLMFamily.self, InternLM2Family.self,
-        OLMo2Family.self, GPTOSSFamily.self, GraniteFamily.self, Cohere2Family.self,
+        OLMo2Family.self, GPTOSSFamily.self, GraniteFamily.self, Cohere2Family.self, ArceeFamily.self,
     ]
 
     /// Models that read text and more: the text part is described by a `text_config` of its own, whose type is this where it does not say.

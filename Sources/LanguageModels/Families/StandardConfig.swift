@@ -91,7 +91,8 @@ struct StandardConfig {
         switch try config.string(activationName, default: activation) {
         case "silu", "swish": return .silu
         case "gelu_pytorch_tanh", "gelu_new", "gelu_fast": return .geluTanh
-        default: throw config.error(activationName, "must be silu or gelu_pytorch_tanh", code: .unsupported)
+        case "relu2": return .reluSquared
+        default: throw config.error(activationName, "must be silu, gelu_pytorch_tanh or relu2", code: .unsupported)
         }
     }
 
@@ -117,8 +118,12 @@ extension ConfigReader {
         for index in layers.indices {
             layers[index].attention.hasInputBias = attention
             layers[index].attention.hasOutputBias = attention
-            if case .gated(let width, let activation, _) = layers[index].feedForward {
+            switch layers[index].feedForward {
+            case .gated(let width, let activation, _):
                 layers[index].feedForward = .gated(width: width, activation: activation, hasBias: feedForward)
+            case .plain(let width, let activation, _):
+                layers[index].feedForward = .plain(width: width, activation: activation, hasBias: feedForward)
+            case .experts: break
             }
         }
     }

@@ -58,7 +58,8 @@ extension Decoder {
             down = gated.down
         case (.plain(let up, let last), .plain(_, let activation, _)):
             multiply(tile, input, up, into: tile.first)
-            for index in 0..<rows * up.outputs { tile.second[index] = 1 }
+            // A gate of ones.
+            tile.second.update(repeating: 1, count: rows * up.outputs)
             activate(activation, gate: tile.first, up: tile.second, count: rows * up.outputs)
             down = last
         default: preconditionFailure("experts are run by themselves, and weights follow the description")
@@ -77,6 +78,12 @@ extension Decoder {
         switch activation {
         case .silu: rowKernels.swiGLU(gate: gate, up: up, count: count)
         case .geluTanh: rowKernels.geGLU(gate: gate, up: up, count: count)
+        case .reluSquared:
+            // What is not a number stays so.
+            for index in 0..<count where !gate[index].isNaN {
+                let x = max(gate[index], 0)
+                gate[index] = x * x * up[index]
+            }
         case .clampedSwish(let slope, let limit):
             rowKernels.clampedSwiGLU(gate: gate, up: up, count: count, slope: slope, limit: limit)
         }

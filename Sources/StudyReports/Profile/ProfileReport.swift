@@ -21,6 +21,7 @@ package struct ProfileReport {
         report.append(
             .facts([
                 "Weights": String(result.model.weightsSHA256.prefix(16)), "Attention": result.attention,
+                "Layers": LayerCoverage.text(result.prompts[0].heads.map(\.layer), of: result.model.layers),
                 "Tool": "\(result.provenance.tool.version) (\(result.provenance.tool.commit))",
                 "Machine": result.provenance.machine.summary,
                 "Texts": result.provenance.texts.map(\.name).joined(separator: ", "), "Seed": "\(result.provenance.seed)",

@@ -59,7 +59,8 @@ package struct TuningReport {
             + (floor.tailDivergence.map { ", 99th percentile of KL at most \(NumberFormat.significant($0)) nats" } ?? "")
             + (floor.mass.map { ", mean retained mass of \(NumberFormat.fixed($0, decimals: 3))" } ?? "")
         return .facts([
-            "Floor": words, "Weights": String(config.model.weightsSHA256.prefix(16)),
+            "Floor": words, "Layers": LayerCoverage.text(result.study.trials.map(\.layer), of: config.model.layers),
+            "Weights": String(config.model.weightsSHA256.prefix(16)),
             "Tool": "\(config.provenance.tool.version) (\(config.provenance.tool.commit))", "Machine": config.provenance.machine.summary,
             "Texts": config.provenance.texts.map(\.name).joined(separator: ", "), "Seed": "\(config.provenance.seed)",
             "Latency model": "\(NumberFormat.percent(result.latency.meanAbsolutePercentageError)) off on held-out layers",
