@@ -14,7 +14,7 @@ struct FuzzedParser: Sendable {
     }
 
     static let all: [FuzzedParser] =
-        modelParsers + ggufParsers + tokenizerParsers + tokenizerKindParsers + studyParsers + taskParsers
+        modelParsers + familyParsers + ggufParsers + tokenizerParsers + tokenizerKindParsers + studyParsers + taskParsers
 
     /// - Throws: `InputError` (`usage`) for a name that is none.
     static func named(_ name: String) throws(InputError) -> FuzzedParser {
