@@ -34,6 +34,9 @@ struct CaptureCommand: ModelCommand {
     func run() throws {
         let session = try model.open()
         let layers = try session.sparseLayers()
+        for index in layer {
+            _ = try ParameterOptions.count(index, "layer", atLeast: 0, atMost: session.model.description.layerCount - 1)
+        }
         for index in layer where !layers.contains(index) {
             throw InputError(
                 .usage, field: "layer", value: "\(index)",

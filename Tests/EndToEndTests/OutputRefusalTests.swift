@@ -67,7 +67,7 @@ import Testing
 
     /// A file-size limit stands for a full disk: the write that passes it fails as it would there.
     @Test(.enabled(if: Program.mayBeLimited)) func keepsTheJournalWhenTheDiskIsFull() throws {
-        let arguments = try command("tune", output: scratch.file("out")).map { "'\($0)'" }.joined(separator: " ")
+        let arguments = try Program.quoted(command("tune", output: scratch.file("out")))
         // 512-byte blocks: room for the header and some trials, but not for all and not for a report.
         let limited = try Program.shell("trap '' XFSZ; ulimit -f 6; exec \"$program\" \(arguments)")
         #expect(limited.exitCode == Refusal.inputOutput.rawValue, "\(limited.errors)")
@@ -85,7 +85,7 @@ import Testing
     @Test(.enabled(if: Program.mayBeLimited)) func saysThatAllIsMeasuredWhenTheReportCannotBeWritten() throws {
         try Program.output(try command("profile", output: scratch.file("whole")))
         let report = try scratch.read("whole/report.html").utf8.count
-        let arguments = try command("profile", output: scratch.file("out")).map { "'\($0)'" }.joined(separator: " ")
+        let arguments = try Program.quoted(command("profile", output: scratch.file("out")))
         let limited = try Program.shell("trap '' XFSZ; ulimit -f \(report / 512); exec \"$program\" \(arguments)")
         #expect(limited.exitCode == Refusal.inputOutput.rawValue)
         #expect(limited.errors.hasPrefix("error: \(scratch.file("out/report.html")): "), "\(limited.errors)")
@@ -97,7 +97,7 @@ import Testing
     }
 
     @Test(.enabled(if: Program.mayBeLimited)) func aProfileContinuesAfterAFullDisk() throws {
-        let arguments = try command("profile", output: scratch.file("out")).map { "'\($0)'" }.joined(separator: " ")
+        let arguments = try Program.quoted(command("profile", output: scratch.file("out")))
         let limited = try Program.shell("trap '' XFSZ; ulimit -f 4; exec \"$program\" \(arguments)")
         #expect(limited.exitCode == Refusal.inputOutput.rawValue, "\(limited.errors)")
         #expect(

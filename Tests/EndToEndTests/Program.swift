@@ -50,6 +50,9 @@ enum Program {
         return arguments.prefix(names) + ["--precision", "fp32"] + arguments.dropFirst(names)
     }
 
+    /// Arguments for a script, in FP32 as all others.
+    static func quoted(_ arguments: [String]) -> String { inFP32(arguments).map { "'\($0)'" }.joined(separator: " ") }
+
     /// Runs `script` in a shell that finds the program as `$program`, for limits and redirections.
     static func shell(_ script: String) throws -> Outcome {
         try RunningProgram(shell: script).wait()

@@ -30,7 +30,7 @@ import Testing
     /// The journal holds all of the first text and a part of the second; a file-size limit stands for what stopped the profile. More
     /// room holds more lines, so halving finds the limit.
     private func stop(_ arguments: [String], in folder: String, atLines: ClosedRange<Int>) throws {
-        let quoted = (arguments + ["--output", folder]).map { "'\($0)'" }.joined(separator: " ")
+        let quoted = Program.quoted(arguments + ["--output", folder])
         var (least, most) = (1, 4096)
         while least <= most {
             try? FileManager.default.removeItem(atPath: folder)
