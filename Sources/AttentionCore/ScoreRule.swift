@@ -3,7 +3,8 @@
 /// With cap c: s becomes c · tanh(s / c) (Gemma 2, arXiv 2408.00118). With a head's sink logit z, row i's output is
 /// Σ_j exp(s_ij) v_j / (exp(z) + Σ_j exp(s_ij)), as if z were the score of a key that all rows see and whose value is zero (gpt-oss,
 /// arXiv 2508.10925). Masses and log-sum-exps are those of the real keys alone: a mass that a pattern retains of them is retained of all
-/// keys too, the sink among them, because every pattern keeps the sink.
+/// keys too, the sink among them, because every pattern keeps the sink. `ErrorBounds`, which compares outputs in double precision, counts the
+/// sink as such a key.
 public struct ScoreRule: Hashable, Sendable {
     /// c; nil leaves scores as they are.
     public let softCap: Double?

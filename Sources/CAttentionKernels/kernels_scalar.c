@@ -83,7 +83,9 @@ static void sa_geglu__scalar(float *gate, const float *up, int count) {
 
 static void sa_clamped_swiglu__scalar(float *gate, const float *up, int count, float slope, float limit) {
     for (int i = 0; i < count; i++) {
-        float g = fminf(gate[i], limit), u = fmaxf(fminf(up[i], limit), -limit);
+        /* Comparisons keep what is not a number. */
+        float g = gate[i] > limit ? limit : gate[i];
+        float u = up[i] > limit ? limit : up[i] < -limit ? -limit : up[i];
         gate[i] = g / (1 + expf(-slope * g)) * (u + 1);
     }
 }

@@ -103,7 +103,7 @@ public struct Evaluator: Sendable {
         guard tokens.count >= needed else {
             throw InputError(
                 .invalidData, file: file, value: "\(tokens.count) tokens",
-                rule: "must hold the \(needed) tokens that \(windows) windows need")
+                rule: "must hold the \(needed) tokens that \(windows) windows, \(stride) tokens apart, need")
         }
         return (0..<windows).map { begin + tokens[$0 * stride..<$0 * stride + own] }
     }

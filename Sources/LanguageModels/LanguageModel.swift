@@ -36,7 +36,7 @@ public final class LanguageModel: Sendable {
     /// be so while the model is in use, files that are written over may not.
     ///
     /// - Parameters:
-    ///   - ignoresExtraTensors: lets tensors pass that stand inside the layers and that this family does not have, such as a
+    ///   - ignoresExtraTensors: lets tensors of the decoder pass that this family does not have, such as a
     ///     bias: the model then computes something else than what was trained.
     ///   - progress: called as the weights are loaded, with their share from 0 to 1.
     /// - Throws: `InputError` naming file, field, value and rule for anything missing, broken or not supported.
@@ -60,13 +60,13 @@ public final class LanguageModel: Sendable {
         // What names alone can tell is told before gigabytes are read.
         let names = TensorNames(archive, tensors: family.tensors(of: description), description: description)
         let leftOver = names.leftOver(in: archive)
-        if let name = leftOver.inLayers.first, !ignoresExtraTensors {
+        if let name = leftOver.inDecoder.first, !ignoresExtraTensors {
             throw InputError(
                 .unsupported, file: archive.listing, field: name,
-                rule: "is no tensor of a \(description.modelType) layer: left out, the model would compute something else",
+                rule: "is no tensor of a \(description.modelType) model: left out, the model would compute something else",
                 remedy: .ignoreExtraTensors)
         }
-        unreadTensors = leftOver.inLayers + leftOver.elsewhere
+        unreadTensors = leftOver.inDecoder + leftOver.elsewhere
         let packed = try DecoderWeights(archive, names: names, description: description, kernel: kernel, progress: progress)
         decoder = Decoder(description: description, weights: packed, kernel: kernel)
     }

@@ -4,6 +4,10 @@ import AttentionCore
 public struct DecoderShape: Hashable, Sendable, Codable {
     public let name: String
     public let layers, hiddenSize, queryHeads, keyValueHeads, headDimension, intermediateSize, vocabularySize: Int
+    /// Of the layers that have a window of their own, which sparse attention leaves to it. Units: tokens.
+    public let windows: [Int]
+    /// Weights that one token passes in the feed-forwards of all layers.
+    public let feedForwardWeights: Int
 
     /// Published configurations, by the name that `named` finds them with.
     public static let known = [
@@ -23,7 +27,7 @@ public struct DecoderShape: Hashable, Sendable, Codable {
 
     private init(
         name: String, layers: Int, hiddenSize: Int, queryHeads: Int, keyValueHeads: Int, headDimension: Int, intermediateSize: Int,
-        vocabularySize: Int
+        vocabularySize: Int, windows: [Int] = [], feedForwardWeights: Int? = nil
     ) {
         self.name = name
         self.layers = layers
@@ -33,6 +37,8 @@ public struct DecoderShape: Hashable, Sendable, Codable {
         self.headDimension = headDimension
         self.intermediateSize = intermediateSize
         self.vocabularySize = vocabularySize
+        self.windows = windows
+        self.feedForwardWeights = feedForwardWeights ?? 3 * layers * hiddenSize * intermediateSize
     }
 
     /// The shape of a described decoder. Of a mixture of experts, the width is that of all experts that a token passes.
@@ -40,14 +46,15 @@ public struct DecoderShape: Hashable, Sendable, Codable {
         self.init(
             name: name, layers: c.layerCount, hiddenSize: c.hiddenSize, queryHeads: c.queryHeads, keyValueHeads: c.keyValueHeads,
             headDimension: c.headDimension, intermediateSize: c.layers.map(\.feedForward.activeWidth).max() ?? 0,
-            vocabularySize: c.vocabularySize)
+            vocabularySize: c.vocabularySize, windows: c.layers.compactMap(\.attention.window),
+            feedForwardWeights: c.layers.reduce(0) { $0 + $1.feedForward.activeWeights(hiddenSize: c.hiddenSize) })
     }
 
     /// Operations of projections, MLP, and the head at the last position, for a prompt of `tokens`; two a multiply-add.
     public func productOperations(tokens: Int) -> Double {
         let hidden = Double(hiddenSize)
         let heads = Double(2 * (queryHeads + keyValueHeads) * headDimension)
-        let weights = hidden * (heads + 3 * Double(intermediateSize)) * Double(layers)
+        let weights = hidden * heads * Double(layers) + Double(feedForwardWeights)
         return 2 * (weights * Double(tokens) + hidden * Double(vocabularySize))
     }
 
@@ -64,7 +71,7 @@ public struct DecoderShape: Hashable, Sendable, Codable {
 ///
 /// The simple count (for arXiv 2406.15486: 80,000 tokens, 2,800 kept keys a query) takes one multiply-add as one operation, scores
 /// only, every query against every key, and stores the score matrix in FP32. Complete: two operations a multiply-add, scores
-/// and output, causal pairs only, the selection, and memory as a streaming kernel needs it (no score matrix).
+/// and output, causal pairs only, layers with a window of their own by that, the selection, and memory as a streaming kernel needs it (no score matrix).
 public struct PrefillEstimate: Hashable, Sendable, Codable {
     public let shape: DecoderShape
     public let length: Int
@@ -128,16 +135,22 @@ public struct PrefillEstimate: Hashable, Sendable, Codable {
             sparseTotalBytes: (k * d * 4 + n * k * 4) * heads)
     }
 
+    /// Pairs of n queries that see up to so many keys each.
+    private static func pairs(_ n: Double, keys: Double) -> Double { keys * n - keys * (keys - 1) / 2 }
+
     private static func complete(_ shape: DecoderShape, n: Double, k: Double, sampled: Double, bytes: Double) -> Complete {
         let d = Double(shape.headDimension)
         let heads = Double(shape.queryHeads)
         let keyValueHeads = Double(shape.keyValueHeads)
         let layers = Double(shape.layers)
-        let causal = n * (n + 1) / 2
-        let kept = k * n - k * (k - 1) / 2
-        let full = 4 * d * causal * heads * layers
-        let sparse = 4 * d * kept * heads * layers
-        let selection = 2 * d * sampled * causal * heads * layers
+        // Layers with a window of their own compute its pairs in both columns, and select nothing.
+        let free = layers - Double(shape.windows.count)
+        let windowed = shape.windows.reduce(0.0) { $0 + pairs(n, keys: min(Double($1), n)) }
+        let causal = pairs(n, keys: n)
+        let kept = pairs(n, keys: k)
+        let full = 4 * d * (causal * free + windowed) * heads
+        let sparse = 4 * d * (kept * free + windowed) * heads
+        let selection = 2 * d * sampled * causal * heads * free
         let linear = shape.productOperations(tokens: Int(n))
         return Complete(
             causalPairs: causal, keptPairs: kept, density: kept / causal, fullAttentionOperations: full,

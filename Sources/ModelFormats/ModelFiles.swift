@@ -20,6 +20,7 @@ public struct ModelFiles: Sendable {
     ///   form; else whatever is wrong with a file.
     public init(_ path: String) throws(InputError) {
         self.path = path
+        guard !path.isEmpty else { throw InputError(.usage, field: "model", value: "", rule: "must name a folder or a GGUF file") }
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw InputError(.missingInput, file: path, rule: "there is no such folder or file")

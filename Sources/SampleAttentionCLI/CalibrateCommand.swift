@@ -28,7 +28,8 @@ struct CalibrateCommand: MachineCommand {
     @Option(help: "Head dimension (default: the model's).")
     var headDimension: Int?
 
-    @Option(help: ArgumentHelp("Hugging Face model folder to take the head dimension from (default: the bundled model).", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp("Model folder or GGUF file to take the head dimension from (default: the bundled model).", valueName: "path"))
     var model: String?
 
     @Option(help: ArgumentHelp("Also write the latency model to this file.", valueName: "file"))

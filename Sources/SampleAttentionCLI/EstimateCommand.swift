@@ -17,7 +17,7 @@ struct EstimateCommand: JSONPrinting {
     @Option(help: "A published model's shape.")
     var shape = "chatglm2-6b"
 
-    @Option(help: ArgumentHelp("A Hugging Face model folder, instead of a named shape.", valueName: "dir"))
+    @Option(help: ArgumentHelp("A Hugging Face model folder or GGUF file, instead of a named shape.", valueName: "path"))
     var model: String?
 
     @Option(help: "Prompt length in tokens.")
@@ -38,7 +38,9 @@ struct EstimateCommand: JSONPrinting {
     func run() throws {
         let decoder: DecoderShape
         if let model {
-            decoder = DecoderShape(try DecoderDescription(modelAt: model), name: model)
+            let description = try DecoderDescription(modelAt: model)
+            if let note = description.windowNote { Message.write("note: \(note)") }
+            decoder = DecoderShape(description, name: model)
         } else {
             decoder = try DecoderShape.named(shape)
         }

@@ -68,6 +68,8 @@ struct GenerateCommand: ModelCommand {
                     model: try session.identity(), provenance: session.provenance()))
         } else {
             print(stream.finish())
+            // What is said next goes to standard error, which may be the same terminal.
+            fflush(nil)
             Message.write(Self.summary(generation, policy: policy, session: session))
             if let certificate = CertificateResult(generation.prefill, policy: policy) { Message.write(certificate.summary) }
         }

@@ -72,10 +72,10 @@ struct MachineOptions: ParsableArguments {
 
 /// Options of every command that runs a model.
 struct ModelOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Hugging Face model folder (default: the bundled model).", valueName: "dir"))
+    @Option(help: ArgumentHelp("Hugging Face model folder or GGUF file (default: the bundled model).", valueName: "path"))
     var model: String?
 
-    @Flag(help: "Run a model although its layers hold tensors that its family does not have, such as biases; they are left out.")
+    @Flag(help: "Run a model although it holds tensors that its family does not have, such as biases; they are left out.")
     var ignoreExtraTensors = false
 
     @OptionGroup var machine: MachineOptions

@@ -76,7 +76,10 @@ import Testing
             (["verify", "--captured", file, "--model", model.path], 64, "a file holds its own model"),
             (["audit", "--captured", file, "--captured", file], 65, "is the prompt of"),
             (["search", "--captured", scratch.file("none.safetensors")], 66, "there is no such file"),
-            (["search", "--captured", model.path + "/model.safetensors"], 65, "must be layers.N.query, layers.N.key, layers.N.value or layers.N.sinks"),
+            (
+                ["search", "--captured", model.path + "/model.safetensors"], 65,
+                "must be layers.N.query, layers.N.key, layers.N.value or layers.N.sinks"
+            ),
             (["search", "--captured", file, "--floor-mass", "2"], 64, "floor-mass: 2.0"),
             (["profile", "--captured", file, "--attention", "tuned"], 64, "needs the --config file"),
         ]

@@ -198,6 +198,45 @@ import Testing
         expectError(.unsupported, field: field) { _ = try Self.parse(type, [field: value]) }
     }
 
+    /// What a family takes where its file says nothing, null, or something that only other families read: as transformers 5.
+    @Test func followsEachFamilysOwnDefaults() throws {
+        #expect(try Self.parse("mistral").layers.allSatisfy { $0.attention.window == 4096 })
+        #expect(try Self.parse("mistral", ["use_sliding_window": "false", "sliding_window": "64"]).layers[0].attention.window == 64)
+        #expect(try Self.parse("mistral", ["num_key_value_heads": "null"]).keyValueHeads == 6)
+        #expect(try Self.parse("phi3").fullAttentionLayers.count == 8)
+        #expect(try Self.parse("qwen3", ["use_sliding_window": "true", "max_window_layers": "6"]).fullAttentionLayers.count == 6)
+        let moe = ["num_experts": "4", "use_sliding_window": "true", "max_window_layers": "6", "hidden_act": "\"gelu_new\""]
+        let mixture = try Self.parse("qwen3_moe", moe)
+        #expect(mixture.fullAttentionLayers == [] && mixture.layers[0].attention.window == 4096)
+        guard case .experts(let experts) = mixture.layers[0].feedForward else { throw CocoaError(.coderInvalidValue) }
+        #expect(experts.activation == .geluTanh && experts.width == 768 && experts.active == 4)
+        // Layers that do not mark positions are those with a window.
+        let smol = try Self.parse("smollm3", ["use_sliding_window": "true", "sliding_window": "16"])
+        #expect(smol.fullAttentionLayers == [0, 1, 2, 4, 5, 6] && smol.layers[3].attention.rotary == nil)
+        let gemma = try Self.parse("gemma2", ["hidden_act": "\"silu\""]).layers[0].feedForward
+        #expect(gemma == .gated(width: 896, activation: .geluTanh, hasBias: false))
+        for type in ["gemma2", "gemma3_text", "cohere2"] {
+            expectError(.invalidData, field: "sliding_window", rule: "must not be null") {
+                _ = try Self.parse(type, ["sliding_window": "null"])
+            }
+        }
+        for type in ["ministral3", "gpt_oss"] {
+            expectError(.invalidData, field: "rope_parameters", rule: "is missing") { _ = try Self.parse(type) }
+        }
+        let kinds = #"{"full_attention": {"rope_type": "default"}, "sliding_attention": {"rope_type": "default"}}"#
+        let mixed = try Self.parse(
+            "gemma3_text",
+            ["rope_theta": "5e5", "rope_parameters": kinds, "rope_scaling": #"{"rope_type": "linear", "factor": 8}"#])
+        #expect(mixed.layers[5].attention.rotary?.scaling == .linear(factor: 8))
+        #expect(mixed.layers[0].attention.rotary?.scaling == RotaryScaling.none && mixed.layers[0].attention.rotary?.base == 10_000)
+        let old =
+            #"{"type": "yarn", "short_factor": \#(Array(repeating: 1, count: 32)), "long_factor": \#(Array(repeating: 2, count: 32))}"#
+        guard case .longrope(let long) = try Self.parse("phi3", ["rope_scaling": old]).layers[0].attention.rotary?.scaling else {
+            throw CocoaError(.coderInvalidValue)
+        }
+        #expect(long.originalMaximumPositions == 4096 && long.magnitude == (1 + log(8.0) / log(4096.0)).squareRoot())
+    }
+
     /// Settings of other programs and of training are no matter.
     @Test func passesOverWhatDoesNotMatter() throws {
         let description = try Self.parse([

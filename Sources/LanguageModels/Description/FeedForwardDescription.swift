@@ -15,6 +15,15 @@ public enum FeedForwardDescription: Hashable, Sendable {
         }
     }
 
+    /// Weights that one token passes, the router's too.
+    func activeWeights(hiddenSize: Int) -> Int {
+        switch self {
+        case .gated(let width, _, _): 3 * hiddenSize * width
+        case .plain(let width, _, _): 2 * hiddenSize * width
+        case .experts(let experts): hiddenSize * (3 * experts.width * experts.active + experts.count)
+        }
+    }
+
     /// Elements between up and down that are computed at a time.
     var width: Int {
         switch self {

@@ -19,7 +19,7 @@ enum ChatGLMFamily: ModelFamily {
         let isGrouped = try config.bool("multi_query_attention", default: false)
         if !isGrouped { config.ignore([groups]) }
         let keyValueHeads =
-            isGrouped ? try StandardConfig.keyValueHeads(config, groups, queryHeads: queryHeads, default: nil) : queryHeads
+            isGrouped ? try StandardConfig.keyValueHeads(config, groups, queryHeads: queryHeads, default: 1) : queryHeads
         guard !isGrouped || keyValueHeads < queryHeads else {
             throw config.error(groups, "must be below num_attention_heads, \(queryHeads)", code: .unsupported)
         }

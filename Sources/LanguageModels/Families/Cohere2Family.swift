@@ -21,7 +21,7 @@ enum Cohere2Family: ModelFamily {
         description.head.scale = try config.number("logit_scale", in: 1e-6...1e6, default: 0.0625)
         let pattern = try config.slidingWindowPattern(default: 4)
         let windowed = try config.layersWithWindow(count: description.layerCount) { ($0 + 1) % pattern != 0 }
-        description.setWindow(try config.integer("sliding_window", in: 1...ModelLimit.positions, default: 4096), in: windowed)
+        description.setWindow(try config.requiredWindow(default: 4096), in: windowed)
         for index in description.layers.indices {
             description.layers[index].order = .parallel
             if !windowed[index] { description.layers[index].attention.rotary = nil }

@@ -118,11 +118,13 @@ final class ConfigReader {
     private static let computing = [
         "rope", "rotary", "scal", "norm", "bias", "window", "attn", "attention", "attend", "expert", "moe", "router", "act", "head",
         "cap", "alibi", "position", "residual", "multiplier", "sink", "layer", "mlp", "ffn", "embed", "group", "interleav", "clamp",
-        "altup", "laurel", "query", "key", "temperature", "sparse", "shared", "quant",
+        "alpha", "clip", "ntk", "lora", "theta", "limit", "qkv", "mamba", "ssm", "conv", "dynamic", "parallel", "logn", "altup", "laurel",
+        "query", "key", "temperature", "sparse", "shared", "quant",
     ]
     /// Settings of training, of running and of other parts, whose names hold such a part all the same.
     private static let harmless: Set = [
-        "attn_implementation", "transformers.js_config", "output_attentions", "attention_softmax_in_fp32", "hidden_act",
+        "attn_implementation", "tensor_parallel", "sequence_parallel", "transformers.js_config", "output_attentions",
+        "attention_softmax_in_fp32",
         "router_aux_loss_coef", "router_z_loss_coef", "output_router_logits", "router_jitter_noise", "cache_implementation",
         "is_llama_config",
         "pretraining_tp", "initializer_range", "fp32_residual_connection", "apply_query_key_layer_scaling", "architectures",

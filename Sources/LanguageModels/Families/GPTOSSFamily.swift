@@ -6,6 +6,7 @@ enum GPTOSSFamily: ModelFamily {
     static let modelTypes = ["gpt_oss"]
 
     static func describe(_ config: ConfigReader) throws(InputError) -> DecoderDescription {
+        try RotaryFields.require(config)
         // Other names of settings that stand there too.
         config.ignore(["initial_context_length", "experts_per_token"])
         var description = try StandardConfig(
@@ -16,7 +17,9 @@ enum GPTOSSFamily: ModelFamily {
         let experts = ExpertsDescription(
             count: count, active: try config.integer("num_experts_per_tok", in: 1...count, default: min(4, count)),
             width: description.widestFeedForward,
-            activation: .clampedSwish(slope: 1.702, limit: Float(try config.number("swiglu_limit", in: 1e-3...1e6, default: 7))),
+            activation: .clampedSwish(
+                slope: Float(try config.number("swiglu_alpha", in: 1e-3...1e3, default: 1.702)),
+                limit: Float(try config.number("swiglu_limit", in: 1e-3...1e6, default: 7))),
             hasBias: true, shares: .softmaxOverActive)
         for index in description.layers.indices {
             description.layers[index].attention.hasInputBias = hasBias
@@ -24,7 +27,7 @@ enum GPTOSSFamily: ModelFamily {
             description.layers[index].attention.hasSinks = true
             description.layers[index].feedForward = .experts(experts)
         }
-        let window = try config.integer("sliding_window", in: 1...ModelLimit.positions, default: 128)
+        let window = try config.requiredWindow(default: 128)
         description.setWindow(window, in: try config.layersWithWindow(count: description.layerCount) { $0 % 2 == 0 })
         return description
     }

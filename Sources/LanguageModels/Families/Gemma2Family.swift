@@ -8,14 +8,14 @@ enum Gemma2Family: ModelFamily {
     static func describe(_ config: ConfigReader) throws(InputError) -> DecoderDescription {
         var description = try StandardConfig(
             vocabularySize: 256_000, hiddenSize: 2304, layerCount: 26, queryHeads: 8, keyValueHeads: 4, headDimension: 256,
-            feedForwardWidth: 9216, maximumPositions: 8192, activationName: try config.gemmaActivationName(),
+            feedForwardWidth: 9216, maximumPositions: 8192, activationName: "hidden_activation",
             activation: "gelu_pytorch_tanh", tiesEmbeddings: true
         ).describe(config)
         try config.readGemma(into: &description)
         let cap = try config.softCap("attn_logit_softcapping", default: 50)
         for index in description.layers.indices { description.layers[index].attention.softCap = cap }
         description.head.softCap = try config.softCap("final_logit_softcapping", default: 30)
-        let window = try config.integer("sliding_window", in: 1...ModelLimit.positions, default: 4096)
+        let window = try config.requiredWindow(default: 4096)
         description.setWindow(window, in: try config.layersWithWindow(count: description.layerCount) { $0 % 2 == 0 })
         return description
     }
@@ -24,11 +24,10 @@ enum Gemma2Family: ModelFamily {
 }
 
 extension ConfigReader {
-    /// Old files have a `hidden_act` beside it, which is not read.
-    func gemmaActivationName() throws(InputError) -> String { has("hidden_activation") ? "hidden_activation" : "hidden_act" }
-
     /// What Gemma 2 and 3 share.
     func readGemma(into description: inout DecoderDescription) throws(InputError) {
+        // Old files have it beside `hidden_activation`, which counts.
+        ignore(["hidden_act"])
         try require("attention_bias", false)
         try require("use_bidirectional_attention", false)
         description.norm.weightOffset = 1

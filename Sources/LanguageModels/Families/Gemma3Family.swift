@@ -9,17 +9,17 @@ enum Gemma3Family: ModelFamily {
     static func describe(_ config: ConfigReader) throws(InputError) -> DecoderDescription {
         let standard = StandardConfig(
             vocabularySize: 262_208, hiddenSize: 2304, layerCount: 26, queryHeads: 8, keyValueHeads: 4, headDimension: 256,
-            feedForwardWidth: 9216, maximumPositions: 131_072, rotaryBase: 1_000_000, activationName: try config.gemmaActivationName(),
+            feedForwardWidth: 9216, maximumPositions: 131_072, rotaryBase: 1_000_000, activationName: "hidden_activation",
             activation: "gelu_pytorch_tanh", tiesEmbeddings: true)
         // Transformers 5 gives each kind of layers its own rotary parameters.
-        let hasKinds = try config.part("rope_parameters", isStrict: true)?.names.contains("full_attention") ?? false
+        let hasKinds = try config.part("rope_parameters", isStrict: true)?.names.contains(RotaryFields.fullAttention) ?? false
         if hasKinds { config.ignore(["rope_theta"]) }
-        var description = try standard.describe(config, rotary: hasKinds ? .kind("full_attention") : .top)
+        var description = try standard.describe(config, rotary: hasKinds ? .kind(RotaryFields.fullAttention) : .top)
         try config.readGemma(into: &description)
         // transformers reads this setting and does not use it.
         config.ignore(["attn_logit_softcapping"])
         description.head.softCap = try config.softCap("final_logit_softcapping")
-        let window = try config.integer("sliding_window", in: 1...ModelLimit.positions, default: 4096)
+        let window = try config.requiredWindow(default: 4096)
         let pattern = try config.slidingWindowPattern(default: 6)
         let windowed = try config.layersWithWindow(count: description.layerCount) { ($0 + 1) % pattern != 0 }
         description.setWindow(window, in: windowed)

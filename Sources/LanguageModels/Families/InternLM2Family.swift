@@ -5,8 +5,8 @@ enum InternLM2Family: ModelFamily {
     static let modelTypes = ["internlm2"]
 
     static func describe(_ config: ConfigReader) throws(InputError) -> DecoderDescription {
-        var description = try StandardConfig(normEpsilon: 1e-6, headDimensionFollows: true).describe(config)
-        let hasBias = try config.bool("bias", default: false)
+        var description = try StandardConfig(headDimensionFollows: true).describe(config)
+        let hasBias = try config.bool("bias", default: true)
         for index in description.layers.indices {
             description.layers[index].attention.hasInputBias = hasBias
             description.layers[index].attention.hasOutputBias = hasBias

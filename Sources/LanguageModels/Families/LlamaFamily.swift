@@ -9,7 +9,8 @@ enum LlamaFamily: ModelFamily {
         var description = try StandardConfig().describe(config)
         try config.readBiases(into: &description.layers)
         // Some converters write the members of other families; in transformers a Llama has no window.
-        if try config.window(usedByDefault: true) != nil {
+        let isUsed = try config.bool("use_sliding_window", default: true)
+        if try config.window(default: nil) != nil, isUsed {
             throw config.error("sliding_window", "must be null for this model_type", code: .unsupported)
         }
         return description

@@ -6,7 +6,9 @@ enum MistralFamily: ModelFamily {
 
     static func describe(_ config: ConfigReader) throws(InputError) -> DecoderDescription {
         var description = try StandardConfig(keyValueHeads: 8, maximumPositions: 4096 * 32).describe(config)
-        let window = try config.window(usedByDefault: true)
+        // Whether a window is used is not asked here, contrary to Qwen.
+        config.ignore(["use_sliding_window"])
+        let window = try config.window(default: 4096)
         description.setWindow(window, in: try config.layersWithWindow(count: description.layerCount) { _ in true })
         return description
     }

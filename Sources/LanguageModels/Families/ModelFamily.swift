@@ -32,6 +32,7 @@ enum ModelFamilies {
     ]
 
     /// Models that read text and more: the text part is described by a `text_config` of its own, whose type is this where it does not say.
+    /// Whether the head is the embedding is said outside, and by default it is.
     static let wrappers = ["gemma3": "gemma3_text", "mistral3": "mistral"]
 
     static var modelTypes: [String] { (all.flatMap { $0.modelTypes } + wrappers.keys).sorted() }
@@ -56,9 +57,14 @@ enum ModelFamilies {
                 code: .unsupported)
         }
         for fields in [config, fields] { try QuantizedFormat.check(fields) }
+        let isWrapped = wrappers[try config.string("model_type")] != nil
         let reader = ConfigReader(fields, modelType: type)
         var description = try family.describe(reader)
         try reader.checkAllIsRead()
+        if isWrapped {
+            let tie = "tie_word_embeddings"
+            description.head.isTied = try (config.value(tie) != nil ? config : fields).bool(tie, default: true)
+        }
         if description.endOfText.isEmpty {
             description.endOfText = try StandardConfig.endOfText(
                 ConfigReader(config), vocabularySize: description.vocabularySize)

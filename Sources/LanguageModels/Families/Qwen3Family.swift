@@ -13,8 +13,16 @@ enum Qwen3Family: ModelFamily {
         ).describe(config)
         try config.readBiases(into: &description.layers)
         for index in description.layers.indices { description.layers[index].attention.queryKeyNorm = .perHead }
-        try config.readUpperWindows(into: &description)
-        if isMixture { try readExperts(config, into: &description) }
+        if isMixture {
+            try readExperts(config, into: &description)
+            let isUsed = try config.bool("use_sliding_window", default: false)
+            let window = try config.window(default: 4096)
+            config.ignore(["max_window_layers"])
+            let windowed = try config.layersWithWindow(count: description.layerCount) { _ in true }
+            if isUsed { description.setWindow(window, in: windowed) }
+        } else {
+            try config.readUpperWindows(into: &description)
+        }
         return description
     }
 
@@ -22,7 +30,8 @@ enum Qwen3Family: ModelFamily {
         let count = try config.expertCount()
         let experts = ExpertsDescription(
             count: count, active: try config.integer("num_experts_per_tok", in: 1...count, default: min(8, count)),
-            width: try config.integer("moe_intermediate_size", in: 1...ModelLimit.intermediate), activation: .silu, hasBias: false,
+            width: try config.integer("moe_intermediate_size", in: 1...ModelLimit.intermediate, default: 768),
+            activation: try StandardConfig().activation(config), hasBias: false,
             shares: .softmaxOverAll(normalised: try config.bool("norm_topk_prob", default: false)))
         let step = try config.integer("decoder_sparse_step", in: 1...ModelLimit.layers, default: 1)
         let dense = try config.integers("mlp_only_layers", in: 0...ModelLimit.layers) ?? []
@@ -38,6 +47,6 @@ extension ConfigReader {
     func expertCount() throws(InputError) -> Int {
         let member = has("num_experts") ? "num_experts" : "num_local_experts"
         ignore(["num_experts", "num_local_experts"])
-        return try integer(member, in: 1...ModelLimit.experts)
+        return try integer(member, in: 1...ModelLimit.experts, default: 128)
     }
 }

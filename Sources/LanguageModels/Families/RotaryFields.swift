@@ -13,6 +13,7 @@ struct RotaryFields {
         case kind(String)
     }
 
+    static let fullAttention = "full_attention"
     private static let factors = 1.0...1e6
     private static let bases = 1.0...1e12
     private static let types = ["default", "linear", "dynamic", "llama3", "yarn", "longrope"]
@@ -27,29 +28,37 @@ struct RotaryFields {
     /// The object with the parameters; nil where there is none.
     private let own: ConfigReader?
     private let isOld: Bool
-    private let maximumPositions: Int
+    private let maximumPositions, defaultOriginal: Int
     /// At the top, where it counts first, as in transformers 5.
     private let originalPositions: Int?
     let base: Double
 
     /// Where both spellings are there, the old one counts, with the base beside it, as in transformers 5.
     ///
-    /// - Parameter maximumPositions: stands in for an original length that is not given.
-    init(_ config: ConfigReader, _ source: Source = .top, defaultBase: Double = 10_000, maximumPositions: Int) throws(InputError) {
+    /// - Parameters:
+    ///   - maximumPositions: of the model.
+    ///   - defaultOriginal: stands in for an original length that is not given; nil: the model's own.
+    init(
+        _ config: ConfigReader, _ source: Source = .top, defaultBase: Double = 10_000, maximumPositions: Int, defaultOriginal: Int? = nil
+    ) throws(InputError) {
         self.config = config
         self.maximumPositions = maximumPositions
+        self.defaultOriginal = defaultOriginal ?? maximumPositions
         let base = try config.number("rope_theta", in: Self.bases, default: defaultBase)
         let old = try config.part("rope_scaling", isStrict: true)
         let parameters = try config.part("rope_parameters", isStrict: true)
         isOld = old.map { !$0.names.isEmpty } ?? false
         switch source {
         case .top: own = isOld ? old : parameters
-        case .kind(let kind): own = isOld ? old : try parameters?.part(kind, isStrict: true)
+        // The old spelling beside kinds is about the layers that attend to everything.
+        case .kind(let kind): own = isOld && kind == Self.fullAttention ? old : try parameters?.part(kind, isStrict: true)
         }
         // Types leave members of each other alone, and so does the old spelling the new one.
         own?.ignore(Self.known)
         if isOld, let parameters { parameters.ignore(parameters.names) }
-        self.base = try own?.number("rope_theta", in: Self.bases, default: base) ?? base
+        // A base at the top is not that of a kind that has parameters of its own.
+        let usual = if case .kind = source { defaultBase } else { base }
+        self.base = try own?.number("rope_theta", in: Self.bases, default: usual) ?? usual
         let original = try config.integer("original_max_position_embeddings", in: 1...ModelLimit.positions, default: 0)
         originalPositions = original == 0 ? nil : original
     }
@@ -67,6 +76,11 @@ struct RotaryFields {
         return dimensions
     }
 
+    /// - Throws: `InputError` (`invalidData`) where nothing is said of the embedding, for families whose own default is a scaling.
+    static func require(_ config: ConfigReader) throws(InputError) {
+        guard config.has("rope_parameters") || config.has("rope_scaling") else { throw config.error("rope_parameters", "is missing") }
+    }
+
     /// Settings that belong to the scaling, for families that keep some of their own there.
     var parameters: ConfigReader? { own }
 
@@ -82,6 +96,8 @@ struct RotaryFields {
         case "linear": return .linear(factor: try own.number("factor", in: Self.factors))
         case "dynamic": return .dynamic(factor: try own.number("factor", in: Self.factors), length: maximumPositions)
         case "llama3": return .llama3(try llama3(own))
+        // An older name of LongRoPE in Phi-3's files, which have its two lists.
+        case "yarn" where own.has("short_factor"): return .longrope(try longrope(own, dimensions: dimensions))
         case "yarn": return .yarn(try yarn(own))
         case "longrope", "su": return .longrope(try longrope(own, dimensions: dimensions))
         default:
@@ -92,7 +108,7 @@ struct RotaryFields {
     }
 
     private func original(_ own: ConfigReader) throws(InputError) -> Int {
-        let length = try own.integer("original_max_position_embeddings", in: 1...ModelLimit.positions, default: maximumPositions)
+        let length = try own.integer("original_max_position_embeddings", in: 1...ModelLimit.positions, default: defaultOriginal)
         return originalPositions ?? length
     }
 

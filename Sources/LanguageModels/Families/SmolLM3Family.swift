@@ -16,8 +16,9 @@ enum SmolLM3Family: ModelFamily {
         let rotated = try config.integers("no_rope_layers", in: 0...1) ?? (0..<count).map { ($0 + 1) % interval == 0 ? 0 : 1 }
         guard rotated.count == count else { throw config.error("no_rope_layers", "must have \(count) entries") }
         for index in description.layers.indices where rotated[index] == 0 { description.layers[index].attention.rotary = nil }
-        let window = try config.window(usedByDefault: false)
-        let windowed = try config.layersWithWindow(count: count) { window != nil && rotated[$0] == 1 }
+        let isUsed = try config.bool("use_sliding_window", default: false)
+        let window = try config.window(default: nil)
+        let windowed = try config.layersWithWindow(count: count) { isUsed && rotated[$0] == 0 }
         description.setWindow(window, in: windowed)
         return description
     }

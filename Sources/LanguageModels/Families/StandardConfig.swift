@@ -13,6 +13,8 @@ struct StandardConfig {
     var headDimension: Int?
     var feedForwardWidth: Int?
     var maximumPositions = 2048
+    /// Before the rotary embedding is stretched; nil: `maximumPositions` of the file.
+    var originalPositions: Int?
     var rotaryBase = 10_000.0
     /// Of each head, that is rotated.
     var rotaryShare = 1.0
@@ -31,7 +33,9 @@ struct StandardConfig {
         let layerCount = try config.integer("num_hidden_layers", in: 1...ModelLimit.layers, default: layerCount)
         let queryHeads = try config.integer("num_attention_heads", in: 1...ModelLimit.heads, default: queryHeads)
         let keyValueHeads = try Self.keyValueHeads(
-            config, "num_key_value_heads", queryHeads: queryHeads, default: min(keyValueHeads ?? queryHeads, queryHeads))
+            config, "num_key_value_heads", queryHeads: queryHeads,
+            // Null says that there are as many as query heads.
+            default: config.names.contains("num_key_value_heads") ? queryHeads : min(keyValueHeads ?? queryHeads, queryHeads))
         let headDimension = try self.headDimension(config, hiddenSize: hiddenSize, queryHeads: queryHeads)
         let width = try config.integer("intermediate_size", in: 1...ModelLimit.intermediate, default: feedForwardWidth)
         let vocabularySize = try config.integer("vocab_size", in: 1...ModelLimit.vocabulary, default: vocabularySize)
@@ -53,7 +57,8 @@ struct StandardConfig {
     func rotary(
         _ config: ConfigReader, _ source: RotaryFields.Source, headDimension: Int, maximumPositions: Int
     ) throws(InputError) -> RotaryDescription {
-        let fields = try RotaryFields(config, source, defaultBase: rotaryBase, maximumPositions: maximumPositions)
+        let fields = try RotaryFields(
+            config, source, defaultBase: rotaryBase, maximumPositions: maximumPositions, defaultOriginal: originalPositions)
         let dimensions = try fields.dimensions(of: headDimension, defaultShare: rotaryShare)
         return RotaryDescription(
             dimensions: dimensions, pairs: pairs, base: fields.base, scaling: try fields.scaling(dimensions: dimensions))
@@ -128,11 +133,20 @@ extension ConfigReader {
         }
     }
 
-    /// `sliding_window`, unless `use_sliding_window` is false; nil means none. Units: tokens.
-    func window(usedByDefault: Bool) throws(InputError) -> Int? {
-        let isUsed = try bool("use_sliding_window", default: usedByDefault)
-        guard has("sliding_window"), isUsed else { return nil }
+    /// `sliding_window`; nil where it is null, which says that there is none. Units: tokens.
+    ///
+    /// - Parameter fallback: where the file does not name it.
+    func window(default fallback: Int?) throws(InputError) -> Int? {
+        guard has("sliding_window") else { return names.contains("sliding_window") ? nil : fallback }
         return try integer("sliding_window", in: 1...ModelLimit.positions)
+    }
+
+    /// The same of families that always have one.
+    ///
+    /// - Throws: `InputError` (`invalidData`) where it is null.
+    func requiredWindow(default fallback: Int) throws(InputError) -> Int {
+        guard let window = try window(default: fallback) else { throw error("sliding_window", "must not be null for this model_type") }
+        return window
     }
 
     /// Which layers have a window: by `layer_types` where that is given, else by a rule.

@@ -4,7 +4,8 @@ import AttentionKernels
 /// Decoding: appends one token after the other to a cache and knows the scores of the one after it. Attention is dense over what the cache
 /// holds.
 ///
-/// Owns all memory that a step works in, so that steps take none: the rows of attention are cut into pieces once, for the cache's capacity.
+/// Owns the memory that a step works in, but what experts and a rotary embedding whose base follows the length need anew: the rows of
+/// attention are cut into pieces once, for the cache's capacity.
 /// Unlike a prefill, which turns a layer of BF16 or INT8 rows to floats, a step reads rows as they are kept. Not for use by two tasks at
 /// once; a step beside another use of the cache stops the program, as `KeyValueCache` says.
 public final class TokenDecoder {

@@ -56,16 +56,16 @@ struct LayerTensors: Sendable {
     }
 
     /// Takes query, key and value from one tensor, in this order.
-    mutating func fuseProjections(_ name: String, _ d: DecoderDescription, hasBias: Bool) {
+    mutating func fuseProjections(_ name: String, _ d: DecoderDescription) {
         let (queries, keyValues) = (d.queryHeads * d.headDimension, d.keyValueHeads * d.headDimension)
-        let parts = ProjectionTensors.fused(name, outputs: [queries, keyValues, keyValues], inputs: d.hiddenSize, hasBias: hasBias)
+        let parts = ProjectionTensors.fused(name, outputs: [queries, keyValues, keyValues], inputs: d.hiddenSize)
         (query, key, value) = (parts[0], parts[1], parts[2])
     }
 
     /// Takes gate and up from one tensor, in this order.
-    mutating func fuseGate(_ name: String, hidden: Int, hasBias: Bool = false) {
+    mutating func fuseGate(_ name: String, hidden: Int) {
         guard case .gated(var gated) = feedForward else { return }
-        let parts = ProjectionTensors.fused(name, outputs: [gated.width, gated.width], inputs: hidden, hasBias: hasBias)
+        let parts = ProjectionTensors.fused(name, outputs: [gated.width, gated.width], inputs: hidden)
         (gated.gate, gated.up) = (parts[0], parts[1])
         feedForward = .gated(gated)
     }

@@ -45,17 +45,23 @@ struct TensorNames: Sendable {
         name.hasPrefix(Self.modelPrefix) ? modelPart + name.dropFirst(Self.modelPrefix.count) : otherPart + name
     }
 
-    /// Tensors that are not read: those inside the layers that are run, which would change what the model computes, and others.
-    /// Tables that follow from the configuration are in neither list.
-    func leftOver(in archive: any TensorArchive) -> (inLayers: [String], elsewhere: [String]) {
+    /// Tensors that are not read: those of the decoder that is run, which would change what it computes, and others, such as a vision
+    /// tower's or those of layers that it does not have. Tables that follow from the configuration are in neither list.
+    func leftOver(in archive: any TensorArchive) -> (inDecoder: [String], elsewhere: [String]) {
         // A head that is not read is a copy of the embedding.
         let read = Set((all + [tensors.head]).map(own))
         let rest = archive.names.filter { name in !read.contains(name) && !tensors.buffers.contains(where: name.hasSuffix) }.sorted()
         let layers = own(tensors.layerPrefix)
-        func isInLayers(_ name: String) -> Bool {
-            guard name.hasPrefix(layers), let index = Int(name.dropFirst(layers.count).prefix { $0 != "." }) else { return false }
-            return (0..<layerCount).contains(index)
+        // Of the tensors around the layers: the first words of their names, or the names less their last.
+        let root = own(tensors.embedding).prefix { $0 != "." } + "."
+        let stems = [tensors.embedding, tensors.finalNorm, tensors.head].map { own($0).dropLast("weight".count) }
+        func isInDecoder(_ name: String) -> Bool {
+            if name.hasPrefix(layers) {
+                guard let index = Int(name.dropFirst(layers.count).prefix { $0 != "." }) else { return true }
+                return (0..<layerCount).contains(index)
+            }
+            return stems.contains(where: name.hasPrefix) || modelPart == root && name.hasPrefix(root)
         }
-        return (rest.filter(isInLayers), rest.filter { !isInLayers($0) })
+        return (rest.filter(isInDecoder), rest.filter { !isInDecoder($0) })
     }
 }

@@ -168,6 +168,29 @@ extension GGUFMetadata {
         return id == -1 || id == Int(UInt32.max) ? nil : id
     }
 
+    /// Settings that are read, of any architecture.
+    private static let known: Set = [
+        "context_length", "embedding_length", "block_count", "feed_forward_length", "attention.head_count", "attention.head_count_kv",
+        "attention.key_length", "attention.value_length", "attention.layer_norm_rms_epsilon", "attention.sliding_window",
+        "attention.causal", "rope.freq_base", "rope.dimension_count", "rope.scale_linear", "rope.scaling.type", "rope.scaling.factor",
+        "rope.scaling.original_context_length", "rope.scaling.attn_factor", "rope.scaling.yarn_ext_factor",
+        "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow", "rope.scaling.yarn_log_multiplier",
+        "logit_scale", "embedding_scale", "residual_scale", "attention.scale", "attention.clamp_kqv",
+    ]
+    private static let knownOfGemma: Set = [
+        "attention.sliding_window_pattern", "attn_logit_softcapping", "final_logit_softcapping", "rope.freq_base_swa",
+    ]
+    /// Settings that say what is known without them, or nothing about what is computed.
+    private static let withoutEffect: Set = [
+        "vocab_size", "tensor_data_layout", "rope.scaling.finetuned", "expert_count", "expert_used_count", "attention.layer_norm_epsilon",
+    ]
+
+    /// Values that say that something is not there.
+    private func isOff(_ key: String) -> Bool {
+        guard let value = value(key) else { return true }
+        return value.number == 0 || value.bool == false || value.string == ""
+    }
+
     /// Settings that other models of an architecture have, and that change what is computed; some converters write them with values that
     /// do nothing.
     fileprivate func checkHasNoOther(_ prefix: String) throws(InputError) {
@@ -177,6 +200,13 @@ extension GGUFMetadata {
         }
         if try bool(prefix + "attention.causal") == false {
             throw error(prefix + "attention.causal", "only causal attention is supported", code: .unsupported)
+        }
+        for key in keys where key.hasPrefix(prefix) {
+            let name = String(key.dropFirst(prefix.count))
+            let isKnown =
+                Self.known.contains(name) || Self.withoutEffect.contains(name)
+                || prefix.hasPrefix("gemma") && Self.knownOfGemma.contains(name)
+            if !isKnown, !isOff(key) { throw error(key, "this setting is not supported", code: .unsupported) }
         }
     }
 }
