@@ -122,7 +122,9 @@ private struct TensorDescription {
                 name, "rows of \(rowLength)", "must be whole blocks of \(format.blockLength), which \(format.name) consists of")
         }
         let (size, overflow) = (count / format.blockLength).multipliedReportingOverflow(by: format.blockSize)
-        guard !overflow else { throw cursor.error(name, "extents \(shape)", "must not overflow 64 bits") }
+        // Of a tensor without rows, a row may be longer than all of it.
+        let row = (rowLength / format.blockLength).multipliedReportingOverflow(by: format.blockSize)
+        guard !overflow, !row.overflow else { throw cursor.error(name, "extents \(shape)", "must not overflow 64 bits") }
         return size
     }
 }

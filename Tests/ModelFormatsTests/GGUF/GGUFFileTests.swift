@@ -166,6 +166,7 @@ import Testing
         .init("overflowing extents", tensor: .init("w", shape: [1 << 32, 1 << 32], [1]), rule: "overflow"),
         .init("an extent of 2⁶³", tensor: .init("w", shape: [0, 1 << 63], [1]), rule: "overflow"),
         .init("overflowing bytes", tensor: .init("w", shape: [1 << 61], [1]), rule: "overflow"),
+        .init("a row whose bytes overflow, of no rows", tensor: .init("w", shape: [0, 1 << 62], []), rule: "overflow"),
         .init("broken blocks", tensor: .init("w", shape: [2, 48], type: 8, data: [UInt8](repeating: 0, count: 102)), rule: "blocks of 32"),
         .init(
             "broken super-blocks", tensor: .init("w", shape: [1, 128], type: 12, data: [UInt8](repeating: 0, count: 144)),
