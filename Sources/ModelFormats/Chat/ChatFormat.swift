@@ -39,6 +39,8 @@ public enum ChatFormat: String, CaseIterable, Sendable {
         if template.contains("[gMASK]") { return .glm }
         // Llama 2 marks system texts in a way of its own.
         if template.contains("[INST]") { return template.contains("<<SYS>>") ? nil : .mistral }
+        // Phi-4-mini puts the role between the marks.
+        if template.contains("<|end|>"), template.contains("'<|' + message") { return .phi }
         guard template.contains("<|user|>"), template.contains("<|assistant|>") else { return nil }
         if template.contains("<|end|>") { return .phi }
         let turn = template.between("<|user|>", "%}").first ?? ""

@@ -40,7 +40,7 @@ extension ChatLayout {
         case .llama3: self = .llama3
         case .gemma: self = .gemma
         case .mistral: self = .mistral(template)
-        case .phi: self = template?.contains("<|im_sep|>") ?? false ? .phi4 : .phi3
+        case .phi: self = template?.contains("<|im_sep|>") ?? false ? .phi4 : .phi3(template)
         case .glm: self = .glm(template)
         case .zephyr: self = .zephyr
         }
@@ -88,10 +88,12 @@ extension ChatLayout {
             user: Turn(before: opens, after: closes), answer: "", ends: ["</s>"])
     }
 
-    private static var phi3: ChatLayout {
-        func turn(_ role: String) -> Turn { Turn(before: "<|\(role)|>\n", after: "<|end|>\n") }
+    /// Phi-4-mini has no line ends behind its marks.
+    private static func phi3(_ template: ChatTemplate?) -> ChatLayout {
+        let lineEnd = template?.contains("'<|' + message") ?? false ? "" : "\n"
+        func turn(_ role: String) -> Turn { Turn(before: "<|\(role)|>\(lineEnd)", after: "<|end|>\(lineEnd)") }
         return ChatLayout(
-            system: .turn(turn("system")), user: turn("user"), answer: "<|assistant|>\n",
+            system: .turn(turn("system")), user: turn("user"), answer: "<|assistant|>\(lineEnd)",
             markers: ["<|user|>", "<|assistant|>", "<|end|>"],
             ends: ["<|end|>", "<|endoftext|>"])
     }

@@ -43,6 +43,8 @@ TEMPLATES = {
         "{%- endif %}{%- endfor %}"),
     "phi3": ("phi", {}, TURN + "{% if message['role'] == 'system' %}{{'<|system|>\n' + message['content'] + '<|end|>\n'}}{% else %}"
         "{{'<|user|>\n' + message['content'] + '<|end|>\n'}}{% endif %}" + END + "{{ '<|assistant|>\n' }}{% endif %}"),
+    "phi4-mini": ("phi", {}, TURN + "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}" + END
+        + "{{ '<|assistant|>' }}{% endif %}"),
     "phi4": ("phi", {}, TURN + "{{'<|im_start|>' + message['role'] + '<|im_sep|>' + message['content'] + '<|im_end|>'}}" + END
         + "{{ '<|im_start|>assistant<|im_sep|>' }}{% endif %}"),
     "glm4": ("glm", {}, "[gMASK]<sop>" + TURN + "<|{{ message['role'] }}|>\n{{ message['content'] }}" + END + "<|assistant|>{% endif %}"),
