@@ -19,10 +19,30 @@ final class WeightVector: Sendable {
 
 /// Reads a decoder's weights from an archive and packs the matrices for the kernel, block by block on its threads, so that at no time
 /// more than one matrix's share of the files stands in memory beside what is packed.
-struct WeightLoader {
-    let archive: any TensorArchive
-    let names: TensorNames
+final class WeightLoader {
+    private let archive: any TensorArchive
+    private let names: TensorNames
     let kernel: AttentionKernel
+    /// The rows that columns were last taken from: an expert's gate and up stand in the same ones.
+    private var lastRows: StoredRows?
+
+    private final class StoredRows: @unchecked Sendable {  // Written by the pool, then only read.
+        let name: String
+        let rows: Range<Int>
+        let numbers: AlignedBuffer<Float>
+
+        init(_ name: String, _ rows: Range<Int>, width: Int) throws(InputError) {
+            self.name = name
+            self.rows = rows
+            numbers = try AlignedBuffer(extents: rows.count, width, of: "weights of \(rows.count) inputs")
+        }
+    }
+
+    init(archive: any TensorArchive, names: TensorNames, kernel: AttentionKernel) {
+        self.archive = archive
+        self.names = names
+        self.kernel = kernel
+    }
 
     /// - Throws: `InputError` when a tensor is missing or has another shape, before anything is read.
     func check(_ slices: [TensorSlice]) throws(InputError) {
@@ -49,24 +69,34 @@ struct WeightLoader {
         case .columns(let rows, let first, let step):
             // Inputs stand along the rows: all of them are needed for one block of outputs.
             let width = slice.shape.last!
-            let whole = try AlignedBuffer<Float>(extents: rows.count, width, of: "weights of \(rows.count) inputs")
-            let (source, archive) = (SharedPointer(whole.base), archive)
-            let failure = Mutex<InputError?>(nil)
-            kernel.pool.run(rows.count) { _, index in
-                do throws(InputError) {
-                    let row = rows.lowerBound + index
-                    try archive.read(name, rows: row..<row + 1, into: source.base + index * width)
-                } catch {
-                    failure.withLock { $0 = $0 ?? error }
-                }
-            }
-            if let error = failure.withLock({ $0 }) { throw error }
+            let stored = try storedRows(rows, of: name, width: width)
+            let source = SharedPointer(stored.numbers.base)
             return try PackedMatrix(outputs: outputs, inputs: inputs, kernel: kernel) { outputs, room throws(InputError) in
                 for (place, output) in outputs.enumerated() {
                     for input in 0..<inputs { room[place * inputs + input] = source.base[input * width + first + output * step] }
                 }
             }
         }
+    }
+
+    /// - Throws: as `matrix`.
+    private func storedRows(_ rows: Range<Int>, of name: String, width: Int) throws(InputError) -> StoredRows {
+        if let lastRows, lastRows.name == name, lastRows.rows == rows { return lastRows }
+        lastRows = nil
+        let stored = try StoredRows(name, rows, width: width)
+        let (target, archive) = (SharedPointer(stored.numbers.base), archive)
+        let failure = Mutex<InputError?>(nil)
+        kernel.pool.run(rows.count) { _, index in
+            do throws(InputError) {
+                let row = rows.lowerBound + index
+                try archive.read(name, rows: row..<row + 1, into: target.base + index * width)
+            } catch {
+                failure.withLock { $0 = $0 ?? error }
+            }
+        }
+        if let error = failure.withLock({ $0 }) { throw error }
+        lastRows = stored
+        return stored
     }
 
     /// - Parameter offset: added to each element.
