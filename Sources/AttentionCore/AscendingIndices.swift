@@ -30,3 +30,18 @@ extension [Int32] {
         return merged
     }
 }
+
+extension [Int] {
+    /// The numbers as ranges: neighbours that follow each other are one. O(count).
+    package var runs: [Range<Int>] {
+        var runs: [Range<Int>] = []
+        for number in self {
+            if let last = runs.last, last.upperBound == number {
+                runs[runs.count - 1] = last.lowerBound..<number + 1
+            } else {
+                runs.append(number..<number + 1)
+            }
+        }
+        return runs
+    }
+}

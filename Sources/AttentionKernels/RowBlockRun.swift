@@ -240,7 +240,7 @@ struct RowBlockRun {
         let windowStart = max(0, position - parts.window + 1)
         var ranges = [windowStart..<position + 1]
         if parts.hasBlocks {
-            for run in RowBlockTiles.runs(of: parts.keyBlocks(queryBlock: position / size)) where run.lowerBound * size < windowStart {
+            for run in parts.keyBlocks(queryBlock: position / size).map(Int.init).runs where run.lowerBound * size < windowStart {
                 ranges.append(run.lowerBound * size..<min(run.upperBound * size, windowStart))
             }
         }

@@ -74,22 +74,9 @@ package struct RowBlockTiles {
         if !parts.columns.isEmpty { visit(.columns, 0..<parts.columns.count, body) }
         guard parts.hasBlocks else { return }
         let size = BlockMask.blockSize
-        for run in Self.runs(of: parts.keyBlocks(queryBlock: first / size)) {
+        for run in parts.keyBlocks(queryBlock: first / size).map(Int.init).runs {
             visit(.keyBlocks, run.lowerBound * size..<run.upperBound * size, body)
         }
-    }
-
-    /// Neighbouring blocks joined.
-    static func runs(of blocks: [Int32]) -> [Range<Int>] {
-        var runs: [Range<Int>] = []
-        for block in blocks.map(Int.init) {
-            if let last = runs.last, last.upperBound == block {
-                runs[runs.count - 1] = last.lowerBound..<block + 1
-            } else {
-                runs.append(block..<block + 1)
-            }
-        }
-        return runs
     }
 
     /// A strip of the keys up to the last that any lane block sees, if there is one.

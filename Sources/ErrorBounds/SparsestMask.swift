@@ -18,7 +18,7 @@ public struct SparsestMask: AttentionMask, Hashable {
         ExactAttention(head).forEachProbabilityRow { _, probabilities in
             let kept = Self.keptKeys(probabilities, largestDroppedMass: largestDroppedMass)
             pairs += kept.count
-            runs.append(Self.runs(of: kept))
+            runs.append(kept.runs)
         }
         firstPosition = head.firstPosition
         self.runs = runs
@@ -40,17 +40,5 @@ public struct SparsestMask: AttentionMask, Hashable {
             count += 1
         }
         return ascending.dropFirst(count).sorted()
-    }
-
-    private static func runs(of keys: [Int]) -> [Range<Int>] {
-        var runs: [Range<Int>] = []
-        for key in keys {
-            if let last = runs.last, last.upperBound == key {
-                runs[runs.count - 1] = last.lowerBound..<key + 1
-            } else {
-                runs.append(key..<key + 1)
-            }
-        }
-        return runs
     }
 }

@@ -68,7 +68,7 @@ import Testing
         try model.prefill(Array(tokens), cache: model.makeCache(capacity: tokens.count), policy: .dense, chunk: chunk).logits
     }
 
-    @Test(arguments: cases) func hiddenStatesOfEveryLayerAreWithin5e4(test: Case) throws {
+    @Test(arguments: cases) func hiddenStatesOfEveryLayerAreWithin1e4(test: Case) throws {
         let model = try Self.model(test, scratch: Scratch())
         let file = try Self.golden(test.family)
         var states = HiddenStates()
@@ -80,30 +80,30 @@ import Testing
         // The last state passed the final norm, which the reference's did not.
         for (depth, state) in states.depths.dropLast().enumerated() {
             let difference = Self.largestDifference(state, hidden[depth * size..<(depth + 1) * size])
-            #expect(difference < 5e-4, "depth \(depth): \(difference)")
+            #expect(difference < 1e-4, "depth \(depth): \(difference)")
         }
     }
 
-    @Test(arguments: cases) func scoresOfEveryPositionAreWithin2e4(test: Case) throws {
+    @Test(arguments: cases) func scoresOfEveryPositionAreWithin5e5(test: Case) throws {
         let model = try Self.model(test, scratch: Scratch())
         let file = try Self.golden(test.family)
         let tokens = try file.integers("ids_a", shape: [48])
         let expected = try Self.floats(file, "logits_a")
         for position in tokens.indices {
             let difference = Self.largestDifference(try Self.last(model, tokens[...position]), Self.row(expected, position))
-            #expect(difference < 2e-4, "position \(position): \(difference)")
+            #expect(difference < 5e-5, "position \(position): \(difference)")
         }
     }
 
     /// Past windows and past the lengths that rotary embeddings were first made for, whole and in chunks.
-    @Test(arguments: cases) func scoresOfALongerPromptAreWithin2e4(test: Case) throws {
+    @Test(arguments: cases) func scoresOfALongerPromptAreWithin5e5(test: Case) throws {
         let model = try Self.model(test, scratch: Scratch())
         let file = try Self.golden(test.family)
         let tokens = try file.integers("ids_b", shape: [200])
         let expected = try Self.floats(file, "logits_b_last4")
         for chunk in [200, 37, 1] {
             let difference = Self.largestDifference(try Self.last(model, tokens, chunk: chunk), Self.row(expected, 3))
-            #expect(difference < 2e-4, "chunk \(chunk): \(difference)")
+            #expect(difference < 5e-5, "chunk \(chunk): \(difference)")
         }
     }
 
@@ -123,7 +123,7 @@ import Testing
         }
         let limit: Float =
             switch format {
-            case .fp32: 2e-4
+            case .fp32: 5e-5
             case .bf16: 0.2
             case .int8: 0.4
             }

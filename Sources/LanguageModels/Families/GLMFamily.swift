@@ -20,18 +20,12 @@ enum GLMFamily: ModelFamily {
     }
 
     static func tensors(of description: DecoderDescription) -> DecoderTensors {
-        var tensors = DecoderTensors.standard(description)
-        let names = tensors.layer
-        tensors.layer = { index in
-            var layer = names(index)
-            let prefix = "model.layers.\(index)."
-            layer.fuseGate(prefix + "mlp.gate_up_proj", hidden: description.hiddenSize)
-            if description.modelType == "glm4" {
-                layer.normAfterAttention = TensorSlice(prefix + "post_self_attn_layernorm.weight", [description.hiddenSize])
-                layer.normAfterFeedForward = TensorSlice(prefix + "post_mlp_layernorm.weight", [description.hiddenSize])
-            }
-            return layer
+        let hidden = description.hiddenSize
+        return .standard(description) { tensors, layer, prefix in
+            tensors.fuseGate(prefix + "mlp.gate_up_proj", hidden: hidden)
+            guard layer.order.normsAfter else { return }
+            tensors.normAfterAttention = TensorSlice(prefix + "post_self_attn_layernorm.weight", [hidden])
+            tensors.normAfterFeedForward = TensorSlice(prefix + "post_mlp_layernorm.weight", [hidden])
         }
-        return tensors
     }
 }

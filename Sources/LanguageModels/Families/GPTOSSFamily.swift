@@ -33,13 +33,10 @@ enum GPTOSSFamily: ModelFamily {
     }
 
     static func tensors(of description: DecoderDescription) -> DecoderTensors {
-        var tensors = DecoderTensors.standard(description)
-        let (hidden, names) = (description.hiddenSize, tensors.layer)
-        tensors.layer = { index in
-            var layer = names(index)
-            let prefix = "model.layers.\(index)."
-            layer.sinks = TensorSlice(prefix + "self_attn.sinks", [description.queryHeads])
-            guard case .experts(let experts) = description.layers[index].feedForward else { return layer }
+        let (hidden, heads) = (description.hiddenSize, description.queryHeads)
+        return .standard(description) { tensors, layer, prefix in
+            tensors.sinks = TensorSlice(prefix + "self_attn.sinks", [heads])
+            guard case .experts(let experts) = layer.feedForward else { return }
             let (count, width) = (experts.count, experts.width)
             let all = prefix + "mlp.experts."
             // Stored inputs first; gate and up are the even and the odd columns.
@@ -50,7 +47,7 @@ enum GPTOSSFamily: ModelFamily {
                     bias: TensorSlice(
                         all + name + "_bias", [count, columns], .columns(ofRows: expert..<expert + 1, first: first, step: step)))
             }
-            layer.feedForward = .experts(
+            tensors.feedForward = .experts(
                 router: ProjectionTensors(prefix + "mlp.router", outputs: count, inputs: hidden, hasBias: true),
                 (0..<count).map { expert in
                     GatedTensors(
@@ -58,8 +55,6 @@ enum GPTOSSFamily: ModelFamily {
                         up: columns("gate_up_proj", expert, rows: hidden, of: 2 * width, from: 1, step: 2),
                         down: columns("down_proj", expert, rows: width, of: hidden, from: 0, step: 1), width: width)
                 })
-            return layer
         }
-        return tensors
     }
 }

@@ -42,16 +42,11 @@ extension ConfigReader {
 
 extension DecoderTensors {
     static func gemma(_ description: DecoderDescription) -> DecoderTensors {
-        var tensors = standard(description)
-        let names = tensors.layer
-        tensors.layer = { index in
-            var layer = names(index)
-            let prefix = "model.layers.\(index)."
-            layer.normAfterAttention = TensorSlice(prefix + "post_attention_layernorm.weight", [description.hiddenSize])
-            layer.normBeforeFeedForward = TensorSlice(prefix + "pre_feedforward_layernorm.weight", [description.hiddenSize])
-            layer.normAfterFeedForward = TensorSlice(prefix + "post_feedforward_layernorm.weight", [description.hiddenSize])
-            return layer
+        let hidden = description.hiddenSize
+        return standard(description) { tensors, _, prefix in
+            tensors.normAfterAttention = TensorSlice(prefix + "post_attention_layernorm.weight", [hidden])
+            tensors.normBeforeFeedForward = TensorSlice(prefix + "pre_feedforward_layernorm.weight", [hidden])
+            tensors.normAfterFeedForward = TensorSlice(prefix + "post_feedforward_layernorm.weight", [hidden])
         }
-        return tensors
     }
 }

@@ -15,15 +15,10 @@ enum OLMo2Family: ModelFamily {
     }
 
     static func tensors(of description: DecoderDescription) -> DecoderTensors {
-        var tensors = DecoderTensors.standard(description)
-        let names = tensors.layer
-        tensors.layer = { index in
-            var layer = names(index)
-            let prefix = "model.layers.\(index)."
-            layer.normAfterAttention = TensorSlice(prefix + "post_attention_layernorm.weight", [description.hiddenSize])
-            layer.normAfterFeedForward = TensorSlice(prefix + "post_feedforward_layernorm.weight", [description.hiddenSize])
-            return layer
+        let hidden = description.hiddenSize
+        return .standard(description) { tensors, _, prefix in
+            tensors.normAfterAttention = TensorSlice(prefix + "post_attention_layernorm.weight", [hidden])
+            tensors.normAfterFeedForward = TensorSlice(prefix + "post_feedforward_layernorm.weight", [hidden])
         }
-        return tensors
     }
 }

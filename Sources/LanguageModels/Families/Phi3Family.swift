@@ -14,14 +14,9 @@ enum Phi3Family: ModelFamily {
     }
 
     static func tensors(of description: DecoderDescription) -> DecoderTensors {
-        var tensors = DecoderTensors.standard(description)
-        let names = tensors.layer
-        tensors.layer = { index in
-            var layer = names(index)
-            layer.fuseProjections("model.layers.\(index).self_attn.qkv_proj", description)
-            layer.fuseGate("model.layers.\(index).mlp.gate_up_proj", hidden: description.hiddenSize)
-            return layer
+        .standard(description) { tensors, _, prefix in
+            tensors.fuseProjections(prefix + "self_attn.qkv_proj", description)
+            tensors.fuseGate(prefix + "mlp.gate_up_proj", hidden: description.hiddenSize)
         }
-        return tensors
     }
 }

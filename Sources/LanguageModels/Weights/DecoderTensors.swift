@@ -13,11 +13,21 @@ struct DecoderTensors: Sendable {
     var layer: @Sendable (_ index: Int) -> LayerTensors
 
     /// The names of Llama, which most families share.
-    static func standard(_ description: DecoderDescription) -> DecoderTensors {
+    ///
+    /// - Parameter change: what a family has by other names, given the layer's description and what its tensors' names begin with.
+    static func standard(
+        _ description: DecoderDescription,
+        change: @escaping @Sendable (_ tensors: inout LayerTensors, _ layer: LayerDescription, _ prefix: String) -> Void = { _, _, _ in }
+    ) -> DecoderTensors {
         DecoderTensors(
             embedding: "model.embed_tokens.weight", finalNorm: "model.norm.weight", head: "lm_head.weight", layerPrefix: "model.layers.",
             buffers: [".rotary_emb.inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached"],
-            layer: { .standard("model.layers.\($0).", description, description.layers[$0]) })
+            layer: { index in
+                let (layer, prefix) = (description.layers[index], "model.layers.\(index).")
+                var tensors = LayerTensors.standard(prefix, description, layer)
+                change(&tensors, layer, prefix)
+                return tensors
+            })
     }
 }
 

@@ -61,7 +61,7 @@ final class WeightLoader {
         case .rows(let rows):
             return try PackedMatrix(outputs: outputs, inputs: inputs, kernel: kernel) { [archive] outputs, room throws(InputError) in
                 var target = room
-                for run in Self.runs(rows[outputs]) {
+                for run in Array(rows[outputs]).runs {
                     try archive.read(name, rows: run, into: target)
                     target += run.count * inputs
                 }
@@ -122,18 +122,5 @@ final class WeightLoader {
         }
         if offset != 0 { for index in 0..<values.count { values[index] += offset } }
         return WeightVector(values)
-    }
-
-    /// Neighbouring rows that follow each other.
-    private static func runs(_ rows: ArraySlice<Int>) -> [Range<Int>] {
-        var runs: [Range<Int>] = []
-        for row in rows {
-            if let last = runs.last, last.upperBound == row {
-                runs[runs.count - 1] = last.lowerBound..<row + 1
-            } else {
-                runs.append(row..<row + 1)
-            }
-        }
-        return runs
     }
 }
