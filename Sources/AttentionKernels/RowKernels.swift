@@ -34,6 +34,16 @@ package struct RowKernels: @unchecked Sendable {
         functions.clamped_swiglu(gate, up, Int32(count), slope, limit)
     }
 
+    /// Room that `collect` needs behind the numbers it finds.
+    package static let collectSlack = KernelTable.vectorLanes
+
+    /// Copies the numbers in least ..< limit to `out` in their order and returns how many they are.
+    package func collect(
+        _ numbers: UnsafeBufferPointer<Float>, from least: Float, below limit: Float, into out: UnsafeMutablePointer<Float>
+    ) -> Int {
+        numbers.isEmpty ? 0 : Int(functions.collect_between(numbers.baseAddress!, Int32(numbers.count), least, limit, out))
+    }
+
     /// x_i becomes cap · tanh(x_i / cap).
     package func softCap(_ x: UnsafeMutablePointer<Float>, count: Int, cap: Float) { functions.soft_cap(x, Int32(count), cap) }
 

@@ -61,22 +61,25 @@ extension SampledBlock {
         case .all: addTileSums(strip: strip, index: index, into: mass)
         case .some:
             tiles.row_mass(
-                strip.probabilities(tile: index), Int32(tile.count), scratch.firstLane, scratch.endLane, nil, strip.shift(tile: index), mass
-            )
+                strip.probabilities(tile: index), Int32(tile.count), scratch.firstLane, scratch.endLane, nil, nil,
+                strip.shift(tile: index), mass)
         }
     }
 
     /// Adds what each row gives to the keys of a tile at some lags to `mass` [group][lane], by the keys' groups.
+    ///
+    /// - Parameter order: the tile's keys in the order to take them in, counted from its first, nil as they stand; quickest with those of
+    ///   a group after each other.
     package func addGroupMass(
         strip: SampledStrip, index: Int, tile: Range<Int>, lags: Range<Int>, groups: UnsafePointer<UInt8>,
-        into mass: UnsafeMutablePointer<Float>
+        order: UnsafePointer<UInt8>? = nil, into mass: UnsafeMutablePointer<Float>
     ) {
         let coverage = bound(tile, lags: lags)
         guard coverage != .none else { return }
         let isMasked = coverage == .some
         tiles.row_mass(
             strip.probabilities(tile: index), Int32(tile.count), isMasked ? scratch.firstLane : nil, isMasked ? scratch.endLane : nil,
-            groups, strip.shift(tile: index), mass)
+            groups, order, strip.shift(tile: index), mass)
     }
 
     private func addTileSums(strip: SampledStrip, index: Int, into mass: UnsafeMutablePointer<Float>) {
@@ -143,17 +146,15 @@ extension SampledBlock {
             next += 1
         }
         tiles.row_mass(
-            strip.probabilities(tile: index), Int32(tile.count), scratch.firstLane, scratch.endLane, nil, strip.shift(tile: index), mass)
+            strip.probabilities(tile: index), Int32(tile.count), scratch.firstLane, scratch.endLane, nil, nil,
+            strip.shift(tile: index), mass)
     }
-
-    /// Room that `collect` needs behind a row's keys.
-    package static let collectSlack = KernelTable.vectorLanes
 
     /// A row's probabilities that are at least a limit, and the sum of the others.
     ///
     /// - Parameters:
     ///   - least: [lane], positive: keys after a row, whose probability is 0, are never collected.
-    ///   - rows: [lane][stride], a row for each of `lanesPerBlock` lanes, with room for all keys and `collectSlack` more.
+    ///   - rows: [lane][stride], a row for each of `lanesPerBlock` lanes, with room for all keys and `RowKernels.collectSlack` more.
     ///   - body: gets each lane's collected probabilities in the order of keys, and what the row's other keys hold together.
     package func collect(
         strip: SampledStrip, least: [Float], into rows: UnsafeMutablePointer<Float>, stride: Int,

@@ -90,6 +90,13 @@ static void sa_clamped_swiglu__scalar(float *gate, const float *up, int count, f
     }
 }
 
+static int sa_collect_between__scalar(const float *x, int count, float least, float limit, float *out) {
+    int collected = 0;
+    for (int i = 0; i < count; i++)
+        if (x[i] >= least && x[i] < limit) out[collected++] = x[i];
+    return collected;
+}
+
 static float sa_read_sum__scalar(const float *x, ptrdiff_t count) {
     float sum = 0;
     for (ptrdiff_t i = 0; i < count; i++) sum += x[i];

@@ -17,24 +17,27 @@ static void SA_TILE_NAME(column_mass)(
     }
 }
 
-/* Neighbouring keys are often of one group, whose sums then wait for each other: all lane vectors of a key go together. */
+/* Keys of one group are summed in registers as long as they follow each other. */
 static void SA_TILE_NAME(row_mass)(
-    const void *p, int keys, const uint8_t *first, const uint8_t *end, const uint8_t *group, const float *weight, float *mass) {
-    if (group) {
-        for (int key = 0; key < keys; key++) {
-            float *x = mass + group[key] * SA_LANES;
-            UNROLLED for (int j = 0; j < LANE_VECTORS; j++)
-                store(x + j * WIDTH,
-                      SA_TILE_NAME(probability)(p, key, j, first, end) * load(weight + j * WIDTH) + load(x + j * WIDTH));
-        }
-        return;
-    }
+    const void *p, int keys, const uint8_t *first, const uint8_t *end, const uint8_t *group, const uint8_t *order,
+    const float *weight, float *mass) {
     vfloat sum[LANE_VECTORS];
     UNROLLED for (int j = 0; j < LANE_VECTORS; j++) sum[j] = splat(0);
-    for (int key = 0; key < keys; key++)
+    int open = 0;
+    for (int i = 0; i <= keys; i++) {
+        int key = i == keys ? -1 : order ? order[i] : i;
+        int next = key >= 0 && group ? group[key] : 0;
+        if (i == keys || next != open) {
+            float *x = mass + open * SA_LANES;
+            UNROLLED for (int j = 0; j < LANE_VECTORS; j++) {
+                store(x + j * WIDTH, sum[j] * load(weight + j * WIDTH) + load(x + j * WIDTH));
+                sum[j] = splat(0);
+            }
+            if (i == keys) return;
+            open = next;
+        }
         UNROLLED for (int j = 0; j < LANE_VECTORS; j++) sum[j] += SA_TILE_NAME(probability)(p, key, j, first, end);
-    UNROLLED for (int j = 0; j < LANE_VECTORS; j++)
-        store(mass + j * WIDTH, sum[j] * load(weight + j * WIDTH) + load(mass + j * WIDTH));
+    }
 }
 
 /* WIDTH keys by WIDTH lanes at a time: weighted, then transposed so that a lane's keys are compressed together. */

@@ -118,12 +118,15 @@ static void SA_TILE_NAME(column_mass)(
 }
 
 static void SA_TILE_NAME(row_mass)(
-    const void *p, int keys, const uint8_t *first, const uint8_t *end, const uint8_t *group, const float *weight, float *mass) {
-    for (int key = 0; key < keys; key++)
+    const void *p, int keys, const uint8_t *first, const uint8_t *end, const uint8_t *group, const uint8_t *order,
+    const float *weight, float *mass) {
+    for (int i = 0; i < keys; i++) {
+        int key = order ? order[i] : i;
         for (int lane = 0; lane < SA_LANES; lane++)
             if (kept(first, end, key, lane))
                 mass[(group ? group[key] : 0) * SA_LANES + lane] +=
                     weight[lane] * SA_TILE_NAME(get)(p, SA_TILE_NAME(across)(key, SA_LANES, lane));
+    }
 }
 
 static void SA_TILE_NAME(collect)(

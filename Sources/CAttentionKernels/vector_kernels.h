@@ -130,6 +130,19 @@ static void SA_NAME(clamped_swiglu)(float *gate, const float *up, int count, flo
     FOR_VECTORS(gate, up, count, clamped_swiglu_vector(a, b, slope, limit))
 }
 
+static int SA_NAME(collect_between)(const float *x, int count, float least, float limit, float *out) {
+    int collected = 0;
+    vfloat none = splat(__builtin_nanf(""));
+    for (int i = 0; i < count; i += WIDTH) {
+        vfloat v = none;
+        if (count - i >= WIDTH) v = load(x + i);
+        else memcpy(&v, x + i, (size_t)(count - i) * sizeof(float));
+        v = choose(v < splat(limit), v, none);
+        collected += compress(v, splat(least), out + collected);
+    }
+    return collected;
+}
+
 static float SA_NAME(read_sum)(const float *x, ptrdiff_t count) {
     vfloat sum[8];
     for (int j = 0; j < 8; j++) sum[j] = splat(0);

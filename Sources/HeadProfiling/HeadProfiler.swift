@@ -90,12 +90,10 @@ public struct HeadProfiler: Sendable {
     }
 
     private static func shares(_ masses: HeadMasses, scale: ProfileScale) -> HeadProfile.MassShares {
-        let columns = masses.columns(outside: 0)
-        let slashes = masses.blockSlashes
         return HeadProfile.MassShares(
             sinks: scale.sinks.map(masses.sinkMass),
             windows: scale.windows.map { $0 < masses.shape.keyCount ? masses.windowMass($0) : 1 },
-            columns: scale.columns.map { masses.heaviest($0, of: columns) },
-            slashes: scale.slashes.map { masses.heaviest($0, of: slashes) })
+            columns: masses.heaviest(scale.columns, of: masses.columns(outside: 0)),
+            slashes: masses.heaviest(scale.slashes, of: masses.blockSlashes))
     }
 }

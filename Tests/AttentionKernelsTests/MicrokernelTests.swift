@@ -111,6 +111,19 @@ import Testing
         }
     }
 
+    @Test(arguments: vectorSets, [0, 1, 15, 16, 17, 1000]) func numbersBetweenLimitsAreCollectedInOrder(set: InstructionSet, count: Int) {
+        let x = Self.random(count, 4) + []
+        for (least, limit) in [(Float(-0.5), Float(0.25)), (0, 0), (-.infinity, .infinity), (x.first ?? 0, 1)] {
+            let collected = both(set) { kernels in
+                var out = [Float](repeating: 0, count: count + 16)
+                let number = Int(kernels.collect_between(x, Int32(count), least, limit, &out))
+                return Array(out[..<number])
+            }
+            #expect(collected.scalar == x.filter { $0 >= least && $0 < limit })
+            #expect(collected.vector == collected.scalar)
+        }
+    }
+
     @Test(arguments: vectorSets) func readSumAddsEverything(set: InstructionSet) {
         for count in [0, 1, 127, 128, 1000] {
             let x = Self.random(count, 3)

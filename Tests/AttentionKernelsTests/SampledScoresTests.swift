@@ -195,7 +195,7 @@ import Testing
         let scores = SampledScores(kernel: try AttentionKernel(instructionSet: instructionSet, pool: WorkerPool(threads: 1)))
         let workspace = AttentionWorkspace()
         let layout = scores.prepareStrips(workspace, shape: shape, precision: .fp32)
-        let stride = 200 + SampledBlock.collectSlack
+        let stride = 200 + RowKernels.collectSlack
         let room = AlignedBuffer<Float>(count: SampledScores.lanesPerBlock * stride)
         // Limits from everything to nothing.
         let limits: [Float] = [.leastNonzeroMagnitude, 0.05, 0.02, 0.01, 2]

@@ -194,16 +194,23 @@ import Testing
         let p = MicrokernelTests.random(keys * 64, 3).map { abs($0) }, weight = MicrokernelTests.random(64, 4).map { abs($0) }
         let (first, end) = MicrokernelTests.bounds(keys, 9)
         let groups = (0..<keys).map { UInt8(5 * $0 % 7) }
+        let order = groups.indices.sorted { (groups[$0], $0) < (groups[$1], $1) }.map { UInt8($0) }
         var elements = [Float](repeating: 0, count: variant.steps(keys) * 64)
         variant.scalar.pack_values(p, 64, nil, Int32(keys), 64, &elements)
         for (isMasked, isGrouped) in [(false, false), (true, false), (false, true), (true, true)] {
-            let masses = both(variant) { kernels in
+            func mass(_ kernels: SATileKernelTable, isOrdered: Bool) -> [Float] {
                 var mass = (0..<7 * 64).map(Float.init)
                 kernels.row_mass(
-                    elements, Int32(keys), isMasked ? first : nil, isMasked ? end : nil, isGrouped ? groups : nil, weight, &mass)
+                    elements, Int32(keys), isMasked ? first : nil, isMasked ? end : nil, isGrouped ? groups : nil,
+                    isOrdered ? order : nil, weight, &mass)
                 return mass
             }
-            #expect(MicrokernelTests.difference(masses.vector, masses.scalar) < 1e-5)
+            let expected = mass(variant.scalar, isOrdered: false)
+            for isOrdered in [false, true] {
+                let masses = both(variant) { mass($0, isOrdered: isOrdered) }
+                #expect(MicrokernelTests.difference(masses.vector, expected) < 1e-5)
+                #expect(MicrokernelTests.difference(masses.scalar, expected) < 1e-5)
+            }
         }
     }
 

@@ -62,9 +62,10 @@ typedef struct SALaneBlock {
     /* mass[key] += sum over kept lanes of weight[lane] * p[key][lane]; first and end as in SATile. */                    \
     X(column_mass, void, (const void *p, int keys, const uint8_t *first, const uint8_t *end, const float *weight,         \
                           float *mass))                                                                                   \
-    /* mass[group[key]][lane] += weight[lane] * p[key][lane] where lane l keeps the key; group == NULL puts all keys in group 0. */ \
+    /* mass[group[key]][lane] += weight[lane] * p[key][lane] where lane l keeps the key; group == NULL puts all keys in group 0. \
+     * Keys are taken as order[0 ..< keys] names them, NULL: as they stand; best those of one group after each other. */  \
     X(row_mass, void, (const void *p, int keys, const uint8_t *first, const uint8_t *end, const uint8_t *group,           \
-                       const float *weight, float *mass))                                                                 \
+                       const uint8_t *order, const float *weight, float *mass))                                           \
     /* Appends weight[lane] * p[key][lane], where that is at least least[lane], to rows[lane * stride + count[lane]] in the   \
      * order of keys, and adds the others to rest[lane]; least > 0. Writes up to SA_VECTOR_LANES floats past every lane's last. */ \
     X(collect, void, (const void *p, int keys, const float *weight, const float *least, float *rows, ptrdiff_t stride,    \
@@ -121,6 +122,9 @@ typedef struct SARows {
     X(geglu, void, (float *gate, const float *up, int count))                                                              \
     /* gate = g * sigmoid(slope * g) * (u + 1) with g = min(gate, limit) and u = up cut to -limit ... limit. */             \
     X(clamped_swiglu, void, (float *gate, const float *up, int count, float slope, float limit))                           \
+    /* Appends the x[i] with least <= x[i] < limit to out, in their order, and returns their number. Writes up to              \
+     * SA_VECTOR_LANES floats past the last. */                                                                                \
+    X(collect_between, int, (const float *x, int count, float least, float limit, float *out))                                 \
     /* The sum of x, read once: measures how fast memory delivers. */                                                     \
     X(read_sum, float, (const float *x, ptrdiff_t count))
 

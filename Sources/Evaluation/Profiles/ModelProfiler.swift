@@ -37,6 +37,7 @@ public struct ModelProfiler {
         let before = items.reduce(0) { $0 + (work[$1]?.seconds ?? 0) }
         if work.done(items) < items.count {
             let workspace = AttentionWorkspace()
+            let sparse = SparseOutputs()
             // Where the dense pass itself overflows, it is the one to say so.
             var unusable: InputError?
             try source.forEachLayer { attention in
@@ -47,7 +48,10 @@ public struct ModelProfiler {
                     sibling: sibling?.layers.first { $0.layer == attention.layer })
                 _ = try work.run(together: [item]) { _ in
                     do throws(InputError) {
-                        return [try measure(attention, prompt: prompt, kernel: source.kernel, workspace: workspace, advance: advance)]
+                        return [
+                            try measure(
+                                attention, prompt: prompt, kernel: source.kernel, workspace: workspace, sparse: sparse, advance: advance)
+                        ]
                     } catch {
                         unusable = error
                         return [nil]
@@ -68,7 +72,8 @@ public struct ModelProfiler {
     }
 
     private func measure(
-        _ attention: LayerAttention, prompt: Prompt, kernel: AttentionKernel, workspace: AttentionWorkspace, advance: () -> Void
+        _ attention: LayerAttention, prompt: Prompt, kernel: AttentionKernel, workspace: AttentionWorkspace, sparse: SparseOutputs,
+        advance: () -> Void
     ) throws(InputError) -> LayerProfile {
         let start = ContinuousClock.now
         let (layer, inputs) = (attention.layer, attention.inputs)
@@ -85,7 +90,7 @@ public struct ModelProfiler {
             layer: layer, inputs: inputs, patterns: patterns, sampledMasses: selections.map(\.sampledMass), scale: scale,
             workspace: workspace, advance: advance)
         let errors = try OutputErrors(inputs: inputs, dense: attention.output, kernel: kernel)
-            .measure(patterns, layer: layer, retained: heads.map(\.profile.retained), workspace: workspace)
+            .measure(patterns, layer: layer, retained: heads.map(\.profile.retained), sparse: sparse, workspace: workspace)
         return LayerProfile(
             textSHA256: prompt.textSHA256, length: shape.keyCount, layer: layer, seconds: (ContinuousClock.now - start).seconds,
             heads: heads.map(\.profile), pictures: heads.map(\.picture), columns: heads.map(\.columns.positions),
@@ -106,6 +111,18 @@ public struct ModelProfiler {
     }
 }
 
+/// Room for a layer's sparse outputs, taken once for all layers.
+private final class SparseOutputs {
+    private var buffer = AlignedBuffer<Float>(count: 0)
+
+    func tensor(_ shape: AttentionShape) -> MutableHeadTensor {
+        let count = shape.queryHeads * shape.queryCount * shape.headDimension
+        if buffer.count < count { buffer = AlignedBuffer(count: count) }
+        return MutableHeadTensor(
+            projection: buffer.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
+    }
+}
+
 /// How far a layer's sparse outputs are from the dense ones.
 private struct OutputErrors {
     let inputs: LayerInputs
@@ -113,13 +130,11 @@ private struct OutputErrors {
     let kernel: AttentionKernel
 
     /// - Throws: `InputError` (`invalidData`) when an output is not finite: weights of this size are beyond FP32's range.
-    func measure(_ patterns: [SparsePattern], layer: Int, retained: [RetainedMass], workspace: AttentionWorkspace) throws(InputError)
-        -> [HeadError]
-    {
+    func measure(
+        _ patterns: [SparsePattern], layer: Int, retained: [RetainedMass], sparse: SparseOutputs, workspace: AttentionWorkspace
+    ) throws(InputError) -> [HeadError] {
         let shape = inputs.shape
-        let buffer = AlignedBuffer<Float>(count: shape.queryHeads * shape.queryCount * shape.headDimension)
-        let output = MutableHeadTensor(
-            projection: buffer.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
+        let output = sparse.tensor(shape)
         kernel.run(
             try AttentionPlan(shape: shape, patterns: patterns), query: inputs.query, key: inputs.key, value: inputs.value, output: output,
             workspace: workspace)

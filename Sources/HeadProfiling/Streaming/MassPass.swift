@@ -22,7 +22,7 @@ final class MassPass: @unchecked Sendable {
     private var rowStride: Int { Self.rowStride(shape) }
 
     /// Not a power of two, or the rows of a block would fall on the same lines of the cache.
-    private static func rowStride(_ shape: AttentionShape) -> Int { shape.keyCount + SampledBlock.collectSlack + 32 }
+    private static func rowStride(_ shape: AttentionShape) -> Int { shape.keyCount + RowKernels.collectSlack + 32 }
 
     init(walk: ProbabilityWalk, shape: AttentionShape, windows: [Int], alphas: [Double]) {
         self.walk = walk
@@ -124,14 +124,12 @@ final class MassPass: @unchecked Sendable {
     private func count(_ step: ProbabilityWalk.Step) {
         let own = rows.base + step.worker * ProbabilityWalk.lanes * rowStride
         let sums = keys.base + step.slot * alphas.count
-        var counter = SparsityCounter(alphas: alphas)
+        var counter = SparsityCounter(rows: walk.kernel.rowKernels, alphas: alphas)
         var least = [Float](repeating: .greatestFiniteMagnitude, count: ProbabilityWalk.lanes)
         for (lane, position) in step.block.positions.enumerated() { least[lane] = counter.leastNeeded(keys: position + 1) }
         step.block.collect(strip: step.strip, least: least, into: own, stride: rowStride) { lane, heavy, rest in
             let all = step.block.positions[lane] + 1
-            for (alpha, fewest) in counter.fewestKeys(heavy, rest: rest, keys: all).enumerated() {
-                sums[alpha] += fewest
-            }
+            counter.fewestKeys(heavy, rest: rest, keys: all) { alpha, fewest in sums[alpha] += fewest }
         }
     }
 }
@@ -201,8 +199,11 @@ struct HeadMasses {
     /// Mean over rows of the mass on the first keys.
     func sinkMass(_ count: Int) -> Double { columns(outside: 0).prefix(count).reduce(0, +) / rows }
 
-    /// Mean over rows of the mass on the heaviest of some lines.
-    func heaviest(_ count: Int, of lines: [Double]) -> Double { (lines.sorted(by: >).prefix(count).reduce(0, +) / rows).clampedShare }
+    /// Mean over rows of the mass on the heaviest of some lines, for several numbers of them.
+    func heaviest(_ counts: [Int], of lines: [Double]) -> [Double] {
+        let ranked = lines.sorted(by: >)
+        return counts.map { (ranked.prefix($0).reduce(0, +) / rows).clampedShare }
+    }
 
     /// [key block], and [query block − key block].
     var blockColumns: [Double] { blockLines { $1 } }

@@ -13,12 +13,13 @@ struct ProbabilityWalk: Sendable {
     static let slots = 16
     static let lanes = SampledScores.lanesPerBlock
 
-    let scores: SampledScores
-    let pool: WorkerPool
+    let kernel: AttentionKernel
+    private let scores: SampledScores
+    var pool: WorkerPool { kernel.pool }
 
     init(kernel: AttentionKernel) {
+        self.kernel = kernel
         scores = SampledScores(kernel: kernel)
-        pool = kernel.pool
     }
 
     /// One block of rows of a head with its scored strip.

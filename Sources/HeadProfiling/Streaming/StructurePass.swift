@@ -61,31 +61,42 @@ extension ProbabilityWalk.Step {
     ) {
         let lanes = ProbabilityWalk.lanes
         for lane in totals.indices {
+            let factor = 1 / totals[lane]
             var kept = 0.0
             for step in 0..<steps {
                 kept += mass[step * lanes + lane]
-                least[step] = .smaller(least[step], kept / totals[lane])
+                least[step] = .smaller(least[step], kept * factor)
             }
         }
     }
 }
 
 /// A window, and columns ranked by their mass outside it.
-private struct StripeFamily: Sendable {
+private final class StripeFamily: @unchecked Sendable {
     let window: Int
     /// The step at which each key's column joins.
-    let steps: [UInt8]
+    let steps: AlignedBuffer<UInt8>
+    /// The keys of each tile by their steps, counted from the tile's first.
+    let order: AlignedBuffer<UInt8>
     private let counts: LineCounts
     private let densities, meanMasses: [Double]
 
     init(masses: HeadMasses, window: Int, counts: LineCounts) {
         let outside = masses.columns(outside: window)
         // Descending, ties to the lower position.
-        let ranked = outside.indices.sorted { (outside[$1], $0) < (outside[$0], $1) }
+        let ranked = zip(outside, outside.indices).sorted { $0.0 == $1.0 ? $0.1 < $1.1 : $0.0 > $1.0 }.map(\.1)
         let shape = masses.shape
         self.window = window
         self.counts = counts
-        steps = counts.steps(ofRanked: ranked)
+        steps = AlignedBuffer(count: ranked.count)
+        order = AlignedBuffer(count: ranked.count)
+        _ = steps.elements.update(from: counts.steps(ofRanked: ranked))
+        let tile = SampledScores.keysPerTile
+        var ordered = [Int](repeating: 0, count: (ranked.count + tile - 1) / tile)
+        for key in ranked {
+            order.base[key / tile * tile + ordered[key / tile]] = UInt8(key % tile)
+            ordered[key / tile] += 1
+        }
         var pairs = SparsePattern.windowColumns(WindowColumns(window: window, columns: [])).keptPairs(shape)
         var mass = masses.windowMass(window) * Double(shape.queryCount)
         var done = 0
@@ -111,8 +122,8 @@ extension [StripeFamily] {
     /// All windows in one pass over the strip, tile by tile. `least` is [family][step].
     fileprivate func lower(_ least: UnsafeMutablePointer<Double>, step: ProbabilityWalk.Step, totals: [Double], steps: Int) {
         let width = steps * ProbabilityWalk.lanes
-        // Floats hold the sums of a few tiles, doubles those of the row.
-        let tilesAFlush = 16
+        // Floats hold the sums of some tiles, each of which adds one number a step; doubles those of the row.
+        let tilesAFlush = 64
         withUnsafeTemporaryAllocation(of: Float.self, capacity: Swift.max(1, count * width)) { parts in
             withUnsafeTemporaryAllocation(of: Double.self, capacity: Swift.max(1, count * width)) { sums in
                 parts.update(repeating: 0)
@@ -126,11 +137,12 @@ extension [StripeFamily] {
                         let own = parts.baseAddress! + position * width
                         // The window is there from step 0 on.
                         step.block.addRowMass(strip: step.strip, index: index, tile: tile, lags: 0..<family.window, into: own)
-                        family.steps.withUnsafeBufferPointer { groups in
-                            step.block.addGroupMass(
-                                strip: step.strip, index: index, tile: tile, lags: family.window..<Int.max,
-                                groups: groups.baseAddress! + tile.lowerBound, into: own)
-                        }
+                        // The order of a whole tile names keys that a tile cut at the diagonal does not have.
+                        let isWhole = tile.upperBound == Swift.min((index + 1) * SampledScores.keysPerTile, family.order.count)
+                        step.block.addGroupMass(
+                            strip: step.strip, index: index, tile: tile, lags: family.window..<Int.max,
+                            groups: family.steps.base + tile.lowerBound,
+                            order: isWhole ? UnsafePointer(family.order.base + tile.lowerBound) : nil, into: own)
                     }
                     if index % tilesAFlush == tilesAFlush - 1 { flush() }
                 }
