@@ -39,8 +39,7 @@ final class MassPass: @unchecked Sendable {
 
     /// Measures one head; the sums of an earlier head are gone.
     func run(head: Int, inputs: LayerInputs, patterns: [PatternParts], workspace: AttentionWorkspace) -> HeadMasses {
-        for buffer in [columns.elements, blockMasses.elements, cells.elements] { buffer.update(repeating: 0) }
-        keys.elements.update(repeating: 0)
+        clear()
         let retained = AlignedBuffer<Double>(count: patterns.count * shape.queryCount)
         let target = SharedPointer(retained.base)
         walk.run(head: head, inputs: inputs, workspace: workspace) { [self] step in
@@ -61,6 +60,20 @@ final class MassPass: @unchecked Sendable {
                 (0..<ProbabilityWalk.slots).reduce(0) { $0 + keys[$1 * alphas.count + alpha] }
             },
             retained: patterns.indices.map { Array(retained.elements[$0 * shape.queryCount..<($0 + 1) * shape.queryCount]) })
+    }
+
+    /// On all threads: the sums of a long prompt are megabytes.
+    private func clear() {
+        walk.pool.run(ProbabilityWalk.slots) { [self] _, slot in
+            func clear<Sum: AdditiveArithmetic>(_ sums: UnsafeMutableBufferPointer<Sum>) {
+                let share = sums.count / ProbabilityWalk.slots
+                sums[slot * share..<(slot + 1) * share].update(repeating: .zero)
+            }
+            clear(columns.elements)
+            clear(cells.elements)
+            clear(keys.elements)
+        }
+        blockMasses.elements.update(repeating: 0)
     }
 
     private func sum(_ buffer: borrowing AlignedBuffer<Double>, at index: Int, width: Int) -> [Double] {
