@@ -39,7 +39,7 @@ public struct AttentionPlan: Sendable {
     /// Longest first.
     let blocks: [RowBlock]
     let gathers: [Gather]
-    /// Where each head's gathered columns begin in the workspace, counted in columns: at the beginning of a step in every precision.
+    /// Where each head's gathered columns begin in the workspace, counted in columns: where a group of values begins in every precision.
     let columnOffsets: [Int]
     /// Columns the workspace has to hold.
     let gatheredColumns: Int
@@ -132,7 +132,7 @@ public struct AttentionPlan: Sendable {
             let keyValueHead: Int
             let columns: [Int32]
         }
-        let (chunk, align) = (256, KernelTable.mostStepValues)
+        let (chunk, align) = (256, KernelTable.mostValueKeys)
         var known: [Source: Int] = [:]
         var offsets: [Int] = []
         var gathers: [Gather] = []

@@ -54,6 +54,8 @@ public enum Precision: String, Sendable, NamedCase {
 package struct KernelTable: @unchecked Sendable {
     package let functions: SAKernelTable
 
+    package init(functions: SAKernelTable) { self.functions = functions }
+
     /// The kernels whose operands have the given precision.
     package func tiles(_ precision: Precision) -> SATileKernelTable {
         switch precision {
@@ -78,8 +80,8 @@ package struct KernelTable: @unchecked Sendable {
     /// Lanes that a masked tile does or leaves out together, in the widest instruction set. Narrower ones are finer, which spares a few
     /// pairs at the edges.
     package static let vectorLanes = Int(SA_VECTOR_LANES)
-    /// Values that a step holds at most, whatever the precision: what begins at a multiple of it begins a step.
-    package static let mostStepValues = Int(SA_MOST_STEP_VALUES)
+    /// Keys whose values are packed together at most, whatever the kernels: what begins at a multiple of it begins a group of them.
+    package static let mostValueKeys = Int(SA_MOST_VALUE_KEYS)
 }
 
 extension SATileKernelTable {

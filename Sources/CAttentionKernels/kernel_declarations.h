@@ -30,12 +30,17 @@ SA_ROW_KERNEL_LIST(SA_DECLARE_ROW)
 #define SA_FP32_ENTRY(name, result, parameters) .name = SA_FP32_NAME(name),
 #define SA_BF16_ENTRY(name, result, parameters) .name = SA_BF16_NAME(name),
 #define SA_INT8_ENTRY(name, result, parameters) .name = SA_INT8_NAME(name),
+#if defined SA_TILES && SA_TILES
+#define SA_BF16_VALUE_KEYS SA_MOST_VALUE_KEYS
+#else
+#define SA_BF16_VALUE_KEYS 2
+#endif
 /* Defines the table that SA_NAME(kernels) returns where the machine can run it. */
 #define SA_DEFINE_TABLE                                                                                                    \
     static const SAKernelTable table = {                                                                                   \
         SA_KERNEL_LIST(SA_ENTRY)                                                                                           \
-        .fp32 = {SA_TILE_KERNEL_LIST(SA_FP32_ENTRY).step_values = 1, .rounding = SA_FP32_ROUNDING},                        \
-        .bf16 = {SA_TILE_KERNEL_LIST(SA_BF16_ENTRY).step_values = 2, .rounding = SA_BF16_ROUNDING},                       \
+        .fp32 = {SA_TILE_KERNEL_LIST(SA_FP32_ENTRY).step_values = 1, .value_keys = 1, .rounding = SA_FP32_ROUNDING},                        \
+        .bf16 = {SA_TILE_KERNEL_LIST(SA_BF16_ENTRY).step_values = 2, .value_keys = SA_BF16_VALUE_KEYS, .rounding = SA_BF16_ROUNDING},                       \
         .rows_fp32 = {SA_ROW_KERNEL_LIST(SA_FP32_ENTRY)},                                                                  \
         .rows_bf16 = {SA_ROW_KERNEL_LIST(SA_BF16_ENTRY)},                                                                  \
         .rows_int8 = {SA_ROW_KERNEL_LIST(SA_INT8_ENTRY)}};

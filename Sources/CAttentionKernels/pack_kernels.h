@@ -59,6 +59,36 @@ static void SA_TILE_NAME(pack_keys)(
     }
 }
 
+#if SA_PAIRS && SA_TILES
+/* Steps of 32 keys, transposed: a dimension's are one row of a tile. */
+static void SA_TILE_NAME(pack_values)(
+    const float *v, ptrdiff_t v_stride, const int32_t *index, int count, int dimension, void *out) {
+    for (int group = 0; group < count; group += SA_MOST_VALUE_KEYS) {
+        float *block = (float *)out + (ptrdiff_t)(group / 2) * dimension;
+        for (int key = group; key < group + SA_MOST_VALUE_KEYS && key < count; key++)
+            SA_TILE_NAME(prefetch_chosen)(v, v_stride, index, key, count, dimension);
+        for (int first = 0; first < SA_MOST_VALUE_KEYS / 2; first += WIDTH)
+            for (int t = 0; t < dimension; t += WIDTH) {
+                int width = dimension - t < WIDTH ? dimension - t : WIDTH;
+                vfloat m[WIDTH];
+                UNROLLED for (int i = 0; i < WIDTH; i++) {
+                    vfloat pair[2];
+                    UNROLLED for (int r = 0; r < 2; r++) {
+                        int key = group + 2 * (first + i) + r;
+                        pair[r] = splat(0);
+                        if (key >= count) continue;
+                        const float *x = v + (index ? index[key] : key) * v_stride + t;
+                        if (width == WIDTH) pair[r] = load(x);
+                        else for (int j = 0; j < width; j++) pair[r][j] = x[j];
+                    }
+                    m[i] = pair_bf16(pair[0], pair[1]);
+                }
+                transpose(m);
+                for (int i = 0; i < width; i++) store(block + (t + i) * (SA_MOST_VALUE_KEYS / 2) + first, m[i]);
+            }
+    }
+}
+#else
 static void SA_TILE_NAME(pack_values)(
     const float *v, ptrdiff_t v_stride, const int32_t *index, int count, int dimension, void *out) {
     for (int key = 0; key < count; key += ROWS_A_STEP) {
@@ -77,3 +107,4 @@ static void SA_TILE_NAME(pack_values)(
 #endif
     }
 }
+#endif

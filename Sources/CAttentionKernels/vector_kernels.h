@@ -3,8 +3,19 @@
 #ifndef SA_HAS_BF16_PRODUCTS
 #define SA_HAS_BF16_PRODUCTS 0
 #endif
+/* What multiplies BF16 in tile registers: nothing, AMX, or its model. */
+#define SA_TILES_AMX 1
+#define SA_TILES_MODEL 2
+#ifndef SA_TILES
+#define SA_TILES 0
+#endif
 #include "kernel_declarations.h"
 #include "vectors.h"
+#if SA_TILES == SA_TILES_AMX
+#include "tiles_amx.h"
+#elif SA_TILES == SA_TILES_MODEL
+#include "tiles_model.h"
+#endif
 
 #define SA_PAIRS 0
 #define SA_TILE_NAME(name) SA_FP32_NAME(name)

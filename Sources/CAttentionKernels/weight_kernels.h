@@ -29,24 +29,33 @@ INLINE void SA_TILE_NAME(weight_panel)(
         UNROLLED for (int r = 0; r < rows; r++) memcpy(y + r * y_stride, edge + r * PANEL_LANES, (size_t)width * sizeof(float));
 }
 
-static void SA_TILE_NAME(multiply)(
-    const void *x, ptrdiff_t x_stride, int rows, const void *w, int inputs, int outputs, float *y, ptrdiff_t y_stride, int adding) {
-    int all = STEPS(inputs);
-    for (int output = 0; output < outputs; output += PANEL_LANES) {
-        const float *block = (const float *)w + (ptrdiff_t)(output / SA_LANES * SA_LANES) * all + output % SA_LANES;
+/* The products of the steps first ..< all, for the outputs from `output` on. */
+static void SA_TILE_NAME(multiply_panels)(
+    const float *x, ptrdiff_t x_stride, int rows, const float *w, int first, int all, int output, int outputs, float *y,
+    ptrdiff_t y_stride, int adding) {
+    for (; output < outputs; output += PANEL_LANES) {
+        const float *block = w + (ptrdiff_t)(output / SA_LANES * SA_LANES) * all + output % SA_LANES;
         int width = outputs - output < PANEL_LANES ? outputs - output : PANEL_LANES;
-        for (int step = 0; step < all; step += WEIGHT_STEPS) {
+        for (int step = first; step < all; step += WEIGHT_STEPS) {
             int steps = all - step < WEIGHT_STEPS ? all - step : WEIGHT_STEPS;
             for (int row = 0; row < rows; row += SA_PANEL_ROWS) {
 #define WEIGHT_PANEL(count)                                                                                                \
     SA_TILE_NAME(weight_panel)(                                                                                            \
-        count, steps, (const float *)x + row * x_stride + step, x_stride, block + (ptrdiff_t)step * SA_LANES, width,       \
-        y + row * y_stride + output, y_stride, adding || step > 0)
+        count, steps, x + row * x_stride + step, x_stride, block + (ptrdiff_t)step * SA_LANES, width,                      \
+        y + row * y_stride + output, y_stride, adding || step > first)
                 FOR_PANEL_ROWS(rows - row, WEIGHT_PANEL)
 #undef WEIGHT_PANEL
             }
         }
     }
+}
+
+#if SA_PAIRS && SA_TILES
+#include "tiled_weights.h"
+#else
+static void SA_TILE_NAME(multiply)(
+    const void *x, ptrdiff_t x_stride, int rows, const void *w, int inputs, int outputs, float *y, ptrdiff_t y_stride, int adding) {
+    SA_TILE_NAME(multiply_panels)(x, x_stride, rows, w, 0, STEPS(inputs), 0, outputs, y, y_stride, adding);
 }
 
 static double SA_TILE_NAME(peak)(long iterations) {
@@ -63,5 +72,6 @@ static double SA_TILE_NAME(peak)(long iterations) {
             }
     return (double)iterations * SA_PANEL_ROWS * SA_PANEL_VECTORS * WIDTH * 2 * ROWS_A_STEP;
 }
+#endif
 
 #undef WEIGHT_STEPS

@@ -10,18 +10,34 @@ import Testing
 /// Each vector instruction set's tile kernels against the scalar ones, in both precisions, around every block size.
 @Suite struct TileKernelTests {
     struct Variant: Sendable, CustomTestStringConvertible {
-        let set: InstructionSet
+        let name: String
+        let kernels: KernelTable
         let precision: Precision
-        var testDescription: String { "\(set), \(precision.rawValue)" }
+        var testDescription: String { "\(name), \(precision.rawValue)" }
 
-        var vector: SATileKernelTable { tiles(set) }
-        var scalar: SATileKernelTable { tiles(.scalar) }
-        private func tiles(_ set: InstructionSet) -> SATileKernelTable { try! set.kernels().tiles(precision) }
+        var vector: SATileKernelTable { kernels.tiles(precision) }
+        var scalar: SATileKernelTable { try! InstructionSet.scalar.kernels().tiles(precision) }
 
         /// Elements that `count` neighbours fill.
         func steps(_ count: Int) -> Int { precision == .bf16 ? (count + 1) / 2 : count }
         /// What one rounding of an operand may differ by where two instruction sets round a tie or a last bit differently.
         var operandUlp: Float { precision == .bf16 ? 0x1p-8 : 0x1p-22 }
+
+        /// Elements that `pack_values` fills.
+        func valueElements(_ kernels: SATileKernelTable, keys: Int, _ dimension: Int) -> Int {
+            let group = Int(kernels.value_keys)
+            return steps((keys + group - 1) / group * group) * dimension
+        }
+
+        /// What `pack_values` left, as [key][dimension], the keys that fill the last group up included.
+        func values(_ elements: [Float], _ kernels: SATileKernelTable, keys: Int, _ dimension: Int) -> [Float] {
+            let group = Int(kernels.value_keys)
+            let flat = values(elements, lines: 1)
+            let all = (keys + 1) / 2 * 2
+            return (0..<(precision == .bf16 ? all : keys)).flatMap { key in
+                (0..<dimension).map { flat[(key / group * dimension + $0) * group + key % group] }
+            }
+        }
 
         /// Elements as values: [step][line], steps split into their two halves in BF16.
         func values(_ elements: [Float], lines: Int) -> [Float] {
@@ -33,9 +49,12 @@ import Testing
         }
     }
 
-    static let variants = MicrokernelTests.vectorSets.flatMap { set in
-        Precision.allCases.map { Variant(set: set, precision: $0) }
-    }
+    /// The instruction sets of this machine, and tile registers modelled in plain C, which every machine has.
+    static let variants =
+        MicrokernelTests.vectorSets.flatMap { set in
+            Precision.allCases.map { Variant(name: set.rawValue, kernels: try! set.kernels(), precision: $0) }
+        }
+        + TileModel.all.map { Variant(name: $0.name, kernels: $0.kernels, precision: .bf16) }
 
     func both(_ variant: Variant, _ body: (SATileKernelTable) -> [Float]) -> (vector: [Float], scalar: [Float]) {
         (body(variant.vector), body(variant.scalar))
@@ -48,13 +67,14 @@ import Testing
         let packed = both(variant) { kernels in
             var queries = [Float](repeating: .nan, count: variant.steps(d) * 64)
             var keys = [Float](repeating: .nan, count: rows * variant.steps(d)), chosen = keys
-            var values = [Float](repeating: .nan, count: variant.steps(rows) * d), chosenValues = values
+            var values = [Float](repeating: .nan, count: variant.valueElements(kernels, keys: rows, d)), chosenValues = values
             kernels.pack_queries(x, stride, Int32(rows), Int32(d), 0.37, &queries)
             kernels.pack_keys(x, stride, nil, Int32(rows), Int32(d), &keys)
             kernels.pack_keys(x, stride, index, Int32(rows), Int32(d), &chosen)
             kernels.pack_values(x, stride, nil, Int32(rows), Int32(d), &values)
             kernels.pack_values(x, stride, index, Int32(rows), Int32(d), &chosenValues)
-            return variant.values(queries + keys + chosen + values + chosenValues, lines: 1)
+            return variant.values(queries + keys + chosen, lines: 1)
+                + [values, chosenValues].flatMap { variant.values($0, kernels, keys: rows, d) }
         }
         #expect(variant.vector.steps(d) == variant.steps(d) && variant.scalar.steps(d) == variant.steps(d), "the tables state their layout")
         // Both round to nearest, ties to even.
@@ -84,7 +104,7 @@ import Testing
             let k = MicrokernelTests.random(keys * d, UInt64(10 + tile), scale: Float(1 + 3 * tile))
             let v = MicrokernelTests.random(keys * d, UInt64(20 + tile))
             var packedKeys = [Float](repeating: 0, count: keys * variant.steps(d))
-            var packedValues = [Float](repeating: 0, count: variant.steps(keys) * d)
+            var packedValues = [Float](repeating: .nan, count: variant.valueElements(kernels, keys: keys, d))
             kernels.pack_keys(k, d, nil, Int32(keys), Int32(d), &packedKeys)
             kernels.pack_values(v, d, nil, Int32(keys), Int32(d), &packedValues)
             packedKeys.withUnsafeBytes { keyBytes in

@@ -52,7 +52,8 @@ typedef struct SALaneBlock {
     X(pack_queries, void, (const float *q, ptrdiff_t q_stride, int rows, int dimension, float scale, void *out))          \
     /* out[key][step] = k[index[key]][step]; index == NULL takes the rows as they stand. */                               \
     X(pack_keys, void, (const float *k, ptrdiff_t k_stride, const int32_t *index, int count, int dimension, void *out))   \
-    /* out[step][dimension] = v[index[step]][dimension]; index as above. */                                               \
+    /* out[group][dimension][key of the group] = v[index[key]][dimension], groups of value_keys keys, the last one filled up with \
+     * zeros; index as above. With value_keys of a step that is out[step][dimension]. */                                               \
     X(pack_values, void, (const float *v, ptrdiff_t v_stride, const int32_t *index, int count, int dimension, void *out)) \
     /* Adds a tile to a lane block. p is scratch for SA_TILE_KEYS x SA_LANES elements. */                                 \
     X(attend, void, (const SATile *tile, const SALaneBlock *block, int dimension, void *p))                               \
@@ -128,8 +129,8 @@ typedef struct SARows {
     /* The sum of x, read once: measures how fast memory delivers. */                                                     \
     X(read_sum, float, (const float *x, ptrdiff_t count))
 
-/* The most values that a step of any precision holds. */
-#define SA_MOST_STEP_VALUES 2
+/* The most value_keys of any tile kernels: what begins at a multiple of it begins a group of values. */
+#define SA_MOST_VALUE_KEYS 32
 
 /* How the tile kernels of a precision round. Everything rounds to nearest; sums are FP32. */
 typedef struct SARounding {
@@ -146,6 +147,8 @@ typedef struct SATileKernelTable {
     SA_TILE_KERNEL_LIST(SA_FIELD)
     /* Values of the axis that a product sums over in one step, which is a 32-bit element of its operands. */
     int step_values;
+    /* Keys whose values pack_values puts together. */
+    int value_keys;
     SARounding rounding;
 } SATileKernelTable;
 
@@ -167,7 +170,9 @@ typedef struct SAKernelTable {
     X(avx2)                                                                                                                \
     X(avx512)                                                                                                              \
     /* avx512 with the BF16 products in hardware (vdpbf16ps); the sets before it widen to FP32 for them. */                \
-    X(avx512bf16)
+    X(avx512bf16)                                                                                                          \
+    /* The same with these products in AMX's tile registers. */                                                            \
+    X(amx)
 
 typedef struct SAInstructionSet {
     const char *name;

@@ -1,0 +1,97 @@
+/* Products with packed weights on tile registers, and their roof. Part of weight_kernels.h.
+ *
+ * 32 rows by 32 outputs are four tiles: activations are the left operand as pack_keys leaves them, weights the right one. */
+
+/* Steps whose weights stay in the first-level cache while all rows pass over them. */
+#define TILED_STEPS 256
+
+/* Some steps of 32 rows (16 if `is_half`) by 32 outputs. */
+INLINE void SA_TILE_NAME(weight_tiles)(
+    int is_half, int steps, const float *x, ptrdiff_t x_stride, const float *w, float *y, ptrdiff_t y_stride, int adding) {
+    float *below = y + TILE_ROWS * y_stride;
+    if (adding) {
+        TILE_LOAD(0, y, y_stride);
+        TILE_LOAD(1, y + TILE_ROWS, y_stride);
+        if (!is_half) TILE_LOAD(2, below, y_stride);
+        if (!is_half) TILE_LOAD(3, below + TILE_ROWS, y_stride);
+    } else {
+        TILE_ZERO(0);
+        TILE_ZERO(1);
+        TILE_ZERO(2);
+        TILE_ZERO(3);
+    }
+    for (int step = 0; step < steps; step += UNIT_STEPS) {
+        TILE_LOAD(4, x + step, x_stride);
+        TILE_LOAD(6, w + step * SA_LANES, SA_LANES);
+        TILE_MULTIPLY(0, 4, 6);
+        TILE_LOAD(7, w + step * SA_LANES + TILE_ROWS, SA_LANES);
+        TILE_MULTIPLY(1, 4, 7);
+        if (is_half) continue;
+        TILE_LOAD(5, x + TILE_ROWS * x_stride + step, x_stride);
+        TILE_MULTIPLY(2, 5, 6);
+        TILE_MULTIPLY(3, 5, 7);
+    }
+    TILE_STORE(0, y, y_stride);
+    TILE_STORE(1, y + TILE_ROWS, y_stride);
+    if (!is_half) TILE_STORE(2, below, y_stride);
+    if (!is_half) TILE_STORE(3, below + TILE_ROWS, y_stride);
+}
+
+/* Whole tiles here; rows, outputs and steps past the last of them by panels. */
+static void SA_TILE_NAME(multiply)(
+    const void *x, ptrdiff_t x_stride, int rows, const void *w, int inputs, int outputs, float *y, ptrdiff_t y_stride, int adding) {
+    int all = STEPS(inputs), steps = all / UNIT_STEPS * UNIT_STEPS;
+    int some_rows = rows / TILE_ROWS * TILE_ROWS, some_outputs = outputs / UNIT_LANES * UNIT_LANES;
+    if (steps == 0) some_rows = 0;
+    if (some_rows > 0 && some_outputs > 0) {
+        TILES_BEGIN();
+        for (int output = 0; output < some_outputs; output += UNIT_LANES) {
+            const float *block = (const float *)w + (ptrdiff_t)(output / SA_LANES * SA_LANES) * all + output % SA_LANES;
+            for (int step = 0; step < steps; step += TILED_STEPS) {
+                int count = steps - step < TILED_STEPS ? steps - step : TILED_STEPS, is_adding = adding || step > 0;
+                const float *from = (const float *)x + step, *weights = block + (ptrdiff_t)step * SA_LANES;
+                int row = 0;
+                for (; row + 2 * TILE_ROWS <= some_rows; row += 2 * TILE_ROWS)
+                    SA_TILE_NAME(weight_tiles)(
+                        0, count, from + row * x_stride, x_stride, weights, y + row * y_stride + output, y_stride, is_adding);
+                if (row < some_rows)
+                    SA_TILE_NAME(weight_tiles)(
+                        1, count, from + row * x_stride, x_stride, weights, y + row * y_stride + output, y_stride, is_adding);
+            }
+        }
+        TILES_END();
+        if (steps < all)
+            SA_TILE_NAME(multiply_panels)(x, x_stride, some_rows, w, steps, all, 0, some_outputs, y, y_stride, 1);
+        if (some_outputs < outputs)
+            SA_TILE_NAME(multiply_panels)(x, x_stride, some_rows, w, 0, all, some_outputs, outputs, y, y_stride, adding);
+    } else {
+        some_rows = 0;
+    }
+    if (some_rows < rows)
+        SA_TILE_NAME(multiply_panels)(
+            (const float *)x + some_rows * x_stride, x_stride, rows - some_rows, w, 0, all, 0, outputs, y + some_rows * y_stride, y_stride,
+            adding);
+}
+
+static double SA_TILE_NAME(peak)(long iterations) {
+    static const float zeros[TILE_ROWS * UNIT_STEPS] __attribute__((aligned(64)));
+    TILES_BEGIN();
+    TILE_ZERO(0);
+    TILE_ZERO(1);
+    TILE_ZERO(2);
+    TILE_ZERO(3);
+    TILE_LOAD(4, zeros, UNIT_STEPS);
+    TILE_LOAD(5, zeros, UNIT_STEPS);
+    TILE_LOAD(6, zeros, UNIT_STEPS);
+    TILE_LOAD(7, zeros, UNIT_STEPS);
+    for (long i = 0; i < iterations; i++) {
+        TILE_MULTIPLY(0, 4, 6);
+        TILE_MULTIPLY(1, 4, 7);
+        TILE_MULTIPLY(2, 5, 6);
+        TILE_MULTIPLY(3, 5, 7);
+    }
+    TILES_END();
+    return (double)iterations * 4 * TILE_ROWS * TILE_ROWS * UNIT_KEYS * 2;
+}
+
+#undef TILED_STEPS
