@@ -1,4 +1,5 @@
 import AttentionCore
+import CAttentionKernels
 
 /// What one attention call will do: a pattern for each query head, cut into row blocks that balance over threads.
 ///
@@ -11,7 +12,7 @@ public struct AttentionPlan: Sendable {
     public let keptPairs: [Int]
 
     /// Lane blocks, at most, that share each tile of keys and values while it is in the cache.
-    package static let mostLaneBlocks = 4
+    package static let mostLaneBlocks = Int(SA_MOST_LANE_BLOCKS)
 
     /// Below this many rows a block wastes more lanes than it fills, and rows are done one by one.
     static let fewestLanes = 5

@@ -70,7 +70,7 @@ struct BlockScratch {
             let used = (2 * blocks + 1) * lanes * dimension + lanes * KernelTable.tileKeys + 2 * KernelTable.tileKeys * dimension
             return (used + (2 * blocks + 2) * lanes + keys + 15) / 16 * 16
         }
-        var bytes: Int { 2 * KernelTable.tileKeys }
+        var bytes: Int { 2 * KernelTable.tileKeys * AttentionPlan.mostLaneBlocks }
     }
 
     /// [lane block][step][lane], scaled queries.
@@ -89,8 +89,14 @@ struct BlockScratch {
     let added, weights: UnsafeMutablePointer<Float>
     /// [key], for single rows.
     let rowScores: UnsafeMutablePointer<Float>
-    /// [key of tile] each: a key is kept by lanes `first ..< end`.
+    /// [key of tile] each: a key is kept by lanes `first ..< end`. Those of the first of several lane blocks.
     let firstLane, endLane: UnsafeMutablePointer<UInt8>
+
+    /// The same of one of several lane blocks.
+    func laneBounds(_ block: Int) -> (first: UnsafeMutablePointer<UInt8>, end: UnsafeMutablePointer<UInt8>) {
+        let offset = 2 * KernelTable.tileKeys * block
+        return (firstLane + offset, endLane + offset)
+    }
 
     init(layout: Layout, floats: UnsafeMutablePointer<Float>, bytes: UnsafeMutablePointer<UInt8>) {
         let lanes = KernelTable.lanes

@@ -201,7 +201,7 @@ private struct GatheredRun {
         }
         return SATile(
             keys: scratch.tileKeys, key_stride: kernel.tiles.steps(dimension), values: scratch.tileValues, value_stride: dimension,
-            count: Int32(keys.count), first: nil, end: nil, next: (nil, nil), next_stride: (0, 0),
+            count: Int32(keys.count), next: (nil, nil), next_stride: (0, 0),
             cap: AttentionKernel.scoreCap(shape.scores))
     }
 
@@ -230,12 +230,11 @@ private struct GatheredRun {
     }
 
     private func run(_ tile: inout SATile, block: Range<Int>, isMasked: Bool) {
-        tile.first = isMasked ? UnsafePointer(scratch.firstLane) : nil
-        tile.end = isMasked ? UnsafePointer(scratch.endLane) : nil
         var state = SALaneBlock(
             queries: scratch.queries + block.lowerBound * dimension, output: scratch.output + block.lowerBound * dimension,
-            shift: scratch.shift + block.lowerBound, sum: scratch.sum + block.lowerBound)
-        kernel.tiles.attend(&tile, &state, Int32(dimension), scratch.probabilities)
+            shift: scratch.shift + block.lowerBound, sum: scratch.sum + block.lowerBound, first: isMasked ? scratch.firstLane : nil,
+            end: isMasked ? scratch.endLane : nil)
+        kernel.tiles.attend(&tile, &state, 1, Int32(dimension), scratch.probabilities)
     }
 
     private func finish(_ block: Range<Int>, into softmax: GatheredSoftmax) {

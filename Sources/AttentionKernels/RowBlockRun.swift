@@ -141,43 +141,47 @@ struct RowBlockRun {
         bounds: (_ index: Int, _ lane: LaneBlock) -> (first: Int, end: Int)
     ) {
         let cap = AttentionKernel.scoreCap(plan.shape.scores)
-        strip.forEachTile { keys in
-            var tile = packed(keys, of: stored)
-            tile.cap = cap
-            for (index, view) in strip.views.enumerated() {
-                let lane = lanes[strip.lanes.lowerBound + index]
-                announce(nextAfter: keys, of: stored, under: index, of: strip.views.count, queries: nextQueries, in: &tile)
-                let coverage = view.coverage(of: keys)
-                if coverage == .none { continue }
-                let isMasked = coverage == .some
-                if isMasked { bound(keys, seen: keys.clamped(to: view.seen)) { bounds($0, lane) } }
-                tile.first = isMasked ? UnsafePointer(scratch.firstLane) : nil
-                tile.end = isMasked ? UnsafePointer(scratch.endLane) : nil
-                var state = SALaneBlock(queries: lane.queries, output: lane.output, shift: lane.shift, sum: lane.sum)
-                kernel.tiles.attend(&tile, &state, Int32(dimension), scratch.probabilities)
+        withUnsafeTemporaryAllocation(of: SALaneBlock.self, capacity: AttentionPlan.mostLaneBlocks) { blocks in
+            strip.forEachTile { keys in
+                var tile = packed(keys, of: stored)
+                tile.cap = cap
+                announce(nextAfter: keys, of: stored, queries: nextQueries, in: &tile)
+                var count = 0
+                for (index, view) in strip.views.enumerated() {
+                    let lane = lanes[strip.lanes.lowerBound + index]
+                    let coverage = view.coverage(of: keys)
+                    if coverage == .none { continue }
+                    let isMasked = coverage == .some
+                    let (first, end) = scratch.laneBounds(count)
+                    if isMasked { bound(keys, seen: keys.clamped(to: view.seen), first: first, end: end) { bounds($0, lane) } }
+                    blocks[count] = SALaneBlock(
+                        queries: lane.queries, output: lane.output, shift: lane.shift, sum: lane.sum, first: isMasked ? first : nil,
+                        end: isMasked ? end : nil)
+                    count += 1
+                }
+                kernel.tiles.attend(&tile, blocks.baseAddress!, Int32(count), Int32(dimension), scratch.probabilities)
             }
         }
     }
 
-    /// What is packed next is fetched while a tile is worked on: keys under the first lane block, values under the second (if there
-    /// is one), or the next lane block's queries.
-    private func announce(
-        nextAfter range: Range<Int>, of stored: StoredKeys, under index: Int, of count: Int, queries: UnsafePointer<Float>?,
-        in tile: inout SATile
-    ) {
+    /// What is packed next, or the next lane block's queries, is fetched while a tile is worked on.
+    private func announce(nextAfter range: Range<Int>, of stored: StoredKeys, queries: UnsafePointer<Float>?, in tile: inout SATile) {
         tile.next = (queries, nil)
         tile.next_stride = (query.tokenStride, stored.valueStride)
         guard !stored.isPacked && range.upperBound < stored.count else { return }
         tile.next_stride.0 = stored.keyStride
-        tile.next.0 = index == 0 ? stored.keys + range.upperBound * stored.keyStride : nil
-        tile.next.1 = index == min(1, count - 1) ? stored.values + range.upperBound * stored.valueStride : nil
+        tile.next.0 = stored.keys + range.upperBound * stored.keyStride
+        tile.next.1 = stored.values + range.upperBound * stored.valueStride
     }
 
-    private func bound(_ tile: Range<Int>, seen: Range<Int>, _ bounds: (Int) -> (first: Int, end: Int)) {
+    private func bound(
+        _ tile: Range<Int>, seen: Range<Int>, first: UnsafeMutablePointer<UInt8>, end: UnsafeMutablePointer<UInt8>,
+        _ bounds: (Int) -> (first: Int, end: Int)
+    ) {
         for index in tile {
-            let (first, end) = seen.contains(index) ? bounds(index) : (KernelTable.lanes, 0)
-            scratch.firstLane[index - tile.lowerBound] = UInt8(min(max(first, 0), KernelTable.lanes))
-            scratch.endLane[index - tile.lowerBound] = UInt8(min(max(end, 0), KernelTable.lanes))
+            let (from, to) = seen.contains(index) ? bounds(index) : (KernelTable.lanes, 0)
+            first[index - tile.lowerBound] = UInt8(min(max(from, 0), KernelTable.lanes))
+            end[index - tile.lowerBound] = UInt8(min(max(to, 0), KernelTable.lanes))
         }
     }
 
@@ -188,14 +192,14 @@ struct RowBlockRun {
             return SATile(
                 keys: keys, key_stride: stored.keyStride,
                 values: stored.values + kernel.tiles.steps(range.lowerBound) * stored.valueStride, value_stride: stored.valueStride,
-                count: count, first: nil, end: nil, next: (nil, nil), next_stride: (0, 0), cap: 0)
+                count: count, next: (nil, nil), next_stride: (0, 0), cap: 0)
         }
         let values = stored.values + range.lowerBound * stored.valueStride
         kernel.tiles.pack_keys(keys, stored.keyStride, nil, count, Int32(dimension), scratch.tileKeys)
         kernel.tiles.pack_values(values, stored.valueStride, nil, count, Int32(dimension), scratch.tileValues)
         return SATile(
             keys: scratch.tileKeys, key_stride: kernel.tiles.steps(dimension), values: scratch.tileValues, value_stride: dimension,
-            count: count, first: nil, end: nil, next: (nil, nil), next_stride: (0, 0), cap: 0)
+            count: count, next: (nil, nil), next_stride: (0, 0), cap: 0)
     }
 
     // MARK: Single rows

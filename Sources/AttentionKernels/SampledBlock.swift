@@ -95,9 +95,9 @@ package struct SampledBlock {
     private func score(_ range: Range<Int>, probabilities: UnsafeMutablePointer<Float>, sum: UnsafeMutablePointer<Float>) {
         let isMasked = boundCausally(range)
         var tile = keyTile(range)
-        tile.first = isMasked ? UnsafePointer(scratch.firstLane) : nil
-        tile.end = isMasked ? UnsafePointer(scratch.endLane) : nil
-        var state = SALaneBlock(queries: scratch.queries, output: nil, shift: scratch.shift, sum: scratch.sum)
+        var state = SALaneBlock(
+            queries: scratch.queries, output: nil, shift: scratch.shift, sum: scratch.sum, first: isMasked ? scratch.firstLane : nil,
+            end: isMasked ? scratch.endLane : nil)
         tiles.score(&tile, &state, Int32(dimension), probabilities, sum)
     }
 
@@ -106,13 +106,13 @@ package struct SampledBlock {
         let count = Int32(range.count)
         if precision == .fp32 {
             return SATile(
-                keys: keys, key_stride: key.tokenStride, values: nil, value_stride: 0, count: count, first: nil, end: nil, next: (nil, nil),
+                keys: keys, key_stride: key.tokenStride, values: nil, value_stride: 0, count: count, next: (nil, nil),
                 next_stride: (0, 0), cap: cap)
         }
         tiles.pack_keys(keys, key.tokenStride, nil, count, Int32(dimension), scratch.tileKeys)
         return SATile(
-            keys: scratch.tileKeys, key_stride: tiles.steps(dimension), values: nil, value_stride: 0, count: count, first: nil,
-            end: nil, next: (range.upperBound < keyEnd ? keys + range.count * key.tokenStride : nil, nil),
+            keys: scratch.tileKeys, key_stride: tiles.steps(dimension), values: nil, value_stride: 0, count: count,
+            next: (range.upperBound < keyEnd ? keys + range.count * key.tokenStride : nil, nil),
             next_stride: (key.tokenStride, 0), cap: cap)
     }
 

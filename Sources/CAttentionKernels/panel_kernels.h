@@ -3,22 +3,21 @@
 /* The same turned into 2^(score - shift) before it leaves the registers; `added` collects the lanes' sums. With `mask`
  * set, lanes outside [first, end) of each key become 0. */
 INLINE void SA_TILE_NAME(power_panel)(
-    int mask, int rows, int vectors, int steps, const SATile *tile, int key, const float *qt, const float *shift, int lane,
-    float *p, float *added) {
+    int mask, int rows, int vectors, int steps, const SATile *tile, int key, const SALaneBlock *block, int lane, float *p, float *added) {
     vfloat sum[SA_PANEL_ROWS][SA_PANEL_VECTORS];
     UNROLLED for (int j = 0; j < vectors; j++) {
-        vfloat start = -load(shift + lane + j * WIDTH);
+        vfloat start = -load(block->shift + lane + j * WIDTH);
         UNROLLED for (int r = 0; r < rows; r++) sum[r][j] = start;
     }
     const float *keys = (const float *)tile->keys + key * tile->key_stride;
     if (!SA_PAIRS && lane == 0) prefetch_rows(keys + 2 * SA_PANEL_ROWS * tile->key_stride, tile->key_stride, rows, steps);
-    products(SA_PAIRS, rows, vectors, steps, keys, tile->key_stride, 1, qt + lane, sum);
+    products(SA_PAIRS, rows, vectors, steps, keys, tile->key_stride, 1, (const float *)block->queries + lane, sum);
     UNROLLED for (int j = 0; j < vectors; j++) {
         int at = lane + j * WIDTH;
         vfloat total = load(added + at);
         UNROLLED for (int r = 0; r < rows; r++) {
             vfloat e = SA_TILE_NAME(power)(sum[r][j]);
-            if (mask) e = choose(lane_mask(at, tile->first[key + r], tile->end[key + r]), e, splat(0));
+            if (mask) e = choose(lane_mask(at, block->first[key + r], block->end[key + r]), e, splat(0));
             total += e;
             sum[r][j] = e;
         }
@@ -51,7 +50,7 @@ static void SA_TILE_NAME(masked_panel)(
     }
     for (int j = first; j < end;) {
 #define MASKED_PANEL(count, vectors) \
-    SA_TILE_NAME(power_panel)(1, count, vectors, steps, tile, key, block->queries, block->shift, j * WIDTH, p, added)
+    SA_TILE_NAME(power_panel)(1, count, vectors, steps, tile, key, block, j * WIDTH, p, added)
         int vectors = end - j < SA_PANEL_VECTORS ? end - j : SA_PANEL_VECTORS;
         if (rows < SA_PANEL_ROWS || vectors == 1) {
             vectors = 1;
@@ -78,8 +77,8 @@ INLINE void SA_TILE_NAME(quick_powers)(
         int rows = tile->count - key < SA_PANEL_ROWS ? tile->count - key : SA_PANEL_ROWS;
         if (tile->next[0]) prefetch_rows(tile->next[0] + key * tile->next_stride[0], tile->next_stride[0], rows, dimension);
         if (tile->next[1]) prefetch_rows(tile->next[1] + key * tile->next_stride[1], tile->next_stride[1], rows, dimension);
-        if (tile->first) {
-            SA_TILE_NAME(Lanes) lanes = SA_TILE_NAME(lanes_of)(tile, key, rows);
+        if (block->first) {
+            SA_TILE_NAME(Lanes) lanes = SA_TILE_NAME(lanes_of)(block, key, rows);
             if (!lanes.is_whole) {
                 SA_TILE_NAME(masked_panel)(tile, key, rows, steps, block, lanes, p, added, seen);
                 continue;
@@ -92,7 +91,7 @@ INLINE void SA_TILE_NAME(quick_powers)(
         for (int lane = 0; lane < SA_LANES; lane += PANEL_LANES) {
 #define POWER_PANEL(count)                                                                                                 \
     SA_TILE_NAME(power_panel)(                                                                                             \
-        0, count, SA_PANEL_VECTORS, steps, tile, key, block->queries, block->shift, lane, p, added)
+        0, count, SA_PANEL_VECTORS, steps, tile, key, block, lane, p, added)
             FOR_PANEL_ROWS(rows, POWER_PANEL)
 #undef POWER_PANEL
         }
@@ -102,7 +101,7 @@ INLINE void SA_TILE_NAME(quick_powers)(
 /* p and the sums of a tile, the shift moved if it has to be; says which steps the lanes see. */
 INLINE void SA_TILE_NAME(powers)(
     const SATile *tile, const SALaneBlock *block, int dimension, float *p, float *added, SA_TILE_NAME(Seen) *seen) {
-    int steps = STEPS(tile->count), is_whole = !tile->first, fits = 1;
+    int steps = STEPS(tile->count), is_whole = !block->first, fits = 1;
     for (int lane = 0; lane < SA_LANES; lane++) added[lane] = 0;
     for (int j = 0; j < LANE_VECTORS; j++) {
         seen->first[j] = is_whole ? 0 : steps;
@@ -163,11 +162,16 @@ INLINE void SA_TILE_NAME(accumulate)(
     }
 }
 
-static void SA_TILE_NAME(attend)(const SATile *tile, const SALaneBlock *block, int dimension, void *p) {
+static void SA_TILE_NAME(attend)(const SATile *tile, const SALaneBlock *blocks, int count, int dimension, void *p) {
     float added[SA_LANES];
     SA_TILE_NAME(Seen) seen;
-    SA_TILE_NAME(powers)(tile, block, dimension, p, added, &seen);
-    SA_TILE_NAME(accumulate)(tile, p, &seen, dimension, block->output);
+    SATile own = *tile;
+    for (int index = 0; index < count; index++) {
+        own.next[0] = index == 0 ? tile->next[0] : NULL;
+        own.next[1] = index == 1 || count == 1 ? tile->next[1] : NULL;
+        SA_TILE_NAME(powers)(&own, blocks + index, dimension, p, added, &seen);
+        SA_TILE_NAME(accumulate)(&own, p, &seen, dimension, blocks[index].output);
+    }
 }
 
 static void SA_TILE_NAME(score)(const SATile *tile, const SALaneBlock *block, int dimension, void *p, float *added) {

@@ -28,10 +28,10 @@ typedef struct {
     int first, end, is_whole;
 } SA_TILE_NAME(Lanes);
 
-INLINE SA_TILE_NAME(Lanes) SA_TILE_NAME(lanes_of)(const SATile *tile, int key, int rows) {
+INLINE SA_TILE_NAME(Lanes) SA_TILE_NAME(lanes_of)(const SALaneBlock *block, int key, int rows) {
     SA_TILE_NAME(Lanes) lanes = {SA_LANES, 0, 1};
     for (int r = 0; r < rows; r++) {
-        int first = tile->first[key + r], end = tile->end[key + r];
+        int first = block->first[key + r], end = block->end[key + r];
         lanes.is_whole &= first == 0 && end == SA_LANES;
         if (first >= end) continue;
         if (first < lanes.first) lanes.first = first;
@@ -64,7 +64,7 @@ static void SA_TILE_NAME(shifting_powers)(
             float *x = p + key * SA_LANES + at;
             vfloat s = load(x);
             if (tile->cap > 0) store(x, s = capped(s, tile->cap));
-            if (tile->first) store(x, s = choose(lane_mask(at, tile->first[key], tile->end[key]), s, lowest));
+            if (block->first) store(x, s = choose(lane_mask(at, block->first[key], block->end[key]), s, lowest));
             highest = larger(highest, s);
         }
         /* A lane that has seen no key yet keeps -infinity; a finite stand-in avoids infinity - infinity. */
@@ -101,7 +101,7 @@ INLINE int SA_TILE_NAME(begin)(const SATile *tile, const SALaneBlock *block, int
     int begun = 1;
     for (int lane = 0; lane < SA_LANES; lane++) begun &= block->shift[lane] > -__builtin_inff();
     if (begun) return 1;
-    if (tile->first && (tile->first[0] != 0 || tile->end[0] != SA_LANES)) return 0;
+    if (block->first && (block->first[0] != 0 || block->end[0] != SA_LANES)) return 0;
     float s[SA_LANES];
     for (int lane = 0; lane < SA_LANES; lane += PANEL_LANES)
         SA_TILE_NAME(raw_panel)(

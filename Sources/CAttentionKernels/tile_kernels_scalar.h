@@ -71,7 +71,7 @@ static void SA_TILE_NAME(score)(const SATile *tile, const SALaneBlock *block, in
     for (int lane = 0; lane < SA_LANES; lane++) {
         float s[SA_TILE_KEYS], highest = -INFINITY;
         for (int key = 0; key < tile->count; key++) {
-            int is_kept = kept(tile->first, tile->end, key, lane);
+            int is_kept = kept(block->first, block->end, key, lane);
             float score = SA_TILE_NAME(dot)(tile, block, dimension, key, lane);
             if (tile->cap > 0) score = tile->cap * tanhf(score / tile->cap);
             s[key] = is_kept ? score : -INFINITY;
@@ -96,17 +96,19 @@ static void SA_TILE_NAME(score)(const SATile *tile, const SALaneBlock *block, in
     }
 }
 
-static void SA_TILE_NAME(attend)(const SATile *tile, const SALaneBlock *block, int dimension, void *p) {
+static void SA_TILE_NAME(attend)(const SATile *tile, const SALaneBlock *blocks, int count, int dimension, void *p) {
     float added[SA_LANES];
-    SA_TILE_NAME(score)(tile, block, dimension, p, added);
-    for (int t = 0; t < dimension; t++)
-        for (int lane = 0; lane < SA_LANES; lane++) {
-            float sum = block->output[t * SA_LANES + lane];
-            for (int key = 0; key < tile->count; key++)
-                sum += SA_TILE_NAME(get)(tile->values, SA_TILE_NAME(across)(key, tile->value_stride, t)) *
-                       SA_TILE_NAME(get)(p, SA_TILE_NAME(across)(key, SA_LANES, lane));
-            block->output[t * SA_LANES + lane] = sum;
-        }
+    for (const SALaneBlock *block = blocks; block < blocks + count; block++) {
+        SA_TILE_NAME(score)(tile, block, dimension, p, added);
+        for (int t = 0; t < dimension; t++)
+            for (int lane = 0; lane < SA_LANES; lane++) {
+                float sum = block->output[t * SA_LANES + lane];
+                for (int key = 0; key < tile->count; key++)
+                    sum += SA_TILE_NAME(get)(tile->values, SA_TILE_NAME(across)(key, tile->value_stride, t)) *
+                           SA_TILE_NAME(get)(p, SA_TILE_NAME(across)(key, SA_LANES, lane));
+                block->output[t * SA_LANES + lane] = sum;
+            }
+    }
 }
 
 static void SA_TILE_NAME(column_mass)(

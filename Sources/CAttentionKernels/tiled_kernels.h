@@ -2,8 +2,8 @@
  *
  * Scores of 32 keys by 32 lanes are four tiles: keys are the rows of the left operand as pack_keys leaves them, queries the right one as
  * pack_queries does. Outputs of 32 dimensions by 32 lanes are four tiles too: values stand as the left operand wants them (pack_values),
- * probabilities as the right one does. Tiles are multiplied beside the vector units: while these raise one unit to powers, the next
- * unit's scores and the values of the lanes before are in flight. */
+ * probabilities as the right one does. The scores of the next unit are begun before the powers of this one, so that tiles and vectors
+ * have work at the same time. */
 
 #define TILE_ROWS 16
 #define UNIT_KEYS SA_MOST_VALUE_KEYS
@@ -13,12 +13,22 @@
 #define MOST_GROUPS (SA_TILE_KEYS / UNIT_KEYS)
 _Static_assert(SA_TILE_KEYS % UNIT_KEYS == 0 && SA_LANES == 2 * UNIT_LANES, "a tile is cut into whole units, two by lanes");
 
-/* 32 keys of a tile by 32 lanes. */
+/* 32 keys of a tile by 32 lanes of a block. */
 typedef struct {
+    const SALaneBlock *block;
     int key, lane;
     /* Some of its probabilities are zero because of a mask or the tile's end. */
     int is_partial;
+    /* The last of these lanes. */
+    int is_last;
 } SA_TILE_NAME(Unit);
+
+/* 32 lanes of a block whose probabilities stand in p, for the groups of keys in the bits of `used`. */
+typedef struct {
+    const SALaneBlock *block;
+    int lane;
+    unsigned used;
+} SA_TILE_NAME(Lanes32);
 
 /* Out of tile->values, [key / 32][dimension][32]: the left operand of 16 dimensions by 32 keys. */
 INLINE const float *SA_TILE_NAME(unit_values)(const SATile *tile, int key, int dimension, int at) {
@@ -52,13 +62,14 @@ INLINE void SA_TILE_NAME(scores_end)(float *s) {
     TILE_STORE(3, s + TILE_ROWS * UNIT_LANES + TILE_ROWS, UNIT_LANES);
 }
 
-/* The chunks first ..< end of 16 steps of a unit's scores. */
+/* A unit's scores over the whole chunks of 16 steps. */
 INLINE void SA_TILE_NAME(scores_of)(
-    const SATile *tile, const SALaneBlock *block, SA_TILE_NAME(Unit) unit, int first, int end) {
-    const float *queries = (const float *)block->queries + unit.lane;
+    const SATile *tile, SA_TILE_NAME(Unit) unit, int steps, const float *negative_shift, float *s) {
+    SA_TILE_NAME(scores_begin)(negative_shift, unit.lane);
+    const float *queries = (const float *)unit.block->queries + unit.lane;
     const float *keys = (const float *)tile->keys + unit.key * tile->key_stride;
     int rows = tile->count - unit.key;
-    for (int step = first * UNIT_STEPS; step < end * UNIT_STEPS; step += UNIT_STEPS) {
+    for (int step = 0; step + UNIT_STEPS <= steps; step += UNIT_STEPS) {
         if (rows >= UNIT_KEYS) {
             SA_TILE_NAME(scores_add)(keys + step, tile->key_stride, queries + step * SA_LANES);
         } else {
@@ -69,12 +80,12 @@ INLINE void SA_TILE_NAME(scores_of)(
             SA_TILE_NAME(scores_add)(some, UNIT_STEPS, queries + step * SA_LANES);
         }
     }
+    SA_TILE_NAME(scores_end)(s);
 }
 
 /* The steps past the last whole chunk. */
-static void SA_TILE_NAME(scores_rest)(
-    const SATile *tile, const SALaneBlock *block, SA_TILE_NAME(Unit) unit, int first, int steps, float *s) {
-    const float *queries = (const float *)block->queries + unit.lane;
+static void SA_TILE_NAME(scores_rest)(const SATile *tile, SA_TILE_NAME(Unit) unit, int first, int steps, float *s) {
+    const float *queries = (const float *)unit.block->queries + unit.lane;
     int rows = tile->count - unit.key < UNIT_KEYS ? tile->count - unit.key : UNIT_KEYS;
     for (int r = 0; r < rows; r++) {
         const float *key = (const float *)tile->keys + (unit.key + r) * tile->key_stride;
@@ -87,39 +98,58 @@ static void SA_TILE_NAME(scores_rest)(
     }
 }
 
-/* Probabilities of the keys first ..< end of a unit. */
+#if SA_VECTOR_BYTES == 64
+/* 2^x for BF16, two vectors at a time: f = x - floor(x) in one instruction, and 2^floor(x) in another that floors for itself. */
+INLINE vfloat SA_TILE_NAME(unit_power)(vfloat x) {
+    vfloat f = (vfloat)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEG_INF);
+    vfloat p = splat(exp2_coarse_upward[0]);
+    UNROLLED for (int i = 1; i < EXP2_COEFFICIENTS(exp2_coarse_upward); i++) p = p * f + splat(exp2_coarse_upward[i]);
+    return (vfloat)_mm512_scalef_ps((__m512)p, (__m512)x);
+}
+
+INLINE vfloat SA_TILE_NAME(unit_pair)(vfloat low, vfloat high) {
+    __m512i half = _mm512_set1_epi32(0x8000);
+    __m512i a = _mm512_srli_epi32(_mm512_add_epi32((__m512i)low, half), 16), b = _mm512_add_epi32((__m512i)high, half);
+    return (vfloat)_mm512_mask_blend_epi16(0xAAAAAAAA, a, b);
+}
+#else
+INLINE vfloat SA_TILE_NAME(unit_power)(vfloat x) { return SA_TILE_NAME(power)(x); }
+INLINE vfloat SA_TILE_NAME(unit_pair)(vfloat low, vfloat high) { return pair_bf16(low, high); }
+#endif
+
+/* Probabilities of a unit. */
 INLINE void SA_TILE_NAME(unit_powers)(
-    const SATile *tile, SA_TILE_NAME(Unit) unit, int is_partial, int first, int end, const float *s, float *p,
-    vfloat total[UNIT_VECTORS]) {
-    UNROLLED for (int r = first; r < end; r += 2)
+    const SATile *tile, SA_TILE_NAME(Unit) unit, int is_partial, const float *s, float *p, vfloat total[UNIT_VECTORS]) {
+
+    for (int r = 0; r < UNIT_KEYS; r += 2)
         UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) {
             vfloat pair[2];
             UNROLLED for (int i = 0; i < 2; i++) {
-                pair[i] = SA_TILE_NAME(power)(load(s + (r + i) * UNIT_LANES + j * WIDTH));
+                pair[i] = SA_TILE_NAME(unit_power)(load(s + (r + i) * UNIT_LANES + j * WIDTH));
                 if (is_partial) {
                     int key = unit.key + r + i, is_there = key < tile->count;
-                    int from = !is_there ? SA_LANES : tile->first ? tile->first[key] : 0;
-                    int to = !is_there ? 0 : tile->first ? tile->end[key] : SA_LANES;
+                    int from = !is_there ? SA_LANES : unit.block->first ? unit.block->first[key] : 0;
+                    int to = !is_there ? 0 : unit.block->first ? unit.block->end[key] : SA_LANES;
                     pair[i] = choose(lane_mask(unit.lane + j * WIDTH, from, to), pair[i], splat(0));
                 }
                 total[j] += pair[i];
             }
-            store(p + ((unit.key + r) / 2) * SA_LANES + unit.lane + j * WIDTH, pair_bf16(pair[0], pair[1]));
+            store(p + ((unit.key + r) / 2) * SA_LANES + unit.lane + j * WIDTH, SA_TILE_NAME(unit_pair)(pair[0], pair[1]));
         }
 }
 
-/* ot[dimension][lane] += values * p for 32 dimensions (16 if `is_half`) and 32 lanes, over the groups of keys in the bits of `used`. */
+/* ot[dimension][lane] += values * p for 32 dimensions (16 if `is_half`) from `at` on. */
 INLINE void SA_TILE_NAME(values_of)(
-    const SATile *tile, int dimension, int at, int is_half, int lane, unsigned used, const float *p, float *ot) {
-    float *out = ot + at * SA_LANES + lane;
+    const SATile *tile, SA_TILE_NAME(Lanes32) lanes, int dimension, int at, int is_half, const float *p) {
+    float *out = lanes.block->output + at * SA_LANES + lanes.lane, *below = out + TILE_ROWS * SA_LANES;
     TILE_LOAD(0, out, SA_LANES);
     TILE_LOAD(1, out + TILE_ROWS, SA_LANES);
-    if (!is_half) TILE_LOAD(2, out + TILE_ROWS * SA_LANES, SA_LANES);
-    if (!is_half) TILE_LOAD(3, out + TILE_ROWS * SA_LANES + TILE_ROWS, SA_LANES);
+    if (!is_half) TILE_LOAD(2, below, SA_LANES);
+    if (!is_half) TILE_LOAD(3, below + TILE_ROWS, SA_LANES);
     for (int group = 0; group < MOST_GROUPS; group++) {
-        if (!(used >> group & 1)) continue;
+        if (!(lanes.used >> group & 1)) continue;
         const float *values = SA_TILE_NAME(unit_values)(tile, group * UNIT_KEYS, dimension, at);
-        const float *weights = p + group * UNIT_STEPS * SA_LANES + lane;
+        const float *weights = p + group * UNIT_STEPS * SA_LANES + lanes.lane;
         TILE_LOAD(4, values, UNIT_STEPS);
         TILE_LOAD(6, weights, SA_LANES);
         TILE_MULTIPLY(0, 4, 6);
@@ -132,30 +162,36 @@ INLINE void SA_TILE_NAME(values_of)(
     }
     TILE_STORE(0, out, SA_LANES);
     TILE_STORE(1, out + TILE_ROWS, SA_LANES);
-    if (!is_half) TILE_STORE(2, out + TILE_ROWS * SA_LANES, SA_LANES);
-    if (!is_half) TILE_STORE(3, out + TILE_ROWS * SA_LANES + TILE_ROWS, SA_LANES);
+    if (!is_half) TILE_STORE(2, below, SA_LANES);
+    if (!is_half) TILE_STORE(3, below + TILE_ROWS, SA_LANES);
 }
 
 /* The dimensions past the last 32. */
-static void SA_TILE_NAME(values_rest)(
-    const SATile *tile, int dimension, int lane, unsigned used, const float *p, float *ot) {
+static void SA_TILE_NAME(values_rest)(const SATile *tile, SA_TILE_NAME(Lanes32) lanes, int dimension, const float *p) {
     int at = dimension / UNIT_KEYS * UNIT_KEYS;
     if (dimension - at >= TILE_ROWS) {
-        SA_TILE_NAME(values_of)(tile, dimension, at, 1, lane, used, p, ot);
+        SA_TILE_NAME(values_of)(tile, lanes, dimension, at, 1, p);
         at += TILE_ROWS;
     }
     for (; at < dimension; at++)
         for (int j = 0; j < UNIT_VECTORS; j++) {
-            vfloat sum = load(ot + at * SA_LANES + lane + j * WIDTH);
+            float *out = lanes.block->output + at * SA_LANES + lanes.lane + j * WIDTH;
+            vfloat sum = load(out);
             for (int group = 0; group < MOST_GROUPS; group++) {
-                if (!(used >> group & 1)) continue;
+                if (!(lanes.used >> group & 1)) continue;
                 const float *values = SA_TILE_NAME(unit_values)(tile, group * UNIT_KEYS, dimension, at);
+                const float *weights = p + group * UNIT_STEPS * SA_LANES + lanes.lane + j * WIDTH;
                 for (int step = 0; step < UNIT_STEPS; step++)
-                    sum = multiply_add(
-                        1, splat(values[step]), load(p + (group * UNIT_STEPS + step) * SA_LANES + lane + j * WIDTH), sum);
+                    sum = multiply_add(1, splat(values[step]), load(weights + step * SA_LANES), sum);
             }
-            store(ot + at * SA_LANES + lane + j * WIDTH, sum);
+            store(out, sum);
         }
+}
+
+INLINE void SA_TILE_NAME(all_values)(const SATile *tile, SA_TILE_NAME(Lanes32) lanes, int dimension, const float *p) {
+    int at = 0;
+    for (; at + UNIT_KEYS <= dimension; at += UNIT_KEYS) SA_TILE_NAME(values_of)(tile, lanes, dimension, at, 0, p);
+    if (at < dimension) SA_TILE_NAME(values_rest)(tile, lanes, dimension, p);
 }
 
 /* A lane half's probabilities past the tile's last step, up to whole groups. */
@@ -164,123 +200,98 @@ INLINE void SA_TILE_NAME(clear_end)(const SATile *tile, int lane, float *p) {
         for (int j = 0; j < UNIT_VECTORS; j++) store(p + step * SA_LANES + lane + j * WIDTH, splat(0));
 }
 
-/* The general case for a lane half, after which every group counts. */
-static unsigned SA_TILE_NAME(shift_half)(
+/* The general case for 32 lanes, after which every group counts. */
+static unsigned SA_TILE_NAME(shift_lanes)(
     const SATile *tile, const SALaneBlock *block, int dimension, int lane, float *p, float *added) {
     SA_TILE_NAME(shifting_powers)(tile, block, dimension, lane, lane + UNIT_LANES, p, added);
     SA_TILE_NAME(clear_end)(tile, lane, p);
     return (1u << (tile->count + UNIT_KEYS - 1) / UNIT_KEYS) - 1;
 }
 
-/* The units of which any lane keeps a key, lanes in the outer loop; what the others leave in p is zero. */
-INLINE int SA_TILE_NAME(units_of)(const SATile *tile, float *p, SA_TILE_NAME(Unit) units[2 * MOST_GROUPS], unsigned used[2]) {
+/* Appends the units of which any lane of a block keeps a key, lanes in the outer loop. `clears` makes the others' probabilities zero. */
+INLINE int SA_TILE_NAME(units_of)(const SATile *tile, const SALaneBlock *block, int clears, float *p, SA_TILE_NAME(Unit) *units) {
     int count = 0;
-    used[0] = used[1] = 0;
-    for (int lane = 0; lane < SA_LANES; lane += UNIT_LANES)
+    for (int lane = 0; lane < SA_LANES; lane += UNIT_LANES) {
+        int first = count;
         for (int key = 0; key < tile->count; key += UNIT_KEYS) {
             int rows = tile->count - key < UNIT_KEYS ? tile->count - key : UNIT_KEYS;
             SA_TILE_NAME(Lanes) lanes = {0, SA_LANES, 1};
-            if (tile->first) lanes = SA_TILE_NAME(lanes_of)(tile, key, rows);
-            if (lanes.first >= lane + UNIT_LANES || lanes.end <= lane) {
-                for (int r = 0; r < UNIT_STEPS; r++)
-                    for (int j = 0; j < UNIT_VECTORS; j++) store(p + (key / 2 + r) * SA_LANES + lane + j * WIDTH, splat(0));
+            if (block->first) lanes = SA_TILE_NAME(lanes_of)(block, key, rows);
+            if (lanes.first < lane + UNIT_LANES && lanes.end > lane) {
+                units[count] = (SA_TILE_NAME(Unit)){block, key, lane, !lanes.is_whole || rows < UNIT_KEYS, 0};
+                count++;
                 continue;
             }
-            units[count++] = (SA_TILE_NAME(Unit)){key, lane, !lanes.is_whole || rows < UNIT_KEYS};
-            used[lane / UNIT_LANES] |= 1u << key / UNIT_KEYS;
+            for (int step = 0; clears && step < UNIT_STEPS; step++)
+                for (int j = 0; j < UNIT_VECTORS; j++) store(p + (key / 2 + step) * SA_LANES + lane + j * WIDTH, splat(0));
         }
+        if (count > first) units[count - 1].is_last = 1;
+    }
     return count;
 }
 
-/* p, the sums in `added` and, if the block has one, the output of a tile. */
-INLINE void SA_TILE_NAME(run_units)(
-    int has_values, const SATile *tile, const SALaneBlock *block, int dimension, float *p, float *added) {
+/* p and the sums in `added` [block][lane] and, if the blocks have any, the outputs of a tile. */
+INLINE void SA_TILE_NAME(run_blocks)(
+    int has_values, const SATile *tile, const SALaneBlock *blocks, int count, int dimension, float *p, float *added) {
     float scores[2][UNIT_KEYS * UNIT_LANES] __attribute__((aligned(64)));
-    float negative_shift[SA_LANES] __attribute__((aligned(64)));
-    SA_TILE_NAME(Unit) units[2 * MOST_GROUPS];
-    unsigned used[2];
-    int chunks = STEPS(dimension) / UNIT_STEPS, steps = STEPS(dimension), blocks = dimension / UNIT_KEYS;
-    int count = SA_TILE_NAME(units_of)(tile, p, units, used);
-    int late = count;
-    while (late > 0 && units[late - 1].lane > 0) late--;
-    for (int lane = 0; lane < SA_LANES; lane++) {
-        negative_shift[lane] = -block->shift[lane];
-        added[lane] = 0;
-    }
-    if (count > 0) {
-        SA_TILE_NAME(scores_begin)(negative_shift, units[0].lane);
-        SA_TILE_NAME(scores_of)(tile, block, units[0], 0, chunks);
-        SA_TILE_NAME(scores_end)(scores[0]);
-    }
-    vfloat total[UNIT_VECTORS];
-    for (int j = 0; j < UNIT_VECTORS; j++) total[j] = splat(0);
-    for (int i = 0; i < count; i++) {
-        SA_TILE_NAME(Unit) unit = units[i];
-        float *s = scores[i % 2];
-        if (chunks * UNIT_STEPS < steps) SA_TILE_NAME(scores_rest)(tile, block, unit, chunks * UNIT_STEPS, steps, s);
-        /* The first lanes' outputs wait for nothing once the second lanes' units begin: each takes its share of their dimensions. */
-        int rank = i - late, others = count - late;
-        int from = has_values && rank >= 0 ? blocks * rank / others : 0, to = has_values && rank >= 0 ? blocks * (rank + 1) / others : 0;
-        for (int quarter = 0; quarter < 4; quarter++) {
-            if (i + 1 < count && quarter < 2) {
-                if (quarter == 0) SA_TILE_NAME(scores_begin)(negative_shift, units[i + 1].lane);
-                SA_TILE_NAME(scores_of)(
-                    tile, block, units[i + 1], quarter ? (chunks + 1) / 2 : 0, quarter ? chunks : (chunks + 1) / 2);
-                if (quarter == 1) SA_TILE_NAME(scores_end)(scores[(i + 1) % 2]);
-            } else if (quarter >= 2) {
-                int middle = from + (to - from + 1) / 2;
-                for (int b = quarter == 2 ? from : middle; b < (quarter == 2 ? middle : to); b++)
-                    SA_TILE_NAME(values_of)(tile, dimension, b * UNIT_KEYS, 0, 0, used[0], p, block->output);
+    float negative_shift[SA_MOST_LANE_BLOCKS * SA_LANES] __attribute__((aligned(64)));
+    SA_TILE_NAME(Unit) units[SA_MOST_LANE_BLOCKS * 2 * MOST_GROUPS];
+    int number = 0, steps = STEPS(dimension), whole = steps / UNIT_STEPS * UNIT_STEPS;
+    for (int index = 0; index < count; index++) {
+        const SALaneBlock *block = blocks + index;
+        float *own = added + index * SA_LANES;
+        if (tile->cap == 0 && SA_TILE_NAME(begin)(tile, block, dimension)) {
+            number += SA_TILE_NAME(units_of)(tile, block, !has_values, p, units + number);
+            for (int lane = 0; lane < SA_LANES; lane++) {
+                negative_shift[index * SA_LANES + lane] = -block->shift[lane];
+                own[lane] = 0;
             }
-            int first = quarter * UNIT_KEYS / 4;
-            if (unit.is_partial) {
-                SA_TILE_NAME(unit_powers)(tile, unit, 1, 0, UNIT_KEYS / 4, s + first * UNIT_LANES, p, total);
-            } else {
-                SA_TILE_NAME(unit_powers)(tile, unit, 0, 0, UNIT_KEYS / 4, s + first * UNIT_LANES, p, total);
-            }
-            unit.key += UNIT_KEYS / 4;
+            continue;
         }
-        if (i + 1 < count && units[i + 1].lane == unit.lane) continue;
+        for (int lane = 0; lane < SA_LANES; lane += UNIT_LANES) {
+            unsigned used = SA_TILE_NAME(shift_lanes)(tile, block, dimension, lane, p, own);
+            if (has_values) SA_TILE_NAME(all_values)(tile, (SA_TILE_NAME(Lanes32)){block, lane, used}, dimension, p);
+        }
+    }
+#define SCORES_OF(unit, s) \
+    SA_TILE_NAME(scores_of)(tile, unit, steps, negative_shift + ((unit).block - blocks) * SA_LANES, s)
+    if (number > 0) SCORES_OF(units[0], scores[0]);
+    unsigned used = 0;
+    vfloat total[UNIT_VECTORS];
+    UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) total[j] = splat(0);
+    for (int i = 0; i < number; i++) {
+        SA_TILE_NAME(Unit) unit = units[i];
+        float *s = scores[i % 2], *own = added + (unit.block - blocks) * SA_LANES;
+        if (whole < steps) SA_TILE_NAME(scores_rest)(tile, unit, whole, steps, s);
+        if (i + 1 < number) SCORES_OF(units[i + 1], scores[(i + 1) % 2]);
+        if (unit.is_partial) SA_TILE_NAME(unit_powers)(tile, unit, 1, s, p, total);
+        else SA_TILE_NAME(unit_powers)(tile, unit, 0, s, p, total);
+        used |= 1u << unit.key / UNIT_KEYS;
+        if (!unit.is_last) continue;
         int fits = 1;
-        for (int j = 0; j < UNIT_VECTORS; j++) {
-            store(added + unit.lane + j * WIDTH, total[j]);
+        UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) {
+            store(own + unit.lane + j * WIDTH, total[j]);
             total[j] = splat(0);
         }
-        for (int lane = unit.lane; lane < unit.lane + UNIT_LANES; lane++) fits &= added[lane] <= LARGEST_ADDED;
-        if (!fits) used[unit.lane / UNIT_LANES] = SA_TILE_NAME(shift_half)(tile, block, dimension, unit.lane, p, added);
+        for (int lane = unit.lane; lane < unit.lane + UNIT_LANES; lane++) fits &= own[lane] <= LARGEST_ADDED;
+        if (!fits) used = SA_TILE_NAME(shift_lanes)(tile, unit.block, dimension, unit.lane, p, own);
+        if (has_values) SA_TILE_NAME(all_values)(tile, (SA_TILE_NAME(Lanes32)){unit.block, unit.lane, used}, dimension, p);
+        used = 0;
     }
-    if (!has_values) return;
-    for (int half = late < count ? 1 : 0; half < 2; half++)
-        for (int b = 0; b < blocks; b++)
-            SA_TILE_NAME(values_of)(tile, dimension, b * UNIT_KEYS, 0, half * UNIT_LANES, used[half], p, block->output);
-    if (dimension % UNIT_KEYS)
-        for (int half = 0; half < 2; half++)
-            SA_TILE_NAME(values_rest)(tile, dimension, half * UNIT_LANES, used[half], p, block->output);
+#undef SCORES_OF
+    for (int index = 0; index < count; index++)
+        for (int lane = 0; lane < SA_LANES; lane++) blocks[index].sum[lane] += added[index * SA_LANES + lane];
 }
 
-INLINE void SA_TILE_NAME(run_tile)(
-    int has_values, const SATile *tile, const SALaneBlock *block, int dimension, float *p, float *added) {
+static void SA_TILE_NAME(attend)(const SATile *tile, const SALaneBlock *blocks, int count, int dimension, void *p) {
+    float added[SA_MOST_LANE_BLOCKS * SA_LANES] __attribute__((aligned(64)));
     TILES_BEGIN();
-    if (tile->cap == 0 && SA_TILE_NAME(begin)(tile, block, dimension)) {
-        SA_TILE_NAME(run_units)(has_values, tile, block, dimension, p, added);
-    } else {
-        for (int lane = 0; lane < SA_LANES; lane += UNIT_LANES) {
-            unsigned used = SA_TILE_NAME(shift_half)(tile, block, dimension, lane, p, added);
-            if (!has_values) continue;
-            for (int at = 0; at + UNIT_KEYS <= dimension; at += UNIT_KEYS)
-                SA_TILE_NAME(values_of)(tile, dimension, at, 0, lane, used, p, block->output);
-            SA_TILE_NAME(values_rest)(tile, dimension, lane, used, p, block->output);
-        }
-    }
-    for (int lane = 0; lane < SA_LANES; lane++) block->sum[lane] += added[lane];
+    SA_TILE_NAME(run_blocks)(1, tile, blocks, count, dimension, p, added);
     TILES_END();
 }
 
-static void SA_TILE_NAME(attend)(const SATile *tile, const SALaneBlock *block, int dimension, void *p) {
-    float added[SA_LANES] __attribute__((aligned(64)));
-    SA_TILE_NAME(run_tile)(1, tile, block, dimension, p, added);
-}
-
 static void SA_TILE_NAME(score)(const SATile *tile, const SALaneBlock *block, int dimension, void *p, float *added) {
-    SA_TILE_NAME(run_tile)(0, tile, block, dimension, p, added);
+    TILES_BEGIN();
+    SA_TILE_NAME(run_blocks)(0, tile, block, 1, dimension, p, added);
+    TILES_END();
 }

@@ -117,13 +117,12 @@ import Testing
                                         sum.withUnsafeMutableBufferPointer { sum in
                                             var tile = SATile(
                                                 keys: keyBytes.baseAddress, key_stride: variant.steps(d), values: valueBytes.baseAddress,
-                                                value_stride: d, count: Int32(keys), first: isMasked ? first.baseAddress : nil,
-                                                end: isMasked ? end.baseAddress : nil, next: (nil, nil), next_stride: (0, 0),
-                                                cap: cap)
+                                                value_stride: d, count: Int32(keys), next: (nil, nil), next_stride: (0, 0), cap: cap)
                                             var block = SALaneBlock(
                                                 queries: queryBytes.baseAddress, output: output.baseAddress, shift: shift.baseAddress,
-                                                sum: sum.baseAddress)
-                                            if !scores { return kernels.attend(&tile, &block, Int32(d), &scratch) }
+                                                sum: sum.baseAddress, first: isMasked ? first.baseAddress : nil,
+                                                end: isMasked ? end.baseAddress : nil)
+                                            if !scores { return kernels.attend(&tile, &block, 1, Int32(d), &scratch) }
                                             var added = [Float](repeating: .nan, count: 64)
                                             block.output = nil
                                             kernels.score(&tile, &block, Int32(d), &scratch, &added)
@@ -169,6 +168,75 @@ import Testing
                 #expect(MicrokernelTests.difference(results.vector, results.scalar) < limit, "\(keys) keys, mask \(mask)")
             }
         }
+    }
+
+    /// What a tile adds to several lane blocks at once is what it adds to each of them alone, whatever each keeps of it: all, some, few
+    /// lanes, nothing in a half, or scores that move the shift.
+    @Test(arguments: variants, [16, 32, 80, 128]) func severalLaneBlocks(variant: Variant, d: Int) {
+        for (keys, tiles) in [(128, 2), (100, 2), (33, 1), (1, 1)] {
+            let masks: [(first: [UInt8], end: [UInt8])?] = [
+                nil, MicrokernelTests.bounds(keys, 5), (Array(repeating: 40, count: keys), Array(repeating: 64, count: keys)),
+                (Array(repeating: 0, count: keys), (0..<keys).map { $0 < 40 ? 64 : 9 }),
+                (Array(repeating: 64, count: keys), Array(repeating: 0, count: keys)),
+                nil,
+            ]
+            for start in 0...2 {
+                let own = Array(masks[start..<start + 4])
+                let together = addTiles(variant, variant.vector, d: d, keys: keys, tiles: tiles, masks: own, atOnce: true)
+                let alone = addTiles(variant, variant.vector, d: d, keys: keys, tiles: tiles, masks: own, atOnce: false)
+                let scalar = addTiles(variant, variant.scalar, d: d, keys: keys, tiles: tiles, masks: own, atOnce: true)
+                #expect(together == alone, "\(keys) keys, masks from \(start)")
+                let limit = variant.operandUlp * Float(variant.precision == .bf16 ? 8 : 4096)
+                #expect(MicrokernelTests.difference(together, scalar) < limit, "\(keys) keys, masks from \(start)")
+            }
+        }
+    }
+
+    /// Outputs over their sums, and the sums' logarithms, of one lane block a mask; the third's scores rise so far that its shift moves.
+    private func addTiles(
+        _ variant: Variant, _ kernels: SATileKernelTable, d: Int, keys: Int, tiles: Int, masks: [(first: [UInt8], end: [UInt8])?],
+        atOnce: Bool
+    ) -> [Float] {
+        let count = masks.count
+        let steps = variant.steps(d) * 64
+        let queries = AlignedBuffer<Float>(count: count * steps), output = AlignedBuffer<Float>(count: count * d * 64)
+        let shift = AlignedBuffer<Float>(count: count * 64), sum = AlignedBuffer<Float>(count: count * 64)
+        let first = AlignedBuffer<UInt8>(count: count * keys), end = AlignedBuffer<UInt8>(count: count * keys)
+        let scratch = AlignedBuffer<Float>(count: 128 * 64)
+        shift.elements.update(repeating: -.infinity)
+        for (index, mask) in masks.enumerated() {
+            let q = MicrokernelTests.random(64 * d, UInt64(index))
+            kernels.pack_queries(q, d, 64, Int32(d), (index == 2 ? 40 : 2) / Float(d).squareRoot(), queries.base + index * steps)
+            for key in 0..<keys {
+                first.base[index * keys + key] = mask?.first[key] ?? 0
+                end.base[index * keys + key] = mask?.end[key] ?? 64
+            }
+        }
+        for tile in 0..<tiles {
+            let packedKeys = AlignedBuffer<Float>(count: keys * variant.steps(d))
+            let packedValues = AlignedBuffer<Float>(count: variant.valueElements(kernels, keys: keys, d))
+            kernels.pack_keys(
+                MicrokernelTests.random(keys * d, UInt64(10 + tile), scale: Float(1 + 2 * tile)), d, nil, Int32(keys), Int32(d),
+                packedKeys.base)
+            kernels.pack_values(MicrokernelTests.random(keys * d, UInt64(20 + tile)), d, nil, Int32(keys), Int32(d), packedValues.base)
+            var tile = SATile(
+                keys: packedKeys.base, key_stride: variant.steps(d), values: packedValues.base, value_stride: d, count: Int32(keys),
+                next: (nil, nil), next_stride: (0, 0), cap: 0)
+            let blocks = masks.indices.map { index in
+                SALaneBlock(
+                    queries: queries.base + index * steps, output: output.base + index * d * 64, shift: shift.base + index * 64,
+                    sum: sum.base + index * 64, first: masks[index] == nil ? nil : first.base + index * keys,
+                    end: masks[index] == nil ? nil : end.base + index * keys)
+            }
+            if atOnce {
+                kernels.attend(&tile, blocks, Int32(count), Int32(d), scratch.base)
+            } else {
+                for block in blocks { kernels.attend(&tile, [block], 1, Int32(d), scratch.base) }
+            }
+        }
+        let lanes = (0..<count * 64).map { (sum: sum.base[$0], shift: shift.base[$0]) }
+        return (0..<output.count).map { output.base[$0] / max(lanes[$0 / (d * 64) * 64 + $0 % 64].sum, 1e-30) }
+            + lanes.map { $0.sum > 0 ? $0.shift + log2($0.sum) : -1 }
     }
 
     /// Scores under a cap, which the largest of them reach.

@@ -23,15 +23,14 @@
  * ("step"): [key][dimension / 2][2] for keys, [key / 2][dimension][2] for values. An odd end is filled with zeros. */
 typedef enum SAPrecision { SA_FP32 = 0, SA_BF16 = 1 } SAPrecision;
 
-/* Keys and values of one tile. Lane l keeps key j when first[j] <= l < end[j]; first == NULL keeps all. Up to two
- * arrays of rows that will be read next (or NULL) are fetched in the shadow of this tile: as many rows as it has keys. */
+/* Keys and values of one tile. Up to two arrays of rows that will be read next (or NULL) are fetched in the shadow of this tile: as many
+ * rows as it has keys, the first under its first lane block and the second under the second, if there are two. */
 typedef struct SATile {
     const void *keys;
     ptrdiff_t key_stride;
     const void *values;
     ptrdiff_t value_stride;
     int count;
-    const uint8_t *first, *end;
     const float *next[2];
     ptrdiff_t next_stride[2];
     /* Scores s become cap * tanh(s / cap), in base-2 units as they are; 0 leaves them. */
@@ -44,7 +43,12 @@ typedef struct SATile {
 typedef struct SALaneBlock {
     const void *queries;
     float *output, *shift, *sum;
+    /* Lane l keeps a tile's key j when first[j] <= l < end[j]; first == NULL keeps all. */
+    const uint8_t *first, *end;
 } SALaneBlock;
+
+/* Lane blocks that a tile is added to at a time. */
+#define SA_MOST_LANE_BLOCKS 4
 
 /* Every tile kernel: X(name, return type, parameters). */
 #define SA_TILE_KERNEL_LIST(X)                                                                                             \
@@ -55,12 +59,12 @@ typedef struct SALaneBlock {
     /* out[group][dimension][key of the group] = v[index[key]][dimension], groups of value_keys keys, the last one filled up with \
      * zeros; index as above. With value_keys of a step that is out[step][dimension]. */                                               \
     X(pack_values, void, (const float *v, ptrdiff_t v_stride, const int32_t *index, int count, int dimension, void *out)) \
-    /* Adds a tile to a lane block. p is scratch for SA_TILE_KEYS x SA_LANES elements. */                                 \
-    X(attend, void, (const SATile *tile, const SALaneBlock *block, int dimension, void *p))                               \
-    /* The same without values (block->output may be NULL): leaves p[step][lane] relative to the shift that stands in the \
+    /* Adds a tile to some lane blocks, SA_MOST_LANE_BLOCKS at most. p is scratch for SA_TILE_KEYS x SA_LANES floats. */  \
+    X(attend, void, (const SATile *tile, const SALaneBlock *blocks, int count, int dimension, void *p))                   \
+    /* The same to one lane block without values (block->output may be NULL): leaves p[step][lane] relative to the shift that stands in the \
      * block afterwards, zero where masked, and each lane's sum over the tile in added. */                                \
     X(score, void, (const SATile *tile, const SALaneBlock *block, int dimension, void *p, float *added))                  \
-    /* mass[key] += sum over kept lanes of weight[lane] * p[key][lane]; first and end as in SATile. */                    \
+    /* mass[key] += sum over kept lanes of weight[lane] * p[key][lane]; first and end as in SALaneBlock. */                    \
     X(column_mass, void, (const void *p, int keys, const uint8_t *first, const uint8_t *end, const float *weight,         \
                           float *mass))                                                                                   \
     /* mass[group[key]][lane] += weight[lane] * p[key][lane] where lane l keeps the key; group == NULL puts all keys in group 0. \
