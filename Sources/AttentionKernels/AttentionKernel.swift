@@ -56,20 +56,22 @@ public struct AttentionKernel: Sendable {
         workspace.exclusively {
             workspace.prepare(for: plan, kernels: tiles, threads: pool.threads)
             gatherColumns(plan, key: key, value: value, workspace: workspace)
-            runBlocks(plan, query: query, key: key, value: value, output: output, logSumExp: logSumExp, workspace: workspace)
+            let packed = packKeyValues(plan, key: key, value: value, workspace: workspace)
+            runBlocks(
+                plan, query: query, key: key, value: value, output: output, logSumExp: logSumExp, packed: packed, workspace: workspace)
         }
     }
 
     private func runBlocks(
         _ plan: AttentionPlan, query: HeadTensor, key: HeadTensor, value: HeadTensor, output: MutableHeadTensor,
-        logSumExp: UnsafeMutablePointer<Float>?, workspace: AttentionWorkspace
+        logSumExp: UnsafeMutablePointer<Float>?, packed: PackedKeyValues?, workspace: AttentionWorkspace
     ) {
         let lse = logSumExp.map { SharedPointer($0) }
         pool.run(plan.blocks.count) { worker, index in
             let block = plan.blocks[index]
             let run = RowBlockRun(
                 kernel: self, plan: plan, block: block, query: query, key: key, value: value, workspace: workspace,
-                scratch: workspace.blockScratch(worker: worker))
+                scratch: workspace.blockScratch(worker: worker), packed: packed)
             let lseRow = lse.map { $0.base + block.head * plan.shape.queryCount + block.firstRow }
             let out = output.row(head: block.head, token: block.firstRow)
             run.execute(output: out, outputStride: output.readOnly.tokenStride, logSumExp: lseRow)
@@ -93,6 +95,78 @@ public struct AttentionKernel: Sendable {
                     value.row(head: own, token: 0), value.tokenStride, first, count, Int32(dimension),
                     workspace.gatheredValues.base + tiles.steps(offset) * dimension)
             }
+        }
+    }
+
+    /// Copies the keys and values that windows, key blocks and dense rows see in the form the tiles want, where several row blocks would
+    /// each do so: once for all heads that share them.
+    private func packKeyValues(_ plan: AttentionPlan, key: HeadTensor, value: HeadTensor, workspace: AttentionWorkspace) -> PackedKeyValues?
+    {
+        guard precision != .fp32, let packed = PackedKeyValues(plan, group: tiles.valueKeys) else { return nil }
+        let dimension = plan.shape.headDimension
+        workspace.prepare(packed, kernels: tiles, dimension: dimension)
+        let pieces = packed.pieces
+        pool.run(pieces.count) { _, index in
+            let (head, range) = pieces[index]
+            guard let offset = packed.offset(of: range.lowerBound, keyValueHead: head) else { return }
+            tiles.pack_keys(
+                key.row(head: head, token: range.lowerBound), key.tokenStride, nil, Int32(range.count), Int32(dimension),
+                workspace.packedKeys.base + offset * tiles.steps(dimension))
+            tiles.pack_values(
+                value.row(head: head, token: range.lowerBound), value.tokenStride, nil, Int32(range.count), Int32(dimension),
+                workspace.packedValues.base + tiles.steps(offset) * dimension)
+        }
+        return packed
+    }
+}
+
+/// Where keys and values that several row blocks see stand packed.
+struct PackedKeyValues {
+    /// Keys whose values stand together.
+    private let group: Int
+    private let keyCount: Int
+    /// Of each key-value head the first key that is packed, a multiple of `group`; nil where none is.
+    private let firstKeys: [Int?]
+    /// Where each head's begin, counted in keys.
+    private let offsets: [Int]
+    /// Keys of all heads, each head's filled up to a group.
+    let count: Int
+
+    /// Nil when no head has several row blocks.
+    init?(_ plan: AttentionPlan, group: Int) {
+        let shape = plan.shape
+        var firstKeys = [Int?](repeating: nil, count: shape.keyValueHeads)
+        var blocks = [Int](repeating: 0, count: shape.keyValueHeads)
+        for block in plan.blocks where !block.isDoneByRows {
+            let (head, parts) = (shape.keyValueHead(of: block.head), plan.parts[block.head])
+            let seesAll = block.isDense || parts.hasBlocks
+            let first = seesAll ? 0 : max(0, shape.firstPosition + block.firstRow - parts.window + 1) / group * group
+            firstKeys[head] = min(firstKeys[head] ?? first, first)
+            blocks[head] += 1
+        }
+        self.group = group
+        keyCount = shape.keyCount
+        self.firstKeys = firstKeys.indices.map { blocks[$0] > 1 ? firstKeys[$0] : nil }
+        var offsets: [Int] = []
+        var count = 0
+        for first in self.firstKeys {
+            offsets.append(count)
+            if let first { count += (shape.keyCount - first + group - 1) / group * group }
+        }
+        (self.offsets, self.count) = (offsets, count)
+        if count == 0 { return nil }
+    }
+
+    /// Where a key stands; nil when it is not packed or does not begin a group.
+    func offset(of key: Int, keyValueHead: Int) -> Int? {
+        guard let first = firstKeys[keyValueHead], key >= first, key % group == 0 else { return nil }
+        return offsets[keyValueHead] + key - first
+    }
+
+    /// All of it in pieces for threads.
+    var pieces: [(keyValueHead: Int, keys: Range<Int>)] {
+        firstKeys.enumerated().flatMap { head, first in
+            stride(from: first ?? keyCount, to: keyCount, by: 512).map { (head, $0..<min($0 + 512, keyCount)) }
         }
     }
 }

@@ -5,13 +5,16 @@ import CAttentionKernels
 ///
 /// One call at a time: calls that use a workspace while another does would write over each other's numbers, so the second one stops the
 /// program with a sentence that says so, in release builds too. Calls that run at once have a workspace each.
-/// Size in 32-bit elements: O(threads · (lanes · d + tile + keys) + gathered columns · d), the columns half of it in BF16; never
+/// Size in 32-bit elements: O(threads · (lanes · d + tile + keys) + gathered columns · d), the columns half of it in BF16,
+/// where keys and values are packed once for all row blocks too: O(key-value heads · keys · d); never
 /// keys × keys. Selection adds its own (see `SampledScores`).
 public final class AttentionWorkspace: @unchecked Sendable {
     private(set) var scratch: AlignedBuffer<Float>
     private(set) var laneBounds: AlignedBuffer<UInt8>
     private(set) var gatheredKeys: AlignedBuffer<Float>
     private(set) var gatheredValues: AlignedBuffer<Float>
+    private(set) var packedKeys: AlignedBuffer<Float>
+    private(set) var packedValues: AlignedBuffer<Float>
     private(set) var strips: AlignedBuffer<Float>
     private var layout = BlockScratch.Layout(dimension: 1, keys: 1)
     private let use = ExclusiveUse(of: "an AttentionWorkspace")
@@ -21,6 +24,8 @@ public final class AttentionWorkspace: @unchecked Sendable {
         laneBounds = AlignedBuffer(count: 0)
         gatheredKeys = AlignedBuffer(count: 0)
         gatheredValues = AlignedBuffer(count: 0)
+        packedKeys = AlignedBuffer(count: 0)
+        packedValues = AlignedBuffer(count: 0)
         strips = AlignedBuffer(count: 0)
     }
 
@@ -37,6 +42,13 @@ public final class AttentionWorkspace: @unchecked Sendable {
         let values = kernels.steps(plan.gatheredColumns) * dimension
         if gatheredKeys.count < keys { gatheredKeys = AlignedBuffer(count: keys) }
         if gatheredValues.count < values { gatheredValues = AlignedBuffer(count: values) }
+    }
+
+    func prepare(_ packed: PackedKeyValues, kernels: SATileKernelTable, dimension: Int) {
+        let keys = packed.count * kernels.steps(dimension)
+        let values = kernels.steps(packed.count) * dimension
+        if packedKeys.count < keys { packedKeys = AlignedBuffer(count: keys) }
+        if packedValues.count < values { packedValues = AlignedBuffer(count: values) }
     }
 
     func prepareScratch(dimension: Int, keys: Int, threads: Int) {

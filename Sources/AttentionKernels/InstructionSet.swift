@@ -85,6 +85,9 @@ package struct KernelTable: @unchecked Sendable {
 }
 
 extension SATileKernelTable {
+    /// Keys whose values are packed together.
+    package var valueKeys: Int { Int(value_keys) }
+
     /// 32-bit elements that `count` neighbours of a product's inner axis fill.
     package func steps(_ count: Int) -> Int {
         let values = Int(step_values)

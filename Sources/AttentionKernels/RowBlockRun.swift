@@ -15,6 +15,8 @@ struct RowBlockRun {
     let query, key, value: HeadTensor
     let workspace: AttentionWorkspace
     let scratch: BlockScratch
+    /// Nil where keys and values are read in place or packed tile by tile.
+    let packed: PackedKeyValues?
 
     private var dimension: Int { plan.shape.headDimension }
     private var firstPosition: Int { plan.shape.firstPosition + block.firstRow }
@@ -27,7 +29,7 @@ struct RowBlockRun {
             for row in 0..<block.rows { executeRow(row, output: output + row * outputStride, logSumExp: logSumExp.map { $0 + row }) }
             return
         }
-        let tiles = RowBlockTiles(block, parts: parts, shape: plan.shape)
+        let tiles = RowBlockTiles(block, parts: parts, shape: plan.shape, alignment: packed == nil ? 1 : kernel.tiles.valueKeys)
         let lanes = laneBlocks(tiles)
         scratch.reset(dimension: dimension, rows: block.rows)
         tiles.forEachStrip { strip in
@@ -121,18 +123,26 @@ struct RowBlockRun {
     }
 
     private func storedKeys(_ range: Range<Int>) -> StoredKeys {
-        StoredKeys(
+        if let offset = packed?.offset(of: range.lowerBound, keyValueHead: keyValueHead) {
+            return packedKeys(workspace.packedKeys, workspace.packedValues, offset: offset, count: range.count)
+        }
+        return StoredKeys(
             keys: key.row(head: keyValueHead, token: range.lowerBound), values: value.row(head: keyValueHead, token: range.lowerBound),
             keyStride: key.tokenStride, valueStride: value.tokenStride, count: range.count, isPacked: kernel.precision == .fp32)
     }
 
     private func storedColumns(_ range: Range<Int>) -> StoredKeys {
-        let offset = plan.columnOffsets[block.head] + range.lowerBound
-        let keySteps = kernel.tiles.steps(dimension)
+        packedKeys(
+            workspace.gatheredKeys, workspace.gatheredValues, offset: plan.columnOffsets[block.head] + range.lowerBound, count: range.count)
+    }
+
+    private func packedKeys(
+        _ keys: borrowing AlignedBuffer<Float>, _ values: borrowing AlignedBuffer<Float>, offset: Int, count: Int
+    ) -> StoredKeys {
+        let steps = kernel.tiles.steps(dimension)
         return StoredKeys(
-            keys: workspace.gatheredKeys.base + offset * keySteps,
-            values: workspace.gatheredValues.base + kernel.tiles.steps(offset) * dimension, keyStride: keySteps,
-            valueStride: dimension, count: range.count, isPacked: true)
+            keys: keys.base + offset * steps, values: values.base + kernel.tiles.steps(offset) * dimension, keyStride: steps,
+            valueStride: dimension, count: count, isPacked: true)
     }
 
     /// Adds a strip tile by tile, each tile to every lane block that sees it; `bounds` gives the lanes that keep a key.

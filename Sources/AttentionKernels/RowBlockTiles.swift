@@ -10,6 +10,8 @@ package struct RowBlockTiles {
     let isDense: Bool
     /// Positions each row sees back from itself.
     let window: Int
+    /// The first key of the window's strip is a multiple of it.
+    private let alignment: Int
     /// The positions of each lane block's rows.
     package let lanes: [Range<Int>]
 
@@ -17,8 +19,10 @@ package struct RowBlockTiles {
     /// at the end of the columns and of the key blocks; and one to spare.
     package static let mostPartialTiles = 6
 
-    package init(_ block: AttentionPlan.RowBlock, parts: PatternParts, shape: AttentionShape) {
+    /// - Parameter alignment: where strips of keys that are packed in groups may begin.
+    package init(_ block: AttentionPlan.RowBlock, parts: PatternParts, shape: AttentionShape, alignment: Int = 1) {
         self.parts = parts
+        self.alignment = alignment
         isDense = block.isDense
         window = block.isDense ? shape.keyCount : parts.window
         let first = shape.firstPosition + block.firstRow
@@ -69,7 +73,7 @@ package struct RowBlockTiles {
     package func forEachStrip(_ body: (Strip) -> Void) {
         for (index, lane) in lanes.enumerated() { body(strip(.own, lane, lanes: index..<index + 1)) }
         let first = lanes[0].lowerBound
-        body(strip(.window, max(0, first - window + 1)..<lanes.last!.lowerBound, lanes: lanes.indices))
+        body(strip(.window, max(0, first - window + 1) / alignment * alignment..<lanes.last!.lowerBound, lanes: lanes.indices))
         guard !isDense else { return }
         if !parts.columns.isEmpty { visit(.columns, 0..<parts.columns.count, body) }
         guard parts.hasBlocks else { return }
