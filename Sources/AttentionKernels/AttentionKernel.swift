@@ -20,10 +20,15 @@ public struct AttentionKernel: Sendable {
 
     /// - Throws: `InputError` (`unsupported`) when this machine lacks `instructionSet`.
     public init(instructionSet: InstructionSet = .best, precision: Precision = .fp32, pool: WorkerPool) throws(InputError) {
+        self.init(instructionSet: instructionSet, kernels: try instructionSet.kernels(), precision: precision, pool: pool)
+    }
+
+    /// Any table of microkernels, which is said to be of an instruction set.
+    package init(instructionSet: InstructionSet, kernels: KernelTable, precision: Precision, pool: WorkerPool) {
         self.instructionSet = instructionSet
         self.precision = precision
         self.pool = pool
-        table = try instructionSet.kernels()
+        table = kernels
         tiles = table.tiles(precision)
     }
 

@@ -92,17 +92,25 @@ import Testing
                     coarseTolerance: coarseTolerance(oracle, head: head, row: row))
             }
         }
-        for instructionSet in instructionSets {
-            for precision in Precision.allCases {
-                for laneBlocks in [1, AttentionPlan.mostLaneBlocks] where laneBlocks == 1 || shape.queryCount > 64 {
-                    let result = try run(
-                        oracle, patterns: test.patterns, instructionSet: instructionSet, precision: precision, threads: 2,
-                        laneBlocks: laneBlocks)
-                    let worst = worst(result, expected, shape: shape, precision: precision)
-                    #expect(worst < 1, "\(instructionSet) \(precision), \(laneBlocks) lane blocks: worst error is \(worst) of its limit")
-                }
+        for (name, kernel) in try kernels(threads: 2) {
+            for laneBlocks in [1, AttentionPlan.mostLaneBlocks] where laneBlocks == 1 || shape.queryCount > 64 {
+                let result = try run(oracle, patterns: test.patterns, kernel: kernel, laneBlocks: laneBlocks)
+                let worst = worst(result, expected, shape: shape, precision: kernel.precision)
+                #expect(worst < 1, "\(name) \(kernel.precision), \(laneBlocks) lane blocks: worst error is \(worst) of its limit")
             }
         }
+    }
+
+    /// Every instruction set in both precisions, and the model of tile registers.
+    static func kernels(threads: Int) throws -> [(name: String, kernel: AttentionKernel)] {
+        let pool = WorkerPool(threads: threads)
+        let own = try instructionSets.flatMap { set in
+            try Precision.allCases.map { (set.rawValue, try AttentionKernel(instructionSet: set, precision: $0, pool: pool)) }
+        }
+        return own
+            + TileModel.all.map {
+                ($0.name, AttentionKernel(instructionSet: .scalar, kernels: $0.kernels, precision: .bf16, pool: pool))
+            }
     }
 
     /// The worst error in units of what it may be.
@@ -193,10 +201,17 @@ import Testing
         _ oracle: NaiveAttention, patterns: [SparsePattern], instructionSet: InstructionSet, precision: Precision = .fp32, threads: Int,
         laneBlocks: Int = 1, workspace: AttentionWorkspace = AttentionWorkspace()
     ) throws -> (output: [Float], logSumExp: [Float]) {
+        let kernel = try AttentionKernel(instructionSet: instructionSet, precision: precision, pool: WorkerPool(threads: threads))
+        return try run(oracle, patterns: patterns, kernel: kernel, laneBlocks: laneBlocks, workspace: workspace)
+    }
+
+    static func run(
+        _ oracle: NaiveAttention, patterns: [SparsePattern], kernel: AttentionKernel, laneBlocks: Int = 1,
+        workspace: AttentionWorkspace = AttentionWorkspace()
+    ) throws -> (output: [Float], logSumExp: [Float]) {
         let shape = oracle.shape
         var output = [Float](repeating: .nan, count: shape.queryCount * shape.queryHeads * shape.headDimension)
         var logSumExp = [Float](repeating: .nan, count: shape.queryHeads * shape.queryCount)
-        let kernel = try AttentionKernel(instructionSet: instructionSet, precision: precision, pool: WorkerPool(threads: threads))
         let plan = try AttentionPlan(shape: shape, patterns: patterns, laneBlocks: laneBlocks)
         oracle.withTensors { query, key, value in
             output.withUnsafeMutableBufferPointer { out in

@@ -59,11 +59,7 @@ import Testing
         }
     }
 
-    static var kernels: [AttentionKernel] {
-        AttentionKernelTests.instructionSets.flatMap { set in
-            Precision.allCases.map { try! AttentionKernel(instructionSet: set, precision: $0, pool: WorkerPool(threads: 2)) }
-        }
-    }
+    static var kernels: [AttentionKernel] { try! AttentionKernelTests.kernels(threads: 2).map(\.kernel) }
 
     @Test(arguments: shapes) func bucketsKeepWhatHashesAlikeAndTheRowsOwnKey(shape: AttentionShape) {
         var random = SeededGenerator(seed: 3)
