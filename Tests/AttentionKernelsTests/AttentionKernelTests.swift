@@ -92,25 +92,14 @@ import Testing
                     coarseTolerance: coarseTolerance(oracle, head: head, row: row))
             }
         }
-        for (name, kernel) in try kernels(threads: 2) {
+        for variant in KernelVariant.all {
+            let kernel = variant.kernel(threads: 2)
             for laneBlocks in [1, AttentionPlan.mostLaneBlocks] where laneBlocks == 1 || shape.queryCount > 64 {
                 let result = try run(oracle, patterns: test.patterns, kernel: kernel, laneBlocks: laneBlocks)
                 let worst = worst(result, expected, shape: shape, precision: kernel.precision)
-                #expect(worst < 1, "\(name) \(kernel.precision), \(laneBlocks) lane blocks: worst error is \(worst) of its limit")
+                #expect(worst < 1, "\(variant.testDescription), \(laneBlocks) lane blocks: worst error is \(worst) of its limit")
             }
         }
-    }
-
-    /// Every instruction set in both precisions, and the model of tile registers.
-    static func kernels(threads: Int) throws -> [(name: String, kernel: AttentionKernel)] {
-        let pool = WorkerPool(threads: threads)
-        let own = try instructionSets.flatMap { set in
-            try Precision.allCases.map { (set.rawValue, try AttentionKernel(instructionSet: set, precision: $0, pool: pool)) }
-        }
-        return own
-            + TileModel.all.map {
-                ($0.name, AttentionKernel(instructionSet: .scalar, kernels: $0.kernels, precision: .bf16, pool: pool))
-            }
     }
 
     /// The worst error in units of what it may be.

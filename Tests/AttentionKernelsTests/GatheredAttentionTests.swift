@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    static var kernels: [AttentionKernel] { try! AttentionKernelTests.kernels(threads: 2).map(\.kernel) }
+    static var kernels: [AttentionKernel] { KernelVariant.all.map { $0.kernel(threads: 2) } }
 
     @Test(arguments: shapes) func bucketsKeepWhatHashesAlikeAndTheRowsOwnKey(shape: AttentionShape) {
         var random = SeededGenerator(seed: 3)

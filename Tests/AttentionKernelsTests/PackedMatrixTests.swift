@@ -5,21 +5,19 @@ import Testing
 
 /// Products with packed weights against sums in double precision.
 @Suite struct PackedMatrixTests {
-    static let kernels = InstructionSet.allCases.filter(\.isAvailable).flatMap { set in Precision.allCases.map { (set, $0) } }
-
     private func random(_ count: Int, _ seed: UInt64) -> [Float] {
         var generator = SeededGenerator(seed: seed)
         return (0..<count).map { _ in Float(generator.uniform() * 2 - 1) }
     }
 
-    @Test(arguments: kernels) func productsMatchDoublePrecision(on kernel: (InstructionSet, Precision)) throws {
+    @Test(arguments: KernelVariant.all) func productsMatchDoublePrecision(on variant: KernelVariant) throws {
         let (rows, inputs, outputs) = (17, 45, 150)
-        let own = try AttentionKernel(instructionSet: kernel.0, precision: kernel.1, pool: WorkerPool(threads: 1))
+        let own = variant.kernel(threads: 1)
         let x = random(rows * inputs, 1), w = random(outputs * inputs, 2), start = random(rows * outputs, 3)
         let matrix = PackedMatrix(w, outputs: outputs, inputs: inputs, kernel: own)
         var room = [Float](repeating: 0, count: own.packedElements(rows: rows, inputs: inputs))
         // BF16 rounds both operands by up to 2⁻⁸; |x w| ≤ 1, and half of the worst case is far above what random signs leave.
-        let limit = kernel.1 == .fp32 ? 1e-5 : 0x1p-8 * Double(inputs)
+        let limit = variant.precision == .fp32 ? 1e-5 : 0x1p-8 * Double(inputs)
         for isAdding in [false, true] {
             var y = start
             x.withUnsafeBufferPointer { x in

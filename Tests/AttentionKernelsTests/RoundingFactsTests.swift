@@ -10,17 +10,6 @@ import Testing
 
 /// What each instruction set's table says of its rounding, against what its kernels do.
 @Suite struct RoundingFactsTests {
-    struct Variant: Sendable, CustomTestStringConvertible {
-        let set: InstructionSet
-        let precision: Precision
-        var testDescription: String { "\(set) \(precision.rawValue)" }
-        var tiles: SATileKernelTable { try! set.kernels().tiles(precision) }
-    }
-
-    static let variants = InstructionSet.allCases.filter(\.isAvailable).flatMap { set in
-        Precision.allCases.map { Variant(set: set, precision: $0) }
-    }
-
     /// A number x is the query (high, middle, low) of numbers that BF16 holds, and the key is (1, 1, 1): the score is x itself.
     private func powers(_ inputs: [Float], _ tiles: SATileKernelTable) -> [Float] {
         let parts = inputs.flatMap { x in
@@ -53,7 +42,7 @@ import Testing
         return Array(added[..<inputs.count])
     }
 
-    @Test(arguments: variants) func exponentialErrsAsStated(variant: Variant) {
+    @Test(arguments: KernelVariant.all) func exponentialErrsAsStated(variant: KernelVariant) {
         let (tiles, rounding) = (variant.tiles, variant.tiles.rounding)
         var worst = 0.0
         for block in 0..<400 {
@@ -64,10 +53,10 @@ import Testing
         let evaluation = 2.001 * Double(2 * rounding.exp2_degree + 2) * 0x1p-24
         #expect(worst <= rounding.exp2_error + evaluation, "\(worst)")
         // A cubic's own error stands far above rounding, so it can be told when it is stated too large; the reference has none.
-        if variant.precision == .bf16, variant.set != .scalar { #expect(worst >= 0.9 * rounding.exp2_error, "\(worst)") }
+        if variant.precision == .bf16, !variant.isScalar { #expect(worst >= 0.9 * rounding.exp2_error, "\(worst)") }
     }
 
-    @Test(arguments: variants) func operandsErrAsStated(variant: Variant) {
+    @Test(arguments: KernelVariant.all) func operandsErrAsStated(variant: KernelVariant) {
         // One binade above 1 has the largest relative errors.
         let values = (0..<512).map { 1 + Float($0) * 0x1p-15 }
         var packed = [Float](repeating: .nan, count: 512)
@@ -84,8 +73,8 @@ import Testing
         #expect(worst <= stated && worst >= 0.98 * stated, "\(worst)")
     }
 
-    @Test(arguments: variants) func kernelsSayWhatTheirTableSays(variant: Variant) throws {
-        let kernel = try AttentionKernel(instructionSet: variant.set, precision: variant.precision, pool: WorkerPool(threads: 1))
+    @Test(arguments: KernelVariant.all) func kernelsSayWhatTheirTableSays(variant: KernelVariant) {
+        let kernel = variant.kernel(threads: 1)
         let (facts, table) = (kernel.rounding, variant.tiles.rounding)
         #expect(facts.operandRoundoff == table.operand_roundoff && facts.exponentialError == table.exp2_error)
         #expect(facts.exponentialDegree == Int(table.exp2_degree))

@@ -5,22 +5,20 @@ import Parallelism
 import Testing
 
 @Suite struct SampledScoresTests {
-    static let kernels = InstructionSet.allCases.filter(\.isAvailable).flatMap { set in Precision.allCases.map { (set, $0) } }
     /// Relative to 1 + the mass: FP32, and BF16 with operands off by up to 2⁻⁸, whose errors are mostly of both signs.
     static func limit(_ precision: Precision) -> Double { precision == .fp32 ? 1e-4 : 2e-2 }
 
     /// Of scores that a model caps too.
-    @Test(arguments: kernels, [1, 3, 70]) func columnMassMatchesOracle(
-        on kernel: (InstructionSet, Precision), step: Int
+    @Test(arguments: KernelVariant.all, [1, 3, 70]) func columnMassMatchesOracle(
+        on variant: KernelVariant, step: Int
     ) throws {
-        let (instructionSet, precision) = kernel
         let shape = AttentionShape(
             queryHeads: 2, keyValueHeads: 1, queryCount: 201, keyCount: 333, headDimension: 24,
             scores: step == 3 ? ScoreRule(softCap: 1, sinks: [0, 9]) : .standard)
         let oracle = NaiveAttention(shape: shape, seed: 77)
         let rows = Array(stride(from: 2, to: shape.queryCount, by: step))
         let scores = SampledScores(
-            kernel: try AttentionKernel(instructionSet: instructionSet, precision: precision, pool: WorkerPool(threads: 2)))
+            kernel: variant.kernel(threads: 2))
         for rule in [SampledScores.MassRule.all, .outsideWindow(1), .outsideWindow(100), .outsideWindow(400)] {
             let masses = oracle.withTensors { query, key, _ in
                 scores.columnMasses(
@@ -35,19 +33,20 @@ import Testing
                         expected[token] += p
                     }
                 }
-                for (got, want) in zip(masses[head], expected) { #expect(abs(Double(got) - want) < Self.limit(precision) * (1 + want)) }
+                for (got, want) in zip(masses[head], expected) {
+                    #expect(abs(Double(got) - want) < Self.limit(variant.precision) * (1 + want))
+                }
             }
         }
     }
 
     /// Columns and slashes in blocks of 128 tokens, with a cached prefix that is no multiple of it.
-    @Test(arguments: kernels) func blockMassMatchesOracle(on kernel: (InstructionSet, Precision)) throws {
-        let (instructionSet, precision) = kernel
+    @Test(arguments: KernelVariant.all) func blockMassMatchesOracle(on variant: KernelVariant) throws {
         let shape = AttentionShape(queryHeads: 2, keyValueHeads: 1, queryCount: 301, keyCount: 433, headDimension: 24)
         let oracle = NaiveAttention(shape: shape, seed: 78)
         let rows = Array(stride(from: 0, to: shape.queryCount, by: 2))
         let scores = SampledScores(
-            kernel: try AttentionKernel(instructionSet: instructionSet, precision: precision, pool: WorkerPool(threads: 2)))
+            kernel: variant.kernel(threads: 2))
         let masses = oracle.withTensors { query, key, _ in
             scores.blockMasses(
                 query: query, key: key, shape: shape, requests: [(0, rows), (1, [7])], workspace: AttentionWorkspace())
@@ -62,19 +61,19 @@ import Testing
                 }
             }
             for (got, want) in zip(masses[head].columns + masses[head].slashes, columns + slashes) {
-                #expect(abs(Double(got) - want) < Self.limit(precision) * (1 + want))
+                #expect(abs(Double(got) - want) < Self.limit(variant.precision) * (1 + want))
             }
         }
     }
 
     /// Blocks that are mostly empty, on prompts of about one tile, and a last tile whose scores tower over what came before.
-    @Test(arguments: kernels, [(67, 7, 1), (100, 7, 1), (128, 7, 1), (256, 90, 30)]) func shortAndRisingPrompts(
-        on kernel: (InstructionSet, Precision), prompt: (keys: Int, rows: Int, rise: Float)
+    @Test(arguments: KernelVariant.all, [(67, 7, 1), (100, 7, 1), (128, 7, 1), (256, 90, 30)]) func shortAndRisingPrompts(
+        on variant: KernelVariant, prompt: (keys: Int, rows: Int, rise: Float)
     ) throws {
         let shape = AttentionShape(queryHeads: 2, keyValueHeads: 1, queryCount: prompt.keys, keyCount: prompt.keys, headDimension: 16)
         let oracle = NaiveAttention(shape: shape, seed: 5).with(keysFrom: prompt.keys - 50, times: prompt.rise)
         let rows = (0..<prompt.rows).map { $0 * (prompt.keys - 1) / (prompt.rows - 1) }
-        let scores = SampledScores(kernel: try AttentionKernel(instructionSet: kernel.0, precision: kernel.1, pool: WorkerPool(threads: 2)))
+        let scores = SampledScores(kernel: variant.kernel(threads: 2))
         let masses = oracle.withTensors { query, key, _ in
             scores.columnMasses(
                 query: query, key: key, shape: shape, requests: [(0, rows, .all), (1, rows, .all)], workspace: AttentionWorkspace())
@@ -83,15 +82,15 @@ import Testing
             var expected = [Double](repeating: 0, count: prompt.keys)
             for row in rows { for (token, p) in oracle.probabilities(head: head, row: row).enumerated() { expected[token] += p } }
             // Large scores carry the rounding of their operands into the exponent.
-            let limit = Self.limit(kernel.1) * Double(max(1, prompt.rise / 3))
+            let limit = Self.limit(variant.precision) * Double(max(1, prompt.rise / 3))
             for (got, want) in zip(masses[head], expected) { #expect(abs(Double(got) - want) < limit * (1 + want)) }
             #expect(abs(masses[head].reduce(0) { $0 + Double($1) } - Double(prompt.rows)) < 0.01 * Double(prompt.rows))
         }
     }
 
     /// Every kind of pattern, in shapes with and without cached keys; rows at random, some of them twice.
-    @Test(arguments: kernels) func retainedMassesMatchOracle(on kernel: (InstructionSet, Precision)) throws {
-        let scores = SampledScores(kernel: try AttentionKernel(instructionSet: kernel.0, precision: kernel.1, pool: WorkerPool(threads: 2)))
+    @Test(arguments: KernelVariant.all) func retainedMassesMatchOracle(on variant: KernelVariant) throws {
+        let scores = SampledScores(kernel: variant.kernel(threads: 2))
         for (seed, made) in PatternCase.all.enumerated() {
             let shape = made.shape
             let oracle = NaiveAttention(shape: shape, seed: UInt64(seed))
@@ -109,17 +108,17 @@ import Testing
                 let expected = oracle.probabilities(head: 0, row: row).enumerated().reduce(0) { sum, entry in
                     made.keeps(entry.offset, position) || entry.offset == position ? sum + entry.element : sum
                 }
-                #expect(abs(mass - expected) < Self.limit(kernel.1), "\(made), row \(row)")
+                #expect(abs(mass - expected) < Self.limit(variant.precision), "\(made), row \(row)")
             }
         }
     }
 
     /// Maxima of vectors pass over what is not a number, and an infinite score shifts all others to nothing: every sum of every row that
     /// meets one must still be none, by whatever instruction set, and the rows before it must not notice.
-    @Test(arguments: kernels, [Float.nan, -.nan, .infinity, -.infinity]) func brokenKeysReachTheMasses(
-        on kernel: (InstructionSet, Precision), number: Float
+    @Test(arguments: KernelVariant.all, [Float.nan, -.nan, .infinity, -.infinity]) func brokenKeysReachTheMasses(
+        on variant: KernelVariant, number: Float
     ) throws {
-        let scores = SampledScores(kernel: try AttentionKernel(instructionSet: kernel.0, precision: kernel.1, pool: WorkerPool(threads: 2)))
+        let scores = SampledScores(kernel: variant.kernel(threads: 2))
         let shape = AttentionShape(queryHeads: 2, keyValueHeads: 1, queryCount: 200, keyCount: 300, headDimension: 12)
         let window = SparsePattern.windowColumns(WindowColumns(window: 5, columns: [1]))
         let whole = NaiveAttention(shape: shape, seed: 6)
@@ -137,7 +136,7 @@ import Testing
                         let (mass, label) = (found.retained[head][index], "key \(broken), head \(head), row \(row)")
                         if isBroken { #expect(mass.isNaN, "\(label): \(mass)") }
                         if broken > 100 + row {
-                            #expect(abs(mass - expected.retained[head][index]) < Self.limit(kernel.1), "\(label): \(mass)")
+                            #expect(abs(mass - expected.retained[head][index]) < Self.limit(variant.precision), "\(label): \(mass)")
                         }
                         if !isBroken { #expect(mass.isFinite, "\(label): \(mass)") }
                     }

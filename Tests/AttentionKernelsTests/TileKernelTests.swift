@@ -10,12 +10,11 @@ import Testing
 /// Each vector instruction set's tile kernels against the scalar ones, in both precisions, around every block size.
 @Suite struct TileKernelTests {
     struct Variant: Sendable, CustomTestStringConvertible {
-        let name: String
-        let kernels: KernelTable
-        let precision: Precision
-        var testDescription: String { "\(name), \(precision.rawValue)" }
+        let own: KernelVariant
+        var precision: Precision { own.precision }
+        var testDescription: String { own.testDescription }
 
-        var vector: SATileKernelTable { kernels.tiles(precision) }
+        var vector: SATileKernelTable { own.tiles }
         var scalar: SATileKernelTable { try! InstructionSet.scalar.kernels().tiles(precision) }
 
         /// Elements that `count` neighbours fill.
@@ -49,12 +48,7 @@ import Testing
         }
     }
 
-    /// The instruction sets of this machine, and tile registers modelled in plain C, which every machine has.
-    static let variants =
-        MicrokernelTests.vectorSets.flatMap { set in
-            Precision.allCases.map { Variant(name: set.rawValue, kernels: try! set.kernels(), precision: $0) }
-        }
-        + TileModel.all.map { Variant(name: $0.name, kernels: $0.kernels, precision: .bf16) }
+    static let variants = KernelVariant.all.filter { !$0.isScalar }.map(Variant.init)
 
     func both(_ variant: Variant, _ body: (SATileKernelTable) -> [Float]) -> (vector: [Float], scalar: [Float]) {
         (body(variant.vector), body(variant.scalar))
