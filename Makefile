@@ -4,6 +4,7 @@
 # make sanitize   all tests under AddressSanitizer and ThreadSanitizer, and with kernels that trap on undefined behaviour: 40 minutes
 # make coverage   what the tests reach of every target, line by line (FILTER: a regular expression of the tests to run)
 # make bench  the attention kernel in both precisions, and a loop of OpenBLAS tiles
+# make static a folder that runs on Linux machines without Swift: the stripped program, its model, and the libraries it needs beside glibc
 # make docs   DocC archives of the libraries in .build/plugins
 # make example  the program of Examples/operator, built as any other package builds it
 # make licences  which product links which system library, against NOTICE
@@ -19,7 +20,7 @@ demo_gflop := 86000
 demo_seconds := 60
 packages := libopenblas-dev liblapacke-dev libgsl-dev libssl-dev
 
-.PHONY: demo test test-debug coverage fuzz fuzz-debug sanitize bench docs example format lint licences interfaces clean setup build
+.PHONY: demo test test-debug coverage fuzz fuzz-debug sanitize bench static docs example format lint licences interfaces clean setup build
 
 build: setup
 	swift build -c release --product sample-attention
@@ -94,6 +95,16 @@ bench: build
 	$(program) bench attention --length 4096 --length 8192
 	$(program) bench attention --length 4096 --length 8192 --precision bf16
 
+# The program looks for libraries in lib/ beside itself, also for those that libraries need in turn.
+static: setup
+	swift build -c release --product sample-attention --static-swift-stdlib --scratch-path .build-static \
+	  -Xlinker --disable-new-dtags -Xlinker -rpath -Xlinker '$$ORIGIN/lib'
+	@rm -rf out/static && mkdir -p out/static/lib
+	@built="$$(swift build -c release --static-swift-stdlib --scratch-path .build-static --show-bin-path)"; \
+	strip -o out/static/sample-attention "$$built/sample-attention" && cp -r "$$built/sample-attention_HaystackModel.resources" out/static/ && \
+	ldd "$$built/sample-attention" | awk '$$3 ~ "^/" { print $$3 }' | grep -vE '/(libc|libm|libpthread|libdl|librt)\.so' | xargs -I {} cp -L {} out/static/lib/
+	@du -sh out/static
+
 # As a dependency: without unsafe flags, which SwiftPM refuses there, and with nothing linked that the product does not need.
 example: swift = env -u SAMPLE_ATTENTION_STRICT swift
 example:
@@ -121,4 +132,4 @@ interfaces: setup
 	.ci/product-interfaces "$$(swift build --show-bin-path)"
 
 clean:
-	rm -rf .build .build-test .build-coverage .build-address .build-thread .build-undefined Examples/operator/.build out
+	rm -rf .build .build-test .build-static .build-coverage .build-address .build-thread .build-undefined Examples/operator/.build out

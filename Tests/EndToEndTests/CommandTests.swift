@@ -48,11 +48,14 @@ import Testing
         #expect(try Program.output(Self.opening + ["--chunk", chunk]) == Self.continuation + "\n")
     }
 
-    @Test(arguments: ["scalar", "avx2", "avx512", "avx512bf16"])
+    @Test(arguments: ["scalar", "avx2", "avx512", "avx512bf16", "amx"])
     func generatesTheSameOnEveryInstructionSet(_ isa: String) throws {
         let arguments = Self.opening + ["--isa", isa]
         let flags = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-        let needed = ["scalar": [], "avx2": [" avx2", " fma"], "avx512": [" avx512f"], "avx512bf16": [" avx512_bf16"]][isa]!
+        let needed = [
+            "scalar": [], "avx2": [" avx2", " fma"], "avx512": [" avx512f"], "avx512bf16": [" avx512_bf16"],
+            "amx": [" avx512_bf16", " amx_tile", " amx_bf16"],
+        ][isa]!
         if needed.allSatisfy(flags.contains) {
             #expect(try Program.output(arguments) == Self.continuation + "\n")
             #expect(
