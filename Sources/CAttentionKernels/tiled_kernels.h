@@ -19,7 +19,7 @@ typedef struct {
     int key, lane;
     /* Some of its probabilities are zero because of a mask or the tile's end. */
     int is_partial;
-    /* The last of these lanes. */
+    /* The last of its block. */
     int is_last;
 } SA_TILE_NAME(Unit);
 
@@ -121,6 +121,9 @@ INLINE vfloat SA_TILE_NAME(unit_pair)(vfloat low, vfloat high) { return pair_bf1
 INLINE void SA_TILE_NAME(unit_powers)(
     const SATile *tile, SA_TILE_NAME(Unit) unit, int is_partial, const float *s, float *p, vfloat total[UNIT_VECTORS]) {
 
+    /* In registers, which stores to p are known not to touch. */
+    vfloat sum[UNIT_VECTORS];
+    UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) sum[j] = total[j];
     for (int r = 0; r < UNIT_KEYS; r += 2)
         UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) {
             vfloat pair[2];
@@ -132,10 +135,11 @@ INLINE void SA_TILE_NAME(unit_powers)(
                     int to = !is_there ? 0 : unit.block->first ? unit.block->end[key] : SA_LANES;
                     pair[i] = choose(lane_mask(unit.lane + j * WIDTH, from, to), pair[i], splat(0));
                 }
-                total[j] += pair[i];
+                sum[j] += pair[i];
             }
             store(p + ((unit.key + r) / 2) * SA_LANES + unit.lane + j * WIDTH, SA_TILE_NAME(unit_pair)(pair[0], pair[1]));
         }
+    UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) total[j] = sum[j];
 }
 
 /* ot[dimension][lane] += values * p for 32 dimensions (16 if `is_half`) from `at` on. */
@@ -188,10 +192,16 @@ static void SA_TILE_NAME(values_rest)(const SATile *tile, SA_TILE_NAME(Lanes32) 
         }
 }
 
-INLINE void SA_TILE_NAME(all_values)(const SATile *tile, SA_TILE_NAME(Lanes32) lanes, int dimension, const float *p) {
+/* A block's outputs, the lanes in the inner loop: values are read once for all of them. */
+INLINE void SA_TILE_NAME(all_values)(
+    const SATile *tile, const SALaneBlock *block, const unsigned used[2], int dimension, const float *p) {
+    SA_TILE_NAME(Lanes32) lanes[2] = {{block, 0, used[0]}, {block, UNIT_LANES, used[1]}};
     int at = 0;
-    for (; at + UNIT_KEYS <= dimension; at += UNIT_KEYS) SA_TILE_NAME(values_of)(tile, lanes, dimension, at, 0, p);
-    if (at < dimension) SA_TILE_NAME(values_rest)(tile, lanes, dimension, p);
+    for (; at + UNIT_KEYS <= dimension; at += UNIT_KEYS)
+        for (int h = 0; h < 2; h++)
+            if (used[h]) SA_TILE_NAME(values_of)(tile, lanes[h], dimension, at, 0, p);
+    for (int h = 0; h < 2 && at < dimension; h++)
+        if (used[h]) SA_TILE_NAME(values_rest)(tile, lanes[h], dimension, p);
 }
 
 /* A lane half's probabilities past the tile's last step, up to whole groups. */
@@ -208,25 +218,24 @@ static unsigned SA_TILE_NAME(shift_lanes)(
     return (1u << (tile->count + UNIT_KEYS - 1) / UNIT_KEYS) - 1;
 }
 
-/* Appends the units of which any lane of a block keeps a key, lanes in the outer loop. `clears` makes the others' probabilities zero. */
+/* Appends the units of which any lane of a block keeps a key, keys in the outer loop: they are read once for all lanes. `clears` makes the
+ * others' probabilities zero. */
 INLINE int SA_TILE_NAME(units_of)(const SATile *tile, const SALaneBlock *block, int clears, float *p, SA_TILE_NAME(Unit) *units) {
     int count = 0;
-    for (int lane = 0; lane < SA_LANES; lane += UNIT_LANES) {
-        int first = count;
-        for (int key = 0; key < tile->count; key += UNIT_KEYS) {
-            int rows = tile->count - key < UNIT_KEYS ? tile->count - key : UNIT_KEYS;
-            SA_TILE_NAME(Lanes) lanes = {0, SA_LANES, 1};
-            if (block->first) lanes = SA_TILE_NAME(lanes_of)(block, key, rows);
+    for (int key = 0; key < tile->count; key += UNIT_KEYS) {
+        int rows = tile->count - key < UNIT_KEYS ? tile->count - key : UNIT_KEYS;
+        SA_TILE_NAME(Lanes) lanes = {0, SA_LANES, 1};
+        if (block->first) lanes = SA_TILE_NAME(lanes_of)(block, key, rows);
+        for (int lane = 0; lane < SA_LANES; lane += UNIT_LANES) {
             if (lanes.first < lane + UNIT_LANES && lanes.end > lane) {
-                units[count] = (SA_TILE_NAME(Unit)){block, key, lane, !lanes.is_whole || rows < UNIT_KEYS, 0};
-                count++;
+                units[count++] = (SA_TILE_NAME(Unit)){block, key, lane, !lanes.is_whole || rows < UNIT_KEYS, 0};
                 continue;
             }
             for (int step = 0; clears && step < UNIT_STEPS; step++)
                 for (int j = 0; j < UNIT_VECTORS; j++) store(p + (key / 2 + step) * SA_LANES + lane + j * WIDTH, splat(0));
         }
-        if (count > first) units[count - 1].is_last = 1;
     }
+    if (count > 0) units[count - 1].is_last = 1;
     return count;
 }
 
@@ -248,35 +257,38 @@ INLINE void SA_TILE_NAME(run_blocks)(
             }
             continue;
         }
-        for (int lane = 0; lane < SA_LANES; lane += UNIT_LANES) {
-            unsigned used = SA_TILE_NAME(shift_lanes)(tile, block, dimension, lane, p, own);
-            if (has_values) SA_TILE_NAME(all_values)(tile, (SA_TILE_NAME(Lanes32)){block, lane, used}, dimension, p);
-        }
+        unsigned used[2];
+        for (int h = 0; h < 2; h++) used[h] = SA_TILE_NAME(shift_lanes)(tile, block, dimension, h * UNIT_LANES, p, own);
+        if (has_values) SA_TILE_NAME(all_values)(tile, block, used, dimension, p);
     }
 #define SCORES_OF(unit, s) \
     SA_TILE_NAME(scores_of)(tile, unit, steps, negative_shift + ((unit).block - blocks) * SA_LANES, s)
     if (number > 0) SCORES_OF(units[0], scores[0]);
-    unsigned used = 0;
-    vfloat total[UNIT_VECTORS];
-    UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) total[j] = splat(0);
+    unsigned used[2] = {0, 0};
+    /* Of both halves of a block's lanes. */
+    vfloat total[2][UNIT_VECTORS];
+    for (int h = 0; h < 2; h++) UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) total[h][j] = splat(0);
     for (int i = 0; i < number; i++) {
         SA_TILE_NAME(Unit) unit = units[i];
         float *s = scores[i % 2], *own = added + (unit.block - blocks) * SA_LANES;
         if (whole < steps) SA_TILE_NAME(scores_rest)(tile, unit, whole, steps, s);
         if (i + 1 < number) SCORES_OF(units[i + 1], scores[(i + 1) % 2]);
-        if (unit.is_partial) SA_TILE_NAME(unit_powers)(tile, unit, 1, s, p, total);
-        else SA_TILE_NAME(unit_powers)(tile, unit, 0, s, p, total);
-        used |= 1u << unit.key / UNIT_KEYS;
+        int half = unit.lane / UNIT_LANES;
+        if (unit.is_partial) SA_TILE_NAME(unit_powers)(tile, unit, 1, s, p, total[half]);
+        else SA_TILE_NAME(unit_powers)(tile, unit, 0, s, p, total[half]);
+        used[half] |= 1u << unit.key / UNIT_KEYS;
         if (!unit.is_last) continue;
-        int fits = 1;
-        UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) {
-            store(own + unit.lane + j * WIDTH, total[j]);
-            total[j] = splat(0);
+        for (int h = 0; h < 2; h++) {
+            int fits = 1, lane = h * UNIT_LANES;
+            UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) {
+                store(own + lane + j * WIDTH, total[h][j]);
+                total[h][j] = splat(0);
+            }
+            for (int l = lane; l < lane + UNIT_LANES; l++) fits &= own[l] <= LARGEST_ADDED;
+            if (!fits) used[h] = SA_TILE_NAME(shift_lanes)(tile, unit.block, dimension, lane, p, own);
         }
-        for (int lane = unit.lane; lane < unit.lane + UNIT_LANES; lane++) fits &= own[lane] <= LARGEST_ADDED;
-        if (!fits) used = SA_TILE_NAME(shift_lanes)(tile, unit.block, dimension, unit.lane, p, own);
-        if (has_values) SA_TILE_NAME(all_values)(tile, (SA_TILE_NAME(Lanes32)){unit.block, unit.lane, used}, dimension, p);
-        used = 0;
+        if (has_values) SA_TILE_NAME(all_values)(tile, unit.block, used, dimension, p);
+        used[0] = used[1] = 0;
     }
 #undef SCORES_OF
     for (int index = 0; index < count; index++)

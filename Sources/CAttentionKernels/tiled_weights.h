@@ -45,20 +45,24 @@ static void SA_TILE_NAME(multiply)(
     if (steps == 0) some_rows = 0;
     if (some_rows > 0 && some_outputs > 0) {
         TILES_BEGIN();
-        for (int output = 0; output < some_outputs; output += UNIT_LANES) {
-            const float *block = (const float *)w + (ptrdiff_t)(output / SA_LANES * SA_LANES) * all + output % SA_LANES;
-            for (int step = 0; step < steps; step += TILED_STEPS) {
-                int count = steps - step < TILED_STEPS ? steps - step : TILED_STEPS, is_adding = adding || step > 0;
-                const float *from = (const float *)x + step, *weights = block + (ptrdiff_t)step * SA_LANES;
-                int row = 0;
-                for (; row + 2 * TILE_ROWS <= some_rows; row += 2 * TILE_ROWS)
-                    SA_TILE_NAME(weight_tiles)(
-                        0, count, from + row * x_stride, x_stride, weights, y + row * y_stride + output, y_stride, is_adding);
-                if (row < some_rows)
-                    SA_TILE_NAME(weight_tiles)(
-                        1, count, from + row * x_stride, x_stride, weights, y + row * y_stride + output, y_stride, is_adding);
+        /* Rows that pass over all outputs before the next ones do: 32, which stay in the first-level cache, unless they are too long. */
+        int together = steps <= TILED_STEPS ? 2 * TILE_ROWS : some_rows;
+        for (int first = 0; first < some_rows; first += together)
+            for (int output = 0; output < some_outputs; output += UNIT_LANES) {
+                const float *block = (const float *)w + (ptrdiff_t)(output / SA_LANES * SA_LANES) * all + output % SA_LANES;
+                for (int step = 0; step < steps; step += TILED_STEPS) {
+                    int count = steps - step < TILED_STEPS ? steps - step : TILED_STEPS, is_adding = adding || step > 0;
+                    int end = some_rows - first < together ? some_rows : first + together;
+                    for (int row = first; row < end; row += 2 * TILE_ROWS) {
+                        const float *from = (const float *)x + row * x_stride + step, *weights = block + (ptrdiff_t)step * SA_LANES;
+                        float *to = y + row * y_stride + output;
+                        if (end - row > TILE_ROWS)
+                            SA_TILE_NAME(weight_tiles)(0, count, from, x_stride, weights, to, y_stride, is_adding);
+                        else
+                            SA_TILE_NAME(weight_tiles)(1, count, from, x_stride, weights, to, y_stride, is_adding);
+                    }
+                }
             }
-        }
         TILES_END();
         if (steps < all)
             SA_TILE_NAME(multiply_panels)(x, x_stride, some_rows, w, steps, all, 0, some_outputs, y, y_stride, 1);

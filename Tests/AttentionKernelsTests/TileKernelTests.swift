@@ -312,7 +312,7 @@ import Testing
         #expect(MicrokernelTests.difference(collected.vector, collected.scalar) < 1e-5)
     }
 
-    @Test(arguments: variants, [1, 6, 13, 96]) func multiply(variant: Variant, rows: Int) {
+    @Test(arguments: variants, [1, 6, 13, 48, 96]) func multiply(variant: Variant, rows: Int) {
         for (inputs, outputs) in [(1, 1), (7, 63), (64, 64), (130, 65), (33, 200)] {
             let x = MicrokernelTests.random(rows * inputs, 1), w = MicrokernelTests.random(outputs * inputs, 2)
             let stride = outputs + 5
