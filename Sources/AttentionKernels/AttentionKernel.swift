@@ -108,70 +108,8 @@ public struct AttentionKernel: Sendable {
     private func packKeyValues(_ plan: AttentionPlan, key: HeadTensor, value: HeadTensor, workspace: AttentionWorkspace) -> PackedKeyValues?
     {
         guard precision != .fp32, let packed = PackedKeyValues(plan, group: tiles.valueKeys) else { return nil }
-        let dimension = plan.shape.headDimension
-        workspace.prepare(packed, kernels: tiles, dimension: dimension)
-        let pieces = packed.pieces
-        pool.run(pieces.count) { _, index in
-            let (head, range) = pieces[index]
-            guard let offset = packed.offset(of: range.lowerBound, keyValueHead: head) else { return }
-            tiles.pack_keys(
-                key.row(head: head, token: range.lowerBound), key.tokenStride, nil, Int32(range.count), Int32(dimension),
-                workspace.packedKeys.base + offset * tiles.steps(dimension))
-            tiles.pack_values(
-                value.row(head: head, token: range.lowerBound), value.tokenStride, nil, Int32(range.count), Int32(dimension),
-                workspace.packedValues.base + tiles.steps(offset) * dimension)
-        }
+        workspace.prepare(packed, kernels: tiles, dimension: plan.shape.headDimension, hasValues: true)
+        packed.fill(workspace, key: key, value: value, kernels: tiles, pool: pool)
         return packed
-    }
-}
-
-/// Where keys and values that several row blocks see stand packed.
-struct PackedKeyValues {
-    /// Keys whose values stand together.
-    private let group: Int
-    private let keyCount: Int
-    /// Of each key-value head the first key that is packed, a multiple of `group`; nil where none is.
-    private let firstKeys: [Int?]
-    /// Where each head's begin, counted in keys.
-    private let offsets: [Int]
-    /// Keys of all heads, each head's filled up to a group.
-    let count: Int
-
-    /// Nil when no head has several row blocks.
-    init?(_ plan: AttentionPlan, group: Int) {
-        let shape = plan.shape
-        var firstKeys = [Int?](repeating: nil, count: shape.keyValueHeads)
-        var blocks = [Int](repeating: 0, count: shape.keyValueHeads)
-        for block in plan.blocks where !block.isDoneByRows {
-            let (head, parts) = (shape.keyValueHead(of: block.head), plan.parts[block.head])
-            let seesAll = block.isDense || parts.hasBlocks
-            let first = seesAll ? 0 : max(0, shape.firstPosition + block.firstRow - parts.window + 1) / group * group
-            firstKeys[head] = min(firstKeys[head] ?? first, first)
-            blocks[head] += 1
-        }
-        self.group = group
-        keyCount = shape.keyCount
-        self.firstKeys = firstKeys.indices.map { blocks[$0] > 1 ? firstKeys[$0] : nil }
-        var offsets: [Int] = []
-        var count = 0
-        for first in self.firstKeys {
-            offsets.append(count)
-            if let first { count += (shape.keyCount - first + group - 1) / group * group }
-        }
-        (self.offsets, self.count) = (offsets, count)
-        if count == 0 { return nil }
-    }
-
-    /// Where a key stands; nil when it is not packed or does not begin a group.
-    func offset(of key: Int, keyValueHead: Int) -> Int? {
-        guard let first = firstKeys[keyValueHead], key >= first, key % group == 0 else { return nil }
-        return offsets[keyValueHead] + key - first
-    }
-
-    /// All of it in pieces for threads.
-    var pieces: [(keyValueHead: Int, keys: Range<Int>)] {
-        firstKeys.enumerated().flatMap { head, first in
-            stride(from: first ?? keyCount, to: keyCount, by: 512).map { (head, $0..<min($0 + 512, keyCount)) }
-        }
     }
 }

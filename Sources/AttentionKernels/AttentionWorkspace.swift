@@ -44,9 +44,9 @@ public final class AttentionWorkspace: @unchecked Sendable {
         if gatheredValues.count < values { gatheredValues = AlignedBuffer(count: values) }
     }
 
-    func prepare(_ packed: PackedKeyValues, kernels: SATileKernelTable, dimension: Int) {
+    func prepare(_ packed: PackedKeyValues, kernels: SATileKernelTable, dimension: Int, hasValues: Bool) {
         let keys = packed.count * kernels.steps(dimension)
-        let values = kernels.steps(packed.count) * dimension
+        let values = hasValues ? kernels.steps(packed.count) * dimension : 0
         if packedKeys.count < keys { packedKeys = AlignedBuffer(count: keys) }
         if packedValues.count < values { packedValues = AlignedBuffer(count: values) }
     }

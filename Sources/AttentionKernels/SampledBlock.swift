@@ -49,6 +49,8 @@ package struct SampledBlock {
     let tiles: SATileKernelTable
     let precision: Precision
     private let key: HeadTensor
+    /// The same in the precision of the tiles, [key][step]; nil where each tile is packed on its own.
+    private let packedKeys: UnsafePointer<Float>?
     let scratch: BlockScratch
     private let dimension: Int
     private let cap: Float
@@ -62,12 +64,14 @@ package struct SampledBlock {
     ///   - rows: query indices, ascending.
     ///   - rule: of scores; masses are of the real keys, so that sinks play no part.
     init(
-        kernel: AttentionKernel, query: HeadTensor, key: HeadTensor, rows: ArraySlice<Int>, rule: ScoreRule, precision: Precision,
+        kernel: AttentionKernel, query: HeadTensor, key: HeadTensor, packedKeys: UnsafePointer<Float>?, rows: ArraySlice<Int>,
+        rule: ScoreRule, precision: Precision,
         scratch: BlockScratch
     ) {
         self.kernel = kernel
         self.precision = precision
         self.key = key
+        self.packedKeys = packedKeys
         self.scratch = scratch
         cap = AttentionKernel.scoreCap(rule)
         tiles = kernel.table.tiles(precision)
@@ -107,6 +111,13 @@ package struct SampledBlock {
         if precision == .fp32 {
             return SATile(
                 keys: keys, key_stride: key.tokenStride, values: nil, value_stride: 0, count: count, next: (nil, nil),
+                next_stride: (0, 0), cap: cap)
+        }
+        if let packedKeys {
+            let steps = tiles.steps(dimension)
+            return SATile(
+                keys: packedKeys + range.lowerBound * steps, key_stride: steps, values: nil, value_stride: 0, count: count,
+                next: (nil, nil),
                 next_stride: (0, 0), cap: cap)
         }
         tiles.pack_keys(keys, key.tokenStride, nil, count, Int32(dimension), scratch.tileKeys)

@@ -96,11 +96,13 @@ public struct SampledScores: Sendable {
         let target = SharedPointer(masses.base)
         workspace.exclusively {
             let layout = prepareStrips(workspace, shape: shape, precision: kernel.precision)
+            let packed = packKeys(key, shape: shape, requests: requests.map { ($0.head, $0.rows.count) }, workspace: workspace)
             kernel.pool.run(tasks.count) { worker, task in
                 let (request, start) = tasks[task]
                 let (head, rows, _) = requests[request]
                 let block = self.block(
                     query: query.head(head), key: key.head(shape.keyValueHead(of: head)),
+                    packedKeys: packedKeys(packed, of: head, shape: shape, workspace: workspace),
                     rows: rows[start..<min(start + lanes, rows.count)],
                     rule: shape.scores, precision: kernel.precision, worker: worker, workspace: workspace)
                 let strip = workspace.strip(layout, worker: worker)
@@ -120,6 +122,24 @@ public struct SampledScores: Sendable {
         return layout
     }
 
+    /// Keys in the form the tiles want, once for all blocks of sampled rows of a head; nil where they are read in place or too few.
+    private func packKeys(
+        _ key: HeadTensor, shape: AttentionShape, requests: [(head: Int, rows: Int)], workspace: AttentionWorkspace
+    ) -> PackedKeyValues? {
+        guard kernel.precision != .fp32, let packed = PackedKeyValues(sampledRows: requests, shape: shape) else { return nil }
+        workspace.prepare(packed, kernels: kernel.tiles, dimension: shape.headDimension, hasValues: false)
+        packed.fill(workspace, key: key, value: nil, kernels: kernel.tiles, pool: kernel.pool)
+        return packed
+    }
+
+    /// Those of a query head.
+    private func packedKeys(
+        _ packed: PackedKeyValues?, of head: Int, shape: AttentionShape, workspace: AttentionWorkspace
+    ) -> UnsafePointer<Float>? {
+        guard let offset = packed?.offset(of: 0, keyValueHead: shape.keyValueHead(of: head)) else { return nil }
+        return UnsafePointer(workspace.packedKeys.base + offset * kernel.tiles.steps(shape.headDimension))
+    }
+
     /// Runs `body` on every block of sampled rows, and adds up what it leaves in its `width` sums.
     ///
     /// A request's blocks are dealt to at most `slots` tasks, each with sums of its own that are added in order: long heads
@@ -137,6 +157,7 @@ public struct SampledScores: Sendable {
         let base = SharedPointer(all.base)
         workspace.exclusively {
             let layout = prepareStrips(workspace, shape: shape, precision: kernel.precision)
+            let packed = packKeys(key, shape: shape, requests: requests.map { ($0.head, $0.rows.count) }, workspace: workspace)
             pool.run(requests.count * slots) { worker, task in
                 let (index, slot) = task.quotientAndRemainder(dividingBy: slots)
                 let (head, rows) = requests[index]
@@ -144,6 +165,7 @@ public struct SampledScores: Sendable {
                 for start in stride(from: slot * lanes, to: rows.count, by: slots * lanes) {
                     let block = self.block(
                         query: query.head(head), key: key.head(shape.keyValueHead(of: head)),
+                        packedKeys: packedKeys(packed, of: head, shape: shape, workspace: workspace),
                         rows: rows[start..<min(start + lanes, rows.count)],
                         rule: shape.scores, precision: kernel.precision, worker: worker, workspace: workspace)
                     body(block, index, strip, base.base + task * width)
@@ -164,11 +186,12 @@ public struct SampledScores: Sendable {
 
     /// Up to `lanesPerBlock` rows of one head, ready to be scored in a worker's scratch; after `prepareStrips`.
     package func block(
-        query: HeadTensor, key: HeadTensor, rows: ArraySlice<Int>, rule: ScoreRule, precision: Precision, worker: Int,
+        query: HeadTensor, key: HeadTensor, packedKeys: UnsafePointer<Float>? = nil, rows: ArraySlice<Int>, rule: ScoreRule,
+        precision: Precision, worker: Int,
         workspace: AttentionWorkspace
     ) -> SampledBlock {
         SampledBlock(
-            kernel: kernel, query: query, key: key, rows: rows, rule: rule, precision: precision,
+            kernel: kernel, query: query, key: key, packedKeys: packedKeys, rows: rows, rule: rule, precision: precision,
             scratch: workspace.blockScratch(worker: worker))
     }
 }

@@ -7,14 +7,30 @@ INLINE vfloat SA_TILE_NAME(probability)(const float *p, int key, int j, const ui
     return first ? choose(lane_mask(j * WIDTH, first[key], end[key]), x, splat(0)) : x;
 }
 
+/* The sums of up to WIDTH keys: their lanes are transposed, so that the sums over them run down and not across. */
+INLINE vfloat SA_TILE_NAME(column_sums)(
+    const void *p, int key, int count, const uint8_t *first, const uint8_t *end, const float *weight) {
+    vfloat m[WIDTH];
+    UNROLLED for (int i = 0; i < WIDTH; i++) {
+        m[i] = splat(0);
+        if (i >= count) continue;
+        UNROLLED for (int j = 0; j < LANE_VECTORS; j++)
+            m[i] = SA_TILE_NAME(probability)(p, key + i, j, first, end) * load(weight + j * WIDTH) + m[i];
+    }
+    transpose(m);
+    vfloat sum = m[0];
+    UNROLLED for (int i = 1; i < WIDTH; i++) sum += m[i];
+    return sum;
+}
+
 static void SA_TILE_NAME(column_mass)(
     const void *p, int keys, const uint8_t *first, const uint8_t *end, const float *weight, float *mass) {
-    for (int key = 0; key < keys; key++) {
-        vfloat sum = splat(0);
-        for (int j = 0; j < LANE_VECTORS; j++)
-            sum = SA_TILE_NAME(probability)(p, key, j, first, end) * load(weight + j * WIDTH) + sum;
-        mass[key] += horizontal_sum(sum);
-    }
+    int key = 0;
+    for (; key + WIDTH <= keys; key += WIDTH)
+        store(mass + key, load(mass + key) + SA_TILE_NAME(column_sums)(p, key, WIDTH, first, end, weight));
+    if (key == keys) return;
+    vfloat rest = SA_TILE_NAME(column_sums)(p, key, keys - key, first, end, weight);
+    for (int i = 0; key + i < keys; i++) mass[key + i] += rest[i];
 }
 
 /* Keys of one group are summed in registers as long as they follow each other. */
