@@ -25,6 +25,7 @@ static int tiles_are_granted(void) {
     return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
 }
 
+/* Asked once: the answer stays, and in a virtual machine the question is slow. */
 const SAKernelTable *sa_kernels__amx(void) {
     static const SAKernelTable *_Atomic found;
     static _Atomic int is_known;

@@ -35,52 +35,56 @@ INLINE const float *SA_TILE_NAME(unit_values)(const SATile *tile, int key, int d
     return (const float *)tile->values + (ptrdiff_t)(key / 2) * dimension + at * UNIT_STEPS;
 }
 
-/* Scores minus the shift begin as the negative shift in every row. */
-INLINE void SA_TILE_NAME(scores_begin)(const float *negative_shift, int lane) {
-    TILE_LOAD(0, negative_shift + lane, 0);
-    TILE_LOAD(1, negative_shift + lane + TILE_ROWS, 0);
-    TILE_LOAD(2, negative_shift + lane, 0);
-    TILE_LOAD(3, negative_shift + lane + TILE_ROWS, 0);
+/* Sums of 32 rows by 32 columns, the upper 16 rows only if `is_half`, in the tiles 0 to 3. */
+INLINE void load_sums(const float *from, ptrdiff_t stride, int is_half) {
+    TILE_LOAD(0, from, stride);
+    TILE_LOAD(1, from + TILE_ROWS, stride);
+    if (is_half) return;
+    TILE_LOAD(2, from + TILE_ROWS * stride, stride);
+    TILE_LOAD(3, from + TILE_ROWS * stride + TILE_ROWS, stride);
 }
 
-/* 16 steps of 32 keys and 32 lanes. */
-INLINE void SA_TILE_NAME(scores_add)(const float *keys, ptrdiff_t key_stride, const float *queries) {
-    TILE_LOAD(4, keys, key_stride);
-    TILE_LOAD(6, queries, SA_LANES);
+INLINE void store_sums(float *to, ptrdiff_t stride, int is_half) {
+    TILE_STORE(0, to, stride);
+    TILE_STORE(1, to + TILE_ROWS, stride);
+    if (is_half) return;
+    TILE_STORE(2, to + TILE_ROWS * stride, stride);
+    TILE_STORE(3, to + TILE_ROWS * stride + TILE_ROWS, stride);
+}
+
+/* Adds to the sums the products of 16 steps: left [row][step], right [step][lane]. */
+INLINE void add_products(const float *left, ptrdiff_t stride, const float *right, int is_half) {
+    TILE_LOAD(4, left, stride);
+    TILE_LOAD(6, right, SA_LANES);
     TILE_MULTIPLY(0, 4, 6);
-    TILE_LOAD(7, queries + TILE_ROWS, SA_LANES);
+    TILE_LOAD(7, right + TILE_ROWS, SA_LANES);
     TILE_MULTIPLY(1, 4, 7);
-    TILE_LOAD(5, keys + TILE_ROWS * key_stride, key_stride);
+    if (is_half) return;
+    TILE_LOAD(5, left + TILE_ROWS * stride, stride);
     TILE_MULTIPLY(2, 5, 6);
     TILE_MULTIPLY(3, 5, 7);
-}
-
-INLINE void SA_TILE_NAME(scores_end)(float *s) {
-    TILE_STORE(0, s, UNIT_LANES);
-    TILE_STORE(1, s + TILE_ROWS, UNIT_LANES);
-    TILE_STORE(2, s + TILE_ROWS * UNIT_LANES, UNIT_LANES);
-    TILE_STORE(3, s + TILE_ROWS * UNIT_LANES + TILE_ROWS, UNIT_LANES);
 }
 
 /* A unit's scores over the whole chunks of 16 steps. */
 INLINE void SA_TILE_NAME(scores_of)(
     const SATile *tile, SA_TILE_NAME(Unit) unit, int steps, const float *negative_shift, float *s) {
-    SA_TILE_NAME(scores_begin)(negative_shift, unit.lane);
+    /* Scores minus the shift begin as the negative shift in every row. */
+    load_sums(negative_shift + unit.lane, 0, 0);
     const float *queries = (const float *)unit.block->queries + unit.lane;
     const float *keys = (const float *)tile->keys + unit.key * tile->key_stride;
     int rows = tile->count - unit.key;
     for (int step = 0; step + UNIT_STEPS <= steps; step += UNIT_STEPS) {
         if (rows >= UNIT_KEYS) {
-            SA_TILE_NAME(scores_add)(keys + step, tile->key_stride, queries + step * SA_LANES);
+            add_products(keys + step, tile->key_stride, queries + step * SA_LANES, 0);
         } else {
             /* Rows past the tile's last key belong to somebody else. */
             float some[UNIT_KEYS * UNIT_STEPS] __attribute__((aligned(64)));
             for (int r = 0; r < UNIT_KEYS; r++)
                 memcpy(some + r * UNIT_STEPS, keys + (r < rows ? r : 0) * tile->key_stride + step, UNIT_STEPS * sizeof(float));
-            SA_TILE_NAME(scores_add)(some, UNIT_STEPS, queries + step * SA_LANES);
+            add_products(some, UNIT_STEPS, queries + step * SA_LANES, 0);
         }
     }
-    SA_TILE_NAME(scores_end)(s);
+    store_sums(s, UNIT_LANES, 0);
 }
 
 /* The steps past the last whole chunk. */
@@ -99,7 +103,7 @@ static void SA_TILE_NAME(scores_rest)(const SATile *tile, SA_TILE_NAME(Unit) uni
 }
 
 #if SA_VECTOR_BYTES == 64
-/* 2^x for BF16, two vectors at a time: f = x - floor(x) in one instruction, and 2^floor(x) in another that floors for itself. */
+/* 2^x for BF16: f = x - floor(x) in one instruction, and p * 2^floor(x) in another that floors for itself. */
 INLINE vfloat SA_TILE_NAME(unit_power)(vfloat x) {
     vfloat f = (vfloat)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEG_INF);
     vfloat p = splat(exp2_coarse_upward[0]);
@@ -107,6 +111,8 @@ INLINE vfloat SA_TILE_NAME(unit_power)(vfloat x) {
     return (vfloat)_mm512_scalef_ps((__m512)p, (__m512)x);
 }
 
+/* Rounds half away from zero, where pair_bf16 rounds to even, in instructions that wait for no permutation. What is not a number is lost:
+ * a lane that has any goes through the general case. */
 INLINE vfloat SA_TILE_NAME(unit_pair)(vfloat low, vfloat high) {
     __m512i half = _mm512_set1_epi32(0x8000);
     __m512i a = _mm512_srli_epi32(_mm512_add_epi32((__m512i)low, half), 16), b = _mm512_add_epi32((__m512i)high, half);
@@ -120,7 +126,6 @@ INLINE vfloat SA_TILE_NAME(unit_pair)(vfloat low, vfloat high) { return pair_bf1
 /* Probabilities of a unit. */
 INLINE void SA_TILE_NAME(unit_powers)(
     const SATile *tile, SA_TILE_NAME(Unit) unit, int is_partial, const float *s, float *p, vfloat total[UNIT_VECTORS]) {
-
     /* In registers, which stores to p are known not to touch. */
     vfloat sum[UNIT_VECTORS];
     UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) sum[j] = total[j];
@@ -145,29 +150,14 @@ INLINE void SA_TILE_NAME(unit_powers)(
 /* ot[dimension][lane] += values * p for 32 dimensions (16 if `is_half`) from `at` on. */
 INLINE void SA_TILE_NAME(values_of)(
     const SATile *tile, SA_TILE_NAME(Lanes32) lanes, int dimension, int at, int is_half, const float *p) {
-    float *out = lanes.block->output + at * SA_LANES + lanes.lane, *below = out + TILE_ROWS * SA_LANES;
-    TILE_LOAD(0, out, SA_LANES);
-    TILE_LOAD(1, out + TILE_ROWS, SA_LANES);
-    if (!is_half) TILE_LOAD(2, below, SA_LANES);
-    if (!is_half) TILE_LOAD(3, below + TILE_ROWS, SA_LANES);
-    for (int group = 0; group < MOST_GROUPS; group++) {
-        if (!(lanes.used >> group & 1)) continue;
-        const float *values = SA_TILE_NAME(unit_values)(tile, group * UNIT_KEYS, dimension, at);
-        const float *weights = p + group * UNIT_STEPS * SA_LANES + lanes.lane;
-        TILE_LOAD(4, values, UNIT_STEPS);
-        TILE_LOAD(6, weights, SA_LANES);
-        TILE_MULTIPLY(0, 4, 6);
-        TILE_LOAD(7, weights + TILE_ROWS, SA_LANES);
-        TILE_MULTIPLY(1, 4, 7);
-        if (is_half) continue;
-        TILE_LOAD(5, values + TILE_ROWS * UNIT_STEPS, UNIT_STEPS);
-        TILE_MULTIPLY(2, 5, 6);
-        TILE_MULTIPLY(3, 5, 7);
-    }
-    TILE_STORE(0, out, SA_LANES);
-    TILE_STORE(1, out + TILE_ROWS, SA_LANES);
-    if (!is_half) TILE_STORE(2, below, SA_LANES);
-    if (!is_half) TILE_STORE(3, below + TILE_ROWS, SA_LANES);
+    float *out = lanes.block->output + at * SA_LANES + lanes.lane;
+    load_sums(out, SA_LANES, is_half);
+    for (int group = 0; group < MOST_GROUPS; group++)
+        if (lanes.used >> group & 1)
+            add_products(
+                SA_TILE_NAME(unit_values)(tile, group * UNIT_KEYS, dimension, at), UNIT_STEPS,
+                p + group * UNIT_STEPS * SA_LANES + lanes.lane, is_half);
+    store_sums(out, SA_LANES, is_half);
 }
 
 /* The dimensions past the last 32. */

@@ -5,36 +5,20 @@
 /* Steps whose weights stay in the first-level cache while all rows pass over them. */
 #define TILED_STEPS 256
 
+INLINE void clear_sums(void) {
+    TILE_ZERO(0);
+    TILE_ZERO(1);
+    TILE_ZERO(2);
+    TILE_ZERO(3);
+}
+
 /* Some steps of 32 rows (16 if `is_half`) by 32 outputs. */
 INLINE void SA_TILE_NAME(weight_tiles)(
     int is_half, int steps, const float *x, ptrdiff_t x_stride, const float *w, float *y, ptrdiff_t y_stride, int adding) {
-    float *below = y + TILE_ROWS * y_stride;
-    if (adding) {
-        TILE_LOAD(0, y, y_stride);
-        TILE_LOAD(1, y + TILE_ROWS, y_stride);
-        if (!is_half) TILE_LOAD(2, below, y_stride);
-        if (!is_half) TILE_LOAD(3, below + TILE_ROWS, y_stride);
-    } else {
-        TILE_ZERO(0);
-        TILE_ZERO(1);
-        TILE_ZERO(2);
-        TILE_ZERO(3);
-    }
-    for (int step = 0; step < steps; step += UNIT_STEPS) {
-        TILE_LOAD(4, x + step, x_stride);
-        TILE_LOAD(6, w + step * SA_LANES, SA_LANES);
-        TILE_MULTIPLY(0, 4, 6);
-        TILE_LOAD(7, w + step * SA_LANES + TILE_ROWS, SA_LANES);
-        TILE_MULTIPLY(1, 4, 7);
-        if (is_half) continue;
-        TILE_LOAD(5, x + TILE_ROWS * x_stride + step, x_stride);
-        TILE_MULTIPLY(2, 5, 6);
-        TILE_MULTIPLY(3, 5, 7);
-    }
-    TILE_STORE(0, y, y_stride);
-    TILE_STORE(1, y + TILE_ROWS, y_stride);
-    if (!is_half) TILE_STORE(2, below, y_stride);
-    if (!is_half) TILE_STORE(3, below + TILE_ROWS, y_stride);
+    if (adding) load_sums(y, y_stride, is_half);
+    else clear_sums();
+    for (int step = 0; step < steps; step += UNIT_STEPS) add_products(x + step, x_stride, w + step * SA_LANES, is_half);
+    store_sums(y, y_stride, is_half);
 }
 
 /* Whole tiles here; rows, outputs and steps past the last of them by panels. */
@@ -80,10 +64,7 @@ static void SA_TILE_NAME(multiply)(
 static double SA_TILE_NAME(peak)(long iterations) {
     static const float zeros[TILE_ROWS * UNIT_STEPS] __attribute__((aligned(64)));
     TILES_BEGIN();
-    TILE_ZERO(0);
-    TILE_ZERO(1);
-    TILE_ZERO(2);
-    TILE_ZERO(3);
+    clear_sums();
     TILE_LOAD(4, zeros, UNIT_STEPS);
     TILE_LOAD(5, zeros, UNIT_STEPS);
     TILE_LOAD(6, zeros, UNIT_STEPS);
