@@ -1,35 +1,39 @@
 import AttentionCore
-import Dispatch
-import Synchronization
 
-/// Runs independent pieces of work on a fixed number of threads. Idle between calls; kernels never start threads.
+/// Runs independent pieces of work on a fixed number of threads. Kernels never start threads.
+///
+/// The calling thread works too; the others are the pool's own, started at the first run that has use for them, and end with the pool.
+/// Between runs they look for work for some microseconds, for a forward pass is many short runs one after the other, and then sleep.
 public final class WorkerPool: Sendable {
     public let threads: Int
+    private let team: WorkerTeam
 
     /// - Parameter threads: workers, at least 1. More than the machine's cores gain nothing.
     public init(threads: Int) {
         precondition(threads >= 1, "a pool has at least one thread")
         self.threads = threads
+        team = WorkerTeam(helpers: threads - 1)
     }
+
+    deinit { team.stop() }
 
     /// Calls `body(worker, index)` once for each index in `0 ..< count` and returns when all are done.
     ///
     /// Workers take the next index as they become free, so put long pieces first. `worker` is in `0 ..< threads` and no two
-    /// concurrent calls share it: use it to pick scratch memory. Must not be nested, but within a run of one piece,
-    /// which is done on the calling thread.
+    /// concurrent calls of one run share it: use it to pick scratch memory of this run. Several threads may run at once, and a body may
+    /// itself run pieces: whoever is free helps the run begun last.
     public func run(_ count: Int, _ body: @Sendable (_ worker: Int, _ index: Int) -> Void) {
         let workers = min(threads, count)
         guard workers > 1 else {
             for index in 0..<count { body(0, index) }
             return
         }
-        let next = Atomic<Int>(0)
-        DispatchQueue.concurrentPerform(iterations: workers) { worker in
-            while true {
-                let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                guard index < count else { return }
-                body(worker, index)
-            }
+        withoutActuallyEscaping(body) { body in
+            let run = PoolRun(count: count, workers: workers, body: body)
+            team.offer(run)
+            run.work(as: 0)
+            team.withdraw(run)
+            team.countIdle { run.waitForHelpers() }
         }
     }
 
@@ -42,4 +46,8 @@ public final class WorkerPool: Sendable {
             initialized = count
         }
     }
+
+    /// Seconds so far, over all threads, in which one looked for work or waited for others without sleeping: processor time that did
+    /// nothing.
+    package var idleSeconds: Double { team.idleSeconds }
 }
