@@ -49,6 +49,7 @@ final class PoolRun: @unchecked Sendable {  // `joined` is guarded by the team; 
             inside.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue != 0
         {
             done.wait()
+            _ = inside.load(ordering: .acquiring)
         }
         body = nil
     }

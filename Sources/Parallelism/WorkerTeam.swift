@@ -11,7 +11,7 @@ import Synchronization
 
 /// The threads of a pool beside its callers'. They outlive the pool by what they have begun.
 final class WorkerTeam: Sendable {
-    private struct State {
+    fileprivate struct State {
         var runs: [PoolRun] = []
         var sleepers = 0
         var areStarted = false
@@ -19,7 +19,7 @@ final class WorkerTeam: Sendable {
     }
 
     private let helpers: Int
-    private let state = Mutex(State())
+    private let state = LockedState()
     /// Goes up with every run on offer.
     private let offers = Atomic<Int>(0)
     private let alarm = DispatchSemaphore(value: 0)
@@ -148,6 +148,29 @@ final class WorkerTeam: Sendable {
     }
 
     private func ring(_ count: Int) { for _ in 0..<count { alarm.signal() } }
+}
+
+/// The state behind a lock of the C library: one that ThreadSanitizer sees, unlike `Synchronization.Mutex`.
+private final class LockedState: @unchecked Sendable {
+    private let lock: UnsafeMutablePointer<pthread_mutex_t>
+    private var state = WorkerTeam.State()
+
+    init() {
+        lock = .allocate(capacity: 1)
+        lock.initialize(to: pthread_mutex_t())
+        pthread_mutex_init(lock, nil)
+    }
+
+    deinit {
+        pthread_mutex_destroy(lock)
+        lock.deallocate()
+    }
+
+    func withLock<Result>(_ body: (inout WorkerTeam.State) -> Result) -> Result {
+        pthread_mutex_lock(lock)
+        defer { pthread_mutex_unlock(lock) }
+        return body(&state)
+    }
 }
 
 /// Waiting that takes no part in what the kernel schedules, for what is likely to happen within microseconds.
