@@ -40,31 +40,43 @@ extension LanguageModel {
     ///
     /// - Parameter referenceLogits: [tokens][vocabulary] of `reference`, when they are at hand; finite.
     /// - Throws: `InputError` (`invalidData`) where a score is not finite.
-    /// Complexity: the scores of every position, twice without `referenceLogits`; memory of two tiles of logits.
+    /// Complexity: the scores of every position, twice without `referenceLogits`; memory of as many tiles of logits.
     func divergence(
         of hidden: UnsafePointer<Float>, from reference: UnsafePointer<Float>, tokens: [Int32], referenceLogits: UnsafePointer<Float>? = nil
     ) throws(InputError) -> Divergence {
-        let tile = 2 * PackedMatrix.tileRows
+        let tile = scoredRows(of: tokens.count)
         let vocabulary = description.vocabularySize
-        let logits = try AlignedBuffer<Float>(extents: 2 * tile, vocabulary, of: "scores of \(2 * tile) positions")
+        let size = description.hiddenSize
+        let purpose = "scores of \(tile) positions"
+        let own = try AlignedBuffer<Float>(extents: tile, vocabulary, of: purpose)
+        let others = try AlignedBuffer<Float>(extents: referenceLogits == nil ? tile : 0, vocabulary, of: purpose)
         let rooms = AlignedBuffer<Float>(count: kernel.pool.threads * vocabulary)
+        let packed = decoder.makeLogitBuffers()
         let rows = AlignedBuffer<RowDivergence>(count: tokens.count)
-        let (q, p) = (SharedPointer(logits.base), SharedPointer(logits.base + tile * vocabulary))
-        let (room, opinions) = (SharedPointer(rooms.base), SharedPointer(rows.base))
+        let (q, room, opinions) = (SharedPointer(own.base), SharedPointer(rooms.base), SharedPointer(rows.base))
         for start in stride(from: 0, to: tokens.count, by: tile) {
             let count = min(tile, tokens.count - start)
-            try scores(hidden: hidden + start * description.hiddenSize, rows: count, firstPosition: start, into: q.base)
-            if let referenceLogits {
-                p.base.update(from: referenceLogits + start * vocabulary, count: count * vocabulary)
-            } else {
-                try scores(hidden: reference + start * description.hiddenSize, rows: count, firstPosition: start, into: p.base)
-            }
+            decoder.logits(hidden: hidden + start * size, rows: count, into: own.base, rooms: packed)
+            if referenceLogits == nil { decoder.logits(hidden: reference + start * size, rows: count, into: others.base, rooms: packed) }
+            let known = referenceLogits.map { $0 + start * vocabulary } ?? UnsafePointer(others.base)
+            let p = SharedPointer(UnsafeMutablePointer(mutating: known))
+            let areFinite = AlignedBuffer<Bool>(count: 2 * count)
+            let areChecked = referenceLogits != nil
+            let marks = SharedPointer(areFinite.base)
             kernel.pool.run(count) { worker, row in
                 let position = start + row
+                let (own, other) = (q.base + row * vocabulary, UnsafePointer(p.base + row * vocabulary))
+                marks.base[row] = UnsafeBufferPointer(start: own, count: vocabulary).areFinite
+                // Those at hand were checked when they were computed.
+                marks.base[count + row] = areChecked || UnsafeBufferPointer(start: other, count: vocabulary).areFinite
+                guard marks.base[row], marks.base[count + row] else { return }
                 opinions.base[position] = RowDivergence(
-                    q.base + row * vocabulary, from: p.base + row * vocabulary, difference: room.base + worker * vocabulary,
-                    count: vocabulary, target: position + 1 < tokens.count ? Int(tokens[position + 1]) : 0, kernels: kernel.rowKernels)
+                    own, from: other, room: room.base + worker * vocabulary, count: vocabulary,
+                    target: position + 1 < tokens.count ? Int(tokens[position + 1]) : 0, kernels: kernel.rowKernels)
             }
+            let finite = Array(areFinite.elements)
+            try checkFinite(Array(finite[..<count]), scores: own.base, firstPosition: start)
+            try checkFinite(Array(finite[count...]), scores: known, firstPosition: start)
         }
         let results = Array(rows.elements)
         // Finite scores can be further apart than FP32 has numbers.
@@ -78,7 +90,7 @@ extension LanguageModel {
     }
 }
 
-/// One position's two distributions, from their logits, which are overwritten.
+/// One position's two distributions, from their logits.
 private struct RowDivergence {
     let divergence, logProbability, referenceLogProbability: Float
     let choice, referenceChoice: Int32
@@ -89,19 +101,40 @@ private struct RowDivergence {
     }
 
     /// KL(p ‖ q) = Σ p_i (log p_i − log q_i) = Σ p_i (a_i − b_i) − log Σ exp a_i + log Σ exp b_i, a and b the logits of p and q.
+    ///
+    /// - Parameters:
+    ///   - q: logits, which are overwritten.
+    ///   - room: of `count` floats.
     init(
-        _ q: UnsafeMutablePointer<Float>, from p: UnsafeMutablePointer<Float>, difference: UnsafeMutablePointer<Float>, count: Int,
+        _ q: UnsafeMutablePointer<Float>, from p: UnsafePointer<Float>, room: UnsafeMutablePointer<Float>, count: Int,
         target: Int, kernels: RowKernels
     ) {
-        for index in 0..<count { difference[index] = p[index] - q[index] }
         let (ownTarget, referenceTarget) = (q[target], p[target])
+        room.update(from: p, count: count)
+        let reference = LogitRow(exponentiating: room, count: count, kernels: kernels)
+        let weighted = Self.sum(of: room, times: p, minus: q, count: count)
         let own = LogitRow(exponentiating: q, count: count, kernels: kernels)
-        let reference = LogitRow(exponentiating: p, count: count, kernels: kernels)
-        var weighted: Float = 0
-        for index in 0..<count { weighted += p[index] * difference[index] }
         divergence = weighted / reference.sum - reference.logSumExp + own.logSumExp
         logProbability = ownTarget - own.logSumExp
         referenceLogProbability = referenceTarget - reference.logSumExp
         (choice, referenceChoice) = (own.choice, reference.choice)
+    }
+
+    /// Σ weights_i (p_i − q_i), in vectors.
+    private static func sum(
+        of weights: UnsafePointer<Float>, times p: UnsafePointer<Float>, minus q: UnsafePointer<Float>, count: Int
+    ) -> Float {
+        typealias Lanes = SIMD16<Float>
+        func lanes(_ values: UnsafePointer<Float>, _ start: Int) -> Lanes {
+            UnsafeRawPointer(values + start).loadUnaligned(as: Lanes.self)
+        }
+        let whole = count / Lanes.scalarCount * Lanes.scalarCount
+        var sums = Lanes.zero
+        for start in stride(from: 0, to: whole, by: Lanes.scalarCount) {
+            sums += lanes(weights, start) * (lanes(p, start) - lanes(q, start))
+        }
+        var sum = sums.sum()
+        for index in whole..<count { sum += weights[index] * (p[index] - q[index]) }
+        return sum
     }
 }

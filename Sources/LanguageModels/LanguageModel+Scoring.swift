@@ -56,19 +56,27 @@ extension LanguageModel {
         _ hidden: UnsafePointer<Float>, firstPosition: Int, targets: [Int32], logProbabilities: UnsafeMutablePointer<Float>,
         choices: UnsafeMutablePointer<Int32>
     ) throws(InputError) {
-        let tile = 32
+        let tile = scoredRows(of: targets.count)
         let vocabulary = description.vocabularySize
         let kernels = kernel.rowKernels
         let logits = try AlignedBuffer<Float>(extents: tile, vocabulary, of: "scores of \(tile) positions")
+        let rooms = decoder.makeLogitBuffers()
         for start in stride(from: 0, to: targets.count, by: tile) {
             let rows = min(tile, targets.count - start)
-            try scores(
-                hidden: hidden + start * description.hiddenSize, rows: rows, firstPosition: firstPosition + start, into: logits.base)
+            decoder.logits(hidden: hidden + start * description.hiddenSize, rows: rows, into: logits.base, rooms: rooms)
             let work = RowScores(logits: logits.base, logProbabilities: logProbabilities + start, choices: choices + start)
-            kernel.pool.run(rows) { _, row in
+            let areFinite = kernel.pool.map(rows) { row in
                 work.score(row, vocabulary: vocabulary, target: Int(targets[start + row]), kernels: kernels)
             }
+            try checkFinite(areFinite, scores: logits.base, firstPosition: firstPosition + start)
         }
+    }
+
+    /// How many positions' scores, of so many, are worked on together: enough for every worker, in 64 MiB where that is possible.
+    func scoredRows(of count: Int) -> Int {
+        let least = 2 * Decoder.tileRows
+        let affordable = (64 << 20) / (description.vocabularySize * MemoryLayout<Float>.stride)
+        return min(count, max(least, min(Decoder.tileRows * kernel.pool.threads, affordable)))
     }
 
     /// Next-token scores of rows of `hidden`, the first of them after the prompt's token `firstPosition`: [rows][vocabulary].
@@ -83,8 +91,15 @@ extension LanguageModel {
         let areFinite = kernel.pool.map(rows) { row in
             UnsafeBufferPointer(start: scores.base + row * vocabulary, count: vocabulary).areFinite
         }
+        try checkFinite(areFinite, scores: logits, firstPosition: firstPosition)
+    }
+
+    /// - Parameter scores: [rows][vocabulary], those of rows that are not finite as they were computed.
+    /// - Throws: `InputError` (`invalidData`) naming the first score that is not finite.
+    func checkFinite(_ areFinite: [Bool], scores: UnsafePointer<Float>, firstPosition: Int) throws(InputError) {
         guard let row = areFinite.firstIndex(of: false) else { return }
-        try checkFinite(scores: UnsafeBufferPointer(start: logits + row * vocabulary, count: vocabulary), position: firstPosition + row)
+        let vocabulary = description.vocabularySize
+        try checkFinite(scores: UnsafeBufferPointer(start: scores + row * vocabulary, count: vocabulary), position: firstPosition + row)
     }
 
     /// - Throws: `InputError` (`invalidData`) where a score of the token after the prompt's token `position` is not finite.
@@ -116,12 +131,15 @@ private struct RowScores: @unchecked Sendable {
     let logProbabilities: UnsafeMutablePointer<Float>
     let choices: UnsafeMutablePointer<Int32>
 
-    func score(_ row: Int, vocabulary: Int, target: Int, kernels: RowKernels) {
+    /// False, and the logits as they were, where one is not finite.
+    func score(_ row: Int, vocabulary: Int, target: Int, kernels: RowKernels) -> Bool {
         let values = logits + row * vocabulary
+        guard UnsafeBufferPointer(start: values, count: vocabulary).areFinite else { return false }
         let wanted = values[target]
         let sums = LogitRow(exponentiating: values, count: vocabulary, kernels: kernels)
         choices[row] = sums.choice
         logProbabilities[row] = wanted - sums.logSumExp
+        return true
     }
 }
 
@@ -135,13 +153,31 @@ struct LogitRow {
 
     /// Each logit becomes exp(logit − the largest logit).
     init(exponentiating logits: UnsafeMutablePointer<Float>, count: Int, kernels: RowKernels) {
-        var best = 0
-        for index in 1..<count where logits[index] > logits[best] { best = index }
+        let best = Self.firstLargest(logits, count: count)
         choice = Int32(best)
         let highest = logits[best]
         let log2e: Float = 1.4426950408889634
         for index in 0..<count { logits[index] *= log2e }
         sum = kernels.exponentiate(logits, count: count, maximum: logits[best])
         logSumExp = highest + base2Logarithm(sum) / log2e
+    }
+
+    /// Which of some finite numbers is the largest; of several the first.
+    ///
+    /// As integers in the order of the numbers, for compilers make vectors of their comparisons, and rows are as long as a vocabulary.
+    private static func firstLargest(_ values: UnsafePointer<Float>, count: Int) -> Int {
+        func key(_ index: Int) -> Int32 {
+            let bits = Int32(bitPattern: values[index].bitPattern)
+            return bits ^ (bits >> 31 & .max)
+        }
+        let block = 64
+        var (largest, place) = (Int32.min, 0)
+        for start in stride(from: 0, to: count, by: block) {
+            var most = Int32.min
+            for index in start..<Swift.min(start + block, count) { most = Swift.max(most, key(index)) }
+            if most > largest { (largest, place) = (most, start) }
+        }
+        while key(place) != largest { place += 1 }
+        return place
     }
 }

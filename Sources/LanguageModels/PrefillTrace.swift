@@ -24,6 +24,20 @@ public final class PrefillTrace {
     private var comparisons = 0
     private static let mostLogitBytes = 256 << 20
     private let workspace = AttentionWorkspace()
+    /// What probes work in, from the first one on.
+    private var probeMemory: ProbeMemory?
+
+    private final class ProbeMemory {
+        /// [tokens][hidden].
+        let hidden: AlignedBuffer<Float>
+        let buffers: ForwardBuffers
+
+        init(_ tokens: Int, model: LanguageModel) throws(InputError) {
+            hidden = try AlignedBuffer(
+                extents: tokens, model.description.hiddenSize, of: "hidden states of \(tokens) tokens")
+            buffers = try ForwardBuffers(model.description, tokens: tokens, kernel: model.kernel)
+        }
+    }
 
     /// Copies what passes by, and lets the tap see it too.
     private struct Recorder: ForwardObserver {
@@ -96,14 +110,20 @@ public final class PrefillTrace {
     /// Complexity: the layers from `layer` on, and scores of every position.
     public func probe(_ policy: AttentionPolicy, from layer: Int, against reference: PrefillTrace) throws -> Divergence {
         guard let cache, layer >= firstDepth else { preconditionFailure("a run is probed from the layer it was kept for") }
-        let hidden = try AlignedBuffer<Float>(extents: final.count, of: "hidden states of \(tokens.count) tokens")
-        hidden.base.update(from: depths.base + (layer - firstDepth) * final.count, count: final.count)
+        let memory = try probeMemory ?? ProbeMemory(tokens.count, model: model)
+        probeMemory = memory
+        let (hidden, stream) = (SharedPointer(memory.hidden.base), SharedPointer(depths.base + (layer - firstDepth) * final.count))
+        let size = model.description.hiddenSize
+        model.decoder.forEachTile(tokens.count) { _, row, rows in
+            (hidden.base + row * size).update(from: stream.base + row * size, count: rows * size)
+        }
         cache.reset()
         var observer = NoObserver()
         try cache.exclusively {
             _ = try model.decoder.prefill(
                 tokens[...], cache: cache, promptLength: tokens.count, policy: policy.begunPrefill(), workspace: workspace,
-                floats: FloatLayer(of: cache, rows: tokens.count), hidden: hidden.base, from: layer, observer: &observer)
+                floats: FloatLayer(of: cache, rows: tokens.count), buffers: memory.buffers, hidden: hidden.base, from: layer,
+                observer: &observer)
         }
         return try reference.divergence(to: hidden.base)
     }

@@ -1,5 +1,13 @@
 import AttentionCore
 
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+
 /// Runs independent pieces of work on a fixed number of threads. Kernels never start threads.
 ///
 /// The calling thread works too; the others are the pool's own, started at the first run that has use for them, and end with the pool.
@@ -7,6 +15,8 @@ import AttentionCore
 public final class WorkerPool: Sendable {
     public let threads: Int
     private let team: WorkerTeam
+    private let birth = ContinuousClock.now
+    private let processorSecondsAtBirth = WorkerPool.processorSeconds
 
     /// - Parameter threads: workers, at least 1. More than the machine's cores gain nothing.
     public init(threads: Int) {
@@ -47,7 +57,17 @@ public final class WorkerPool: Sendable {
         }
     }
 
-    /// Seconds so far, over all threads, in which one looked for work or waited for others without sleeping: processor time that did
-    /// nothing.
-    package var idleSeconds: Double { team.idleSeconds }
+    /// The share of the time since the pool was made, times its threads, in which the process was at work: its processor time less what
+    /// threads spent looking for work or waiting for each other.
+    package var busyShare: Double {
+        let elapsed = (ContinuousClock.now - birth).seconds
+        return (Self.processorSeconds - processorSecondsAtBirth - team.idleSeconds) / max(elapsed * Double(threads), 1e-9)
+    }
+
+    /// Of all threads of this process.
+    private static var processorSeconds: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
 }

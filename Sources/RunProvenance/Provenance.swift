@@ -10,6 +10,9 @@ public struct Provenance: Hashable, Sendable, Codable {
     public var lengths: [Int]
     /// ISO 8601, UTC.
     public var date: String
+    /// How busy the run kept its threads: processor time over wall time times threads, until these numbers were put together. Nil where
+    /// nobody measured it.
+    public var threadsBusy: Double?
 
     public struct Tool: Hashable, Sendable, Codable {
         public var version, commit: String
@@ -50,13 +53,16 @@ public struct Provenance: Hashable, Sendable, Codable {
         }
     }
 
-    public init(tool: Tool, machine: Machine, seed: UInt64, texts: [Text], lengths: [Int], date: String) {
+    public init(
+        tool: Tool, machine: Machine, seed: UInt64, texts: [Text], lengths: [Int], date: String, threadsBusy: Double? = nil
+    ) {
         self.tool = tool
         self.machine = machine
         self.seed = seed
         self.texts = texts
         self.lengths = lengths
         self.date = date
+        self.threadsBusy = threadsBusy
     }
 }
 

@@ -94,9 +94,10 @@ struct EvaluateCommand: ModelCommand {
         }
         let interruption = Interruption(journal, work: "an evaluation")
         let scores = EvaluationResult.scores(try comparison.measured(journal: journal, label: "tasks"))
+        let losses = try losses(texts, evaluator: evaluator)
         let result = EvaluationResult(
-            model: try session.identity(), provenance: session.provenance(lengths: length), attention: policy.name,
-            tasks: scores, perplexity: try losses(texts, evaluator: evaluator))
+            model: try session.identity(), provenance: session.provenance(lengths: length), attention: policy.name, tasks: scores,
+            perplexity: losses)
         try directory?.write(JSONResult.encode(result), to: "evaluation.json")
         interruption.end()
         journal?.discard()

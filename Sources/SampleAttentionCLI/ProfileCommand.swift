@@ -51,9 +51,9 @@ struct ProfileCommand: LayerCommand {
                 profile: directory.file("journal.jsonl"), header: study.header(model: run.identity()), lengths: run.lengths, resume: resume)
         }
         let interruption = Interruption(journal, work: "a profile")
+        let prompts = try Self.profiles(of: study, journal: journal)
         let result = ProfileResult(
-            model: try run.identity(), provenance: run.provenance(), attention: policy.name, scale: scale,
-            prompts: try Self.profiles(of: study, journal: journal))
+            model: try run.identity(), provenance: run.provenance(), attention: policy.name, scale: scale, prompts: prompts)
         if let directory, let journal { try Self.write(result, to: directory, keeping: journal) }
         // Until here the journal holds everything; from here on nothing is left to continue.
         interruption.end()

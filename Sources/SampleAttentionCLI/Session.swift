@@ -172,6 +172,6 @@ extension Provenance {
             machine: .init(
                 cpu: Machine.cpuName, instructionSet: kernel.instructionSet.rawValue, threads: kernel.pool.threads,
                 precision: kernel.precision),
-            seed: seed, texts: texts, lengths: lengths, date: Date().formatted(.iso8601))
+            seed: seed, texts: texts, lengths: lengths, date: Date().formatted(.iso8601), threadsBusy: kernel.pool.busyShare)
     }
 }

@@ -3,10 +3,16 @@ package enum Paragraphs {
     /// - Parameter longest: bytes that a paragraph may have, its newline aside: longer lines are cut between words, and words that are
     ///   longer themselves within; nil cuts nothing.
     package static func of(_ text: String, longest: Int? = nil) -> [String] {
-        text.split(whereSeparator: \.isNewline).flatMap { line -> [String] in
+        lines(text).flatMap { line -> [String] in
             guard let longest, line.utf8.count > longest else { return [line + "\n"] }
             return cut(line, longest: longest)
         }
+    }
+
+    /// The lines that hold something. By scalars, for finding the characters of a book takes a hundred times as long, and whatever
+    /// begins or ends a line is one by itself.
+    private static func lines(_ text: String) -> [Substring] {
+        text.unicodeScalars.split { Character($0).isNewline }.map { Substring($0) }
     }
 
     private static func cut(_ line: Substring, longest: Int) -> [String] {

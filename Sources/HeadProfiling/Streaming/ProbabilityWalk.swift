@@ -33,6 +33,13 @@ struct ProbabilityWalk: Sendable {
         let queryBlock: Int
     }
 
+    /// There and back again, for later blocks have more keys: a slot's first is among the shortest when its last is among the longest.
+    private static func queryBlocks(ofSlot slot: Int, in blocks: Range<Int>) -> [Int] {
+        stride(from: blocks.lowerBound, to: blocks.upperBound, by: slots).enumerated()
+            .map { round, start in start + (round % 2 == 0 ? slot : slots - 1 - slot) }
+            .filter { $0 < blocks.upperBound }
+    }
+
     /// Calls `body` for every block of rows; blocks of one slot come one after the other, those of one `queryBlock` in one slot.
     func run(head: Int, inputs: LayerInputs, workspace: AttentionWorkspace, body: @Sendable (Step) -> Void) {
         let shape = inputs.shape
@@ -41,7 +48,7 @@ struct ProbabilityWalk: Sendable {
             let firstBlock = shape.firstPosition / BlockMask.blockSize
             let blocks = BlockMask.blockCount(tokens: shape.keyCount)
             pool.run(min(Self.slots, blocks - firstBlock)) { worker, slot in
-                for queryBlock in stride(from: firstBlock + slot, to: blocks, by: Self.slots) {
+                for queryBlock in Self.queryBlocks(ofSlot: slot, in: firstBlock..<blocks) {
                     let first = max(0, queryBlock * BlockMask.blockSize - shape.firstPosition)
                     let end = min(shape.queryCount, (queryBlock + 1) * BlockMask.blockSize - shape.firstPosition)
                     for row in stride(from: first, to: end, by: Self.lanes) {

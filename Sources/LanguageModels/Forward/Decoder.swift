@@ -104,12 +104,15 @@ struct Decoder: Sendable {
 
     /// A forward pass in which each layer attends as a policy says, but those with a window of their own, which keep to it.
     ///
-    /// - Parameter floats: of this cache, with room for the new rows too.
+    /// - Parameters:
+    ///   - floats: of this cache, with room for the new rows too.
+    ///   - buffers: for at least as many tokens; nil makes some for this pass.
     func prefill(
         _ tokens: ArraySlice<Int32>, cache: KeyValueCache, promptLength: Int, policy: AttentionPolicy, workspace: AttentionWorkspace,
-        floats: FloatLayer, hidden: UnsafeMutablePointer<Float>, from firstLayer: Int = 0, observer: inout some ForwardObserver
+        floats: FloatLayer, buffers: ForwardBuffers? = nil, hidden: UnsafeMutablePointer<Float>, from firstLayer: Int = 0,
+        observer: inout some ForwardObserver
     ) throws -> Pass {
-        let buffers = try ForwardBuffers(description, tokens: tokens.count, kernel: kernel)
+        let buffers = try buffers ?? ForwardBuffers(description, tokens: tokens.count, kernel: kernel)
         var pass = Pass()
         try forward(
             tokens, cache: cache, promptLength: promptLength, buffers: buffers, hidden: hidden, from: firstLayer, observer: &observer
@@ -153,11 +156,23 @@ struct Decoder: Sendable {
         if let error = failure.withLock({ $0 }) { throw error }
     }
 
+    /// Tiles of rows, as large as products like them and as many as give every worker the same number.
     func forEachTile(_ count: Int, _ body: @Sendable (_ worker: Int, _ firstRow: Int, _ rows: Int) -> Void) {
-        pool.run((count + Self.tileRows - 1) / Self.tileRows) { worker, index in
-            let first = index * Self.tileRows
-            body(worker, first, min(Self.tileRows, count - first))
+        let tile = Self.tileRows(of: count, threads: pool.threads)
+        pool.run((count + tile - 1) / tile) { worker, index in
+            let first = index * tile
+            body(worker, first, min(tile, count - first))
         }
+    }
+
+    /// Rows of a tile when `count` rows are shared out: at most `tileRows`, in steps of a third of it.
+    static func tileRows(of count: Int, threads: Int) -> Int {
+        // One tile's products are shared by all workers.
+        guard count > tileRows else { return count }
+        let rounds = (count + tileRows * threads - 1) / (tileRows * threads)
+        let even = (count + rounds * threads - 1) / (rounds * threads)
+        let step = tileRows / 3
+        return (even + step - 1) / step * step
     }
 
     /// The norm of some rows; `output` may be `input`. A copy where there is no norm.
@@ -220,9 +235,11 @@ struct Decoder: Sendable {
         let roomElements = kernel.packedElements(rows: Self.tileRows, inputs: size)
         let room = SharedPointer(rooms.base)
         // Few rows: split the vocabulary, so that one position's logits use every thread too.
-        let columns = count >= Self.tileRows ? vocabulary : 16 * PackedMatrix.blockOutputs
+        let rowTiles = (count + Self.tileRows - 1) / Self.tileRows
+        let block = PackedMatrix.blockOutputs
+        let columns = max(4 * block, (vocabulary * rowTiles / (4 * pool.threads) + block - 1) / block * block)
         let columnTiles = (vocabulary + columns - 1) / columns
-        pool.run(((count + Self.tileRows - 1) / Self.tileRows) * columnTiles) { worker, index in
+        pool.run(rowTiles * columnTiles) { worker, index in
             let row = index / columnTiles * Self.tileRows
             let column = index % columnTiles * columns
             let rows = min(Self.tileRows, count - row)

@@ -15,6 +15,7 @@ struct BenchCommand: ParsableCommand {
         subcommands: [
             AttentionBenchCommand.self, SelectionBenchCommand.self, CertificateBenchCommand.self, GemmBenchCommand.self,
             PrefillBenchCommand.self, DecodeBenchCommand.self, SamplerBenchCommand.self, PeakBenchCommand.self,
+            PoolBenchCommand.self,
         ])
 }
 
@@ -33,7 +34,27 @@ struct PeakBenchCommand: MachineCommand {
 
     func run() throws {
         let kernel = try machine.makeKernel()
-        BenchResult(provenance: Provenance(kernel: kernel, seed: machine.seed), results: PeakBench(kernel: kernel).run())
-            .show(json: machine.json)
+        let results = PeakBench(kernel: kernel).run()
+        BenchResult(provenance: Provenance(kernel: kernel, seed: machine.seed), results: results).show(json: machine.json)
+    }
+}
+
+/// `bench pool`: what sharing work out costs.
+struct PoolBenchCommand: MachineCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pool",
+        abstract:
+            "Microseconds until all threads of the pool are at work on a run and it has ended: right after another one, and after a pause.")
+
+    @OptionGroup var machine: MachineOptions
+
+    @Option(help: "Timed runs for each pause.")
+    var rounds = 1000
+
+    func run() throws {
+        let kernel = try machine.makeKernel()
+        let rounds = try ParameterOptions.count(rounds, "rounds", atLeast: 1)
+        let results = PoolBench(pool: kernel.pool, rounds: rounds).run()
+        BenchResult(provenance: Provenance(kernel: kernel, seed: machine.seed), results: results).show(json: machine.json)
     }
 }

@@ -8,6 +8,7 @@ import Foundation
 import LanguageModels
 import ModelFormats
 import ModelTuning
+import Parallelism
 import Reporting
 import RunProvenance
 import SampleAttention
@@ -95,7 +96,7 @@ struct TuneCommand: ModelCommand {
             progress.finish()
             return TuningResult(
                 config: config, settings: settings, study: found, latency: latency, costs: costs, heldOut: check.rows, heads: check.heads,
-                seconds: (ContinuousClock.now - start).seconds)
+                seconds: (ContinuousClock.now - start).seconds, threadsBusy: session.kernel.pool.busyShare)
         }
         try finish(result, session: session, directory: directory)
     }

@@ -64,7 +64,8 @@ package struct TuningReport {
             "Tool": "\(config.provenance.tool.version) (\(config.provenance.tool.commit))", "Machine": config.provenance.machine.summary,
             "Texts": config.provenance.texts.map(\.name).joined(separator: ", "), "Seed": "\(config.provenance.seed)",
             "Latency model": "\(NumberFormat.percent(result.latency.meanAbsolutePercentageError)) off on held-out layers",
-            "Date": config.provenance.date, "Time": NumberFormat.seconds(result.seconds),
+            "Date": config.provenance.date,
+            "Time": "\(NumberFormat.seconds(result.seconds)), threads busy \(NumberFormat.percent(result.threadsBusy, decimals: 0))",
         ])
     }
 

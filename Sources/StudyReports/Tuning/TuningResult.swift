@@ -17,13 +17,15 @@ package struct TuningResult: Encodable {
     let heldOut: [HeldOutCheck.Row]
     let heads: [HeadTransfer]
     let seconds: Double
+    /// How busy the threads were in that time.
+    let threadsBusy: Double
 
     package init(
         config: TunedConfig, settings: TuningSettings, study: TuningStudy.Result, latency: LatencyFile, costs: LatencyModel,
-        heldOut: [HeldOutCheck.Row], heads: [HeadTransfer], seconds: Double
+        heldOut: [HeldOutCheck.Row], heads: [HeadTransfer], seconds: Double, threadsBusy: Double
     ) {
         (self.config, self.settings, self.study, self.latency, self.costs) = (config, settings, study, latency, costs)
-        (self.heldOut, self.heads, self.seconds) = (heldOut, heads, seconds)
+        (self.heldOut, self.heads, self.seconds, self.threadsBusy) = (heldOut, heads, seconds, threadsBusy)
     }
 
     /// The floors that held-out text misses, in words; with a budget, the lengths that are predicted to miss it.
