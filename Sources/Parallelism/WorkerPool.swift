@@ -38,13 +38,7 @@ public final class WorkerPool: Sendable {
             for index in 0..<count { body(0, index) }
             return
         }
-        withoutActuallyEscaping(body) { body in
-            let run = PoolRun(count: count, workers: workers, body: body)
-            team.offer(run)
-            run.work(as: 0)
-            team.withdraw(run)
-            team.countIdle { run.waitForHelpers() }
-        }
+        withoutActuallyEscaping(body) { team.run(count, workers: workers, body: $0) }
     }
 
     /// `body(index)` of each index in `0 ..< count`, computed as `run` does.

@@ -9,61 +9,62 @@ import Synchronization
     import Glibc
 #endif
 
-/// The threads of a pool beside its callers'. They outlive the pool by what they have begun.
+/// The threads of a pool beside its callers'. They end when the pool has.
 final class WorkerTeam: Sendable {
-    fileprivate struct State {
-        var runs: [PoolRun] = []
-        var sleepers = 0
-        var areStarted = false
-        var isStopped = false
-    }
-
     private let helpers: Int
-    private let state = LockedState()
+    /// Runs at once, of several callers or one inside the other; more than these are done by their callers alone.
+    private let slots = (0..<16).map { _ in RunSlot() }
     /// Goes up with every run on offer.
     private let offers = Atomic<Int>(0)
+    private let areStarted = Atomic(false)
+    private let isStopped = Atomic(false)
+    /// Threads that wait for the alarm; changed under the lock.
+    private let sleepers = Atomic<Int>(0)
+    private let lock = Lock()
     private let alarm = DispatchSemaphore(value: 0)
     private let idleNanoseconds = Atomic<UInt64>(0)
 
     init(helpers: Int) { self.helpers = helpers }
 
-    var idleSeconds: Double { Double(idleNanoseconds.load(ordering: .relaxed)) / 1e9 }
+    // MARK: Callers
 
-    /// Lets helpers join a run.
-    func offer(_ run: PoolRun) {
-        let (isFirst, awakened) = state.withLock { state in
-            state.runs.append(run)
-            defer { state.areStarted = true }
-            return (!state.areStarted, awaken(&state, for: run))
+    /// Does all pieces, with the help of who is free.
+    func run(_ count: Int, workers: Int, body: @escaping (_ worker: Int, _ index: Int) -> Void) {
+        guard let slot = slots.first(where: { $0.take() }) else {
+            for index in 0..<count { body(0, index) }
+            return
         }
+        slot.open(count: count, workers: workers, body: body)
         offers.wrappingAdd(1, ordering: .releasing)
-        if isFirst { for _ in 0..<helpers { start() } }
-        ring(awakened)
-    }
-
-    /// Nobody joins the run any more.
-    func withdraw(_ run: PoolRun) {
-        state.withLock { state in
-            if let index = state.runs.lastIndex(where: { $0 === run }) { state.runs.remove(at: index) }
+        if !areStarted.load(ordering: .relaxed), !areStarted.exchange(true, ordering: .relaxed) {
+            for _ in 0..<helpers { start() }
         }
+        wakeSleepers(for: slot)
+        slot.work(as: 0)
+        slot.close()
+        countIdle { slot.finish() }
     }
 
     /// Ends the threads once they have nothing to do.
     func stop() {
-        let sleepers = state.withLock { state in
-            state.isStopped = true
-            defer { state.sleepers = 0 }
-            return state.sleepers
-        }
+        isStopped.store(true, ordering: .sequentiallyConsistent)
         offers.wrappingAdd(1, ordering: .releasing)
-        ring(sleepers)
+        let count = lock.locked { sleepers.exchange(0, ordering: .sequentiallyConsistent) }
+        for _ in 0..<count { alarm.signal() }
     }
 
-    func countIdle(_ body: () -> Void) {
+    // MARK: Time
+
+    /// Of all threads, awake and without work.
+    var idleSeconds: Double { Double(idleNanoseconds.load(ordering: .relaxed)) / 1e9 }
+
+    private func countIdle<Result>(_ body: () -> Result) -> Result {
         let start = ContinuousClock.now
-        body()
-        let spent = (ContinuousClock.now - start).components
-        idleNanoseconds.wrappingAdd(UInt64(spent.seconds * 1_000_000_000 + spent.attoseconds / 1_000_000_000), ordering: .relaxed)
+        defer {
+            let spent = (ContinuousClock.now - start).components
+            idleNanoseconds.wrappingAdd(UInt64(spent.seconds * 1_000_000_000 + spent.attoseconds / 1_000_000_000), ordering: .relaxed)
+        }
+        return body()
     }
 
     // MARK: Helpers
@@ -72,10 +73,11 @@ final class WorkerTeam: Sendable {
         let context = Unmanaged.passRetained(self)
         #if canImport(Darwin)
             var thread: pthread_t?
+            let failure = pthread_create(&thread, nil, { WorkerTeam.main($0) }, context.toOpaque())
         #else
             var thread = pthread_t()
+            let failure = pthread_create(&thread, nil, { $0.flatMap(WorkerTeam.main) }, context.toOpaque())
         #endif
-        let failure = pthread_create(&thread, nil, { WorkerTeam.main($0) }, context.toOpaque())
         // Without this thread the others do its share.
         guard failure == 0 else { return context.release() }
         #if canImport(Darwin)
@@ -85,98 +87,81 @@ final class WorkerTeam: Sendable {
         #endif
     }
 
-    #if canImport(Darwin)
-        private static func main(_ context: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
-            Unmanaged<WorkerTeam>.fromOpaque(context).takeRetainedValue().help()
-            return nil
-        }
-    #else
-        private static func main(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-            if let context { Unmanaged<WorkerTeam>.fromOpaque(context).takeRetainedValue().help() }
-            return nil
-        }
-    #endif
-
-    private enum Next {
-        case work(PoolRun, worker: Int, awakened: Int)
-        case nothing, stop
+    private static func main(_ context: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
+        Unmanaged<WorkerTeam>.fromOpaque(context).takeRetainedValue().help()
+        return nil
     }
 
     private func help() {
-        while true {
+        while !isStopped.load(ordering: .relaxed) {
             let seen = offers.load(ordering: .acquiring)
-            switch next(sleeps: false) {
-            case .stop: return
-            case .work(let run, let worker, let awakened): help(run, as: worker, awakened: awakened)
-            case .nothing:
-                var isOffered = false
-                countIdle { isOffered = BusyWait.until { offers.load(ordering: .acquiring) != seen } }
-                if isOffered { continue }
-                switch next(sleeps: true) {
-                case .stop: return
-                case .work(let run, let worker, let awakened): help(run, as: worker, awakened: awakened)
-                case .nothing: alarm.wait()
-                }
-            }
+            if helpWithOne() { continue }
+            if countIdle({ BusyWait.until { offers.load(ordering: .acquiring) != seen } }) { continue }
+            sleepUntilWoken()
         }
     }
 
-    private func help(_ run: PoolRun, as worker: Int, awakened: Int) {
-        ring(awakened)
-        run.work(as: worker)
-        run.leave()
-    }
-
-    /// - Parameter sleeps: where there is nothing to do, this thread waits for the alarm.
-    private func next(sleeps: Bool) -> Next {
-        state.withLock { state in
-            if let run = state.runs.last(where: { $0.openings > 0 }) {
-                let worker = run.join()
-                return .work(run, worker: worker, awakened: awaken(&state, for: run))
-            }
-            if state.isStopped { return .stop }
-            if sleeps { state.sleepers += 1 }
-            return .nothing
+    /// Joins the run begun last, as far as one can tell, that somebody may join; false when there is none.
+    private func helpWithOne() -> Bool {
+        for slot in slots.reversed() {
+            guard let worker = slot.join() else { continue }
+            wakeSleepers(for: slot)
+            slot.work(as: worker)
+            slot.leave()
+            return true
         }
+        return false
     }
 
-    /// How many sleepers to wake: two at most, who wake two each, for one that wakes all others itself is late for its own work.
-    private func awaken(_ state: inout State, for run: PoolRun) -> Int {
-        let count = min(2, state.sleepers, run.openings)
-        state.sleepers -= count
-        return count
+    private func sleepUntilWoken() {
+        // Either this thread sees a run that is opened now, or its caller sees this sleeper.
+        let sleeps = lock.locked {
+            sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
+            let isIdle = !isStopped.load(ordering: .sequentiallyConsistent) && slots.allSatisfy { $0.openings == 0 }
+            if !isIdle { sleepers.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
+            return isIdle
+        }
+        if sleeps { alarm.wait() }
     }
 
-    private func ring(_ count: Int) { for _ in 0..<count { alarm.signal() } }
+    /// A few at most, who wake a few each: one that wakes all others itself is late for its own work.
+    private func wakeSleepers(for slot: RunSlot) {
+        guard sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
+        let count = lock.locked {
+            let count = min(4, sleepers.load(ordering: .relaxed), slot.openings)
+            sleepers.wrappingSubtract(count, ordering: .sequentiallyConsistent)
+            return count
+        }
+        for _ in 0..<count { alarm.signal() }
+    }
 }
 
-/// The state behind a lock of the C library: one that ThreadSanitizer sees, unlike `Synchronization.Mutex`.
-private final class LockedState: @unchecked Sendable {
-    private let lock: UnsafeMutablePointer<pthread_mutex_t>
-    private var state = WorkerTeam.State()
+/// A lock of the C library: one that ThreadSanitizer sees, unlike `Synchronization.Mutex`.
+private final class Lock: @unchecked Sendable {
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
     init() {
-        lock = .allocate(capacity: 1)
-        lock.initialize(to: pthread_mutex_t())
-        pthread_mutex_init(lock, nil)
+        mutex = .allocate(capacity: 1)
+        mutex.initialize(to: pthread_mutex_t())
+        pthread_mutex_init(mutex, nil)
     }
 
     deinit {
-        pthread_mutex_destroy(lock)
-        lock.deallocate()
+        pthread_mutex_destroy(mutex)
+        mutex.deallocate()
     }
 
-    func withLock<Result>(_ body: (inout WorkerTeam.State) -> Result) -> Result {
-        pthread_mutex_lock(lock)
-        defer { pthread_mutex_unlock(lock) }
-        return body(&state)
+    func locked<Result>(_ body: () -> Result) -> Result {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return body()
     }
 }
 
-/// Waiting that takes no part in what the kernel schedules, for what is likely to happen within microseconds.
+/// Waiting awake for what is likely to happen within microseconds.
 enum BusyWait {
-    /// Looks about so often, some 50 µs: what waking a sleeping thread costs, several times.
-    private static let looks = 128
+    /// Looks about so often, some 200 µs: as long as it takes to wake the threads of a large machine.
+    private static let looks = 512
 
     /// True as soon as `condition` holds; false when it did not within that time. Other threads that have something to do go first.
     static func until(_ condition: () -> Bool) -> Bool {
