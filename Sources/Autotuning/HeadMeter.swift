@@ -66,9 +66,7 @@ public final class HeadMeter {
         allSums = AlignedBuffer(count: rows)
         keptSums = AlignedBuffer(count: rows)
         _ = try attend(Array(repeating: .dense, count: inputs.shape.queryHeads), sums: allSums.base)
-        energies = kernel.pool.map(inputs.shape.queryHeads) { [shape, dense] head in
-            Self.sum(over: shape.queryCount) { Self.squaredDistance(dense.row(head: head, token: $0), nil, count: shape.headDimension) }
-        }
+        energies = squaredDistances(to: nil)
     }
 
     /// Measures one candidate on each query head.
@@ -78,16 +76,12 @@ public final class HeadMeter {
     public func measure(_ parameters: [SampleAttentionParameters]) throws(InputError) -> [Measurement] {
         let report = try attend(parameters, sums: keptSums.base)
         let (kept, all) = (SharedPointer(keptSums.base), SharedPointer(allSums.base))
-        let approximate = output.readOnly
-        return kernel.pool.map(parameters.count) { [shape, dense, energies] head in
-            let error = Self.sum(over: shape.queryCount) {
-                Self.squaredDistance(
-                    dense.row(head: head, token: $0), approximate.row(head: head, token: $0), count: shape.headDimension)
-            }
-            return Measurement(
+        let errors = squaredDistances(to: output.readOnly)
+        return kernel.pool.map(parameters.count) { [shape, energies] head in
+            Measurement(
                 mass: RetainedMass(head: head, of: shape, kept: kept.base, all: all.base),
                 density: Double(report.keptPairs[head]) / Double(report.causalPairs),
-                outputError: error / max(energies[head], .leastNormalMagnitude), pattern: report.patterns[head])
+                outputError: errors[head] / max(energies[head], .leastNormalMagnitude), pattern: report.patterns[head])
         }
     }
 
@@ -116,14 +110,35 @@ public final class HeadMeter {
         return keys.map { stageOne[$0]! }
     }
 
-    private static func sum(over rows: Int, _ value: (Int) -> Double) -> Double { (0..<rows).reduce(0) { $0 + value($1) } }
+    /// Σ_i ‖o_i − ô_i‖₂² of each head, Σ_i ‖o_i‖₂² where there is no other output.
+    private func squaredDistances(to other: HeadTensor?) -> [Double] {
+        // Pieces of rows whose number depends on nothing but the shape, or the sums would depend on the threads.
+        let piece = 512
+        let pieces = (shape.queryCount + piece - 1) / piece
+        let sums = kernel.pool.map(shape.queryHeads * pieces) { [shape, dense] index in
+            let (head, first) = (index / pieces, index % pieces * piece)
+            return (first..<min(first + piece, shape.queryCount)).reduce(0.0) { sum, token in
+                sum
+                    + Self.squaredDistance(
+                        dense.row(head: head, token: token), other?.row(head: head, token: token), count: shape.headDimension)
+            }
+        }
+        return (0..<shape.queryHeads).map { sums[$0 * pieces..<($0 + 1) * pieces].reduce(0, +) }
+    }
 
     private static func squaredDistance(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>?, count: Int) -> Double {
-        var sum: Float = 0
-        if let b {
-            for index in 0..<count { sum += (a[index] - b[index]) * (a[index] - b[index]) }
-        } else {
-            for index in 0..<count { sum += a[index] * a[index] }
+        typealias Lanes = SIMD8<Float>
+        var sums = Lanes.zero
+        let whole = count / Lanes.scalarCount * Lanes.scalarCount
+        for start in stride(from: 0, to: whole, by: Lanes.scalarCount) {
+            var distance = UnsafeRawPointer(a + start).loadUnaligned(as: Lanes.self)
+            if let b { distance -= UnsafeRawPointer(b + start).loadUnaligned(as: Lanes.self) }
+            sums += distance * distance
+        }
+        var sum = sums.sum()
+        for index in whole..<count {
+            let distance = a[index] - (b?[index] ?? 0)
+            sum += distance * distance
         }
         return Double(sum)
     }

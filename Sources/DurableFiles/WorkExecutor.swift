@@ -85,6 +85,30 @@ public final class WorkExecutor<Item: Hashable & Sendable, Record: Sendable>: Se
         return items.map { self[$0] }
     }
 
+    /// Measures what is not recorded, in order, several items at a time.
+    ///
+    /// - Parameters:
+    ///   - count: items measured together; their records are kept together.
+    ///   - isOver: asked before each several; once it says so, all that are not recorded are left out.
+    ///   - progress: called after each item that was measured, once its several are kept.
+    ///   - measure: gets at most `count` items that are not recorded and gives a record for each.
+    /// - Throws: what `measure` throws, and where the journal cannot be written.
+    public func run(
+        _ items: [Item], together count: Int, isOver: () -> Bool = { false }, progress: (Progress) -> Void = { _ in },
+        measure: ([Item]) throws -> [Record]
+    ) throws {
+        let missing = known.withLock { known in items.filter { known[$0] == nil } }
+        var done = items.count - missing.count
+        for start in stride(from: 0, to: missing.count, by: count) {
+            let some = Array(missing[start..<min(start + count, missing.count)])
+            guard try run(together: some, isOver: isOver, measure: measure) else { return }
+            for item in some {
+                done += 1
+                progress(Progress(item: item, done: done, total: items.count))
+            }
+        }
+    }
+
     /// Measures what is not recorded in one go, as a kernel does all heads of a layer.
     ///
     /// - Parameters:

@@ -8,7 +8,7 @@ import SampleAttention
 /// Two passes over a head's probabilities, neither of which stores them: the first sums masses, counts the fewest keys of every
 /// row and measures the given pattern; the second follows structured patterns as they grow, row by row.
 ///
-/// Memory: O(keys) a worker and a slot, and (keys / 128)² sums of blocks. Time: about two dense attentions.
+/// Memory: O(keys) a worker, and (keys / 128)² sums of blocks. Time: about two dense attentions.
 /// Source: CRA and SD are the paper's (arXiv 2406.15486); streamed, with the definitions of `ProfileScale` and `StructuredSparsity`.
 public struct HeadProfiler: Sendable {
     private let walk: ProbabilityWalk

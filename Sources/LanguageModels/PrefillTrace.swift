@@ -1,14 +1,17 @@
 import AttentionCore
 import AttentionKernels
 import ModelFormats
+import Parallelism
 import SampleAttention
+import Synchronization
 
 /// One prompt's way through a model under one policy, kept, so that two policies can be compared at every position, and so that
 /// a change in some layer's attention can be followed from that layer on without running the layers before it again.
 ///
 /// Holds the final hidden states, and to be probed the cache and the residual stream before each layer that may change: at most
-/// (layers + 1) · tokens · hidden floats, and the scores of every position where they take no more than 256 MiB. Not for use by two tasks at once.
-public final class PrefillTrace {
+/// (layers + 1) · tokens · hidden floats, and the scores of every position where they take no more than 256 MiB; probes have memory of
+/// their own. Several tasks may compare with a trace and probe it at once.
+public final class PrefillTrace: @unchecked Sendable {  // What changes is behind locks, or one probe's alone.
     public let tokens: [Int32]
     public let report: LanguageModel.PrefillReport
     private let model: LanguageModel
@@ -17,25 +20,44 @@ public final class PrefillTrace {
     /// Before `firstDepth`, the layer after it, …: [layer][tokens][hidden]; empty when none is kept.
     private let depths: AlignedBuffer<Float>
     private let firstDepth: Int
-    private let cache: KeyValueCache?
+    /// What the prompt left in it; taken by the first probe.
+    private let firstCache: Mutex<KeyValueCache?>
     /// [tokens][vocabulary], from the second comparison with this run on, where they are not too large: a study compares with the same
     /// dense run hundreds of times.
-    private var logits = AlignedBuffer<Float>(count: 0)
-    private var comparisons = 0
+    private let comparisons = Mutex(Comparisons())
     private static let mostLogitBytes = 256 << 20
-    private let workspace = AttentionWorkspace()
-    /// What probes work in, from the first one on.
-    private var probeMemory: ProbeMemory?
+    /// Of probes that have ended, for those that come.
+    private let spare = Mutex<[ProbeMemory]>([])
 
-    private final class ProbeMemory {
+    private struct Comparisons {
+        var count = 0
+        var logits: Logits?
+    }
+
+    private final class Logits: @unchecked Sendable {  // Written before it is shared.
+        let scores: AlignedBuffer<Float>
+        init(_ scores: consuming AlignedBuffer<Float>) { self.scores = scores }
+    }
+
+    /// What one probe works in.
+    private final class ProbeMemory: @unchecked Sendable {  // One probe's at a time.
         /// [tokens][hidden].
         let hidden: AlignedBuffer<Float>
         let buffers: ForwardBuffers
+        let cache: KeyValueCache
+        let workspace = AttentionWorkspace()
 
-        init(_ tokens: Int, model: LanguageModel) throws(InputError) {
-            hidden = try AlignedBuffer(
-                extents: tokens, model.description.hiddenSize, of: "hidden states of \(tokens) tokens")
+        init(_ tokens: Int, model: LanguageModel, cache: KeyValueCache?) throws(InputError) {
+            hidden = try AlignedBuffer(extents: tokens, model.description.hiddenSize, of: "hidden states of \(tokens) tokens")
             buffers = try ForwardBuffers(model.description, tokens: tokens, kernel: model.kernel)
+            self.cache = if let cache { cache } else { try model.makeCache(capacity: tokens) }
+        }
+
+        /// Bytes, nearly.
+        static func size(tokens: Int, model: LanguageModel) -> Int {
+            let d = model.description
+            let cached = 2 * d.layerCount * d.keyValueHeads * d.headDimension
+            return tokens * (d.hiddenSize + 2 * d.queryHeads * d.headDimension + cached) * MemoryLayout<Float>.stride
         }
     }
 
@@ -73,7 +95,7 @@ public final class PrefillTrace {
         self.firstDepth = firstDepth ?? layers
         depths = try AlignedBuffer(extents: firstDepth.map { layers - $0 } ?? 0, tokens.count, size, of: "\(purpose) before each layer")
         let cache = try model.makeCache(capacity: tokens.count)
-        self.cache = firstDepth == nil ? nil : cache
+        firstCache = Mutex(firstDepth == nil ? nil : cache)
         let end = final.base
         var recorder = Recorder(depths: depths.elements, firstDepth: self.firstDepth, tap: tap)
         report = try model.run(tokens, cache: cache, policy: policy, chunk: nil, observer: &recorder) { hidden, _, _ in
@@ -91,17 +113,32 @@ public final class PrefillTrace {
 
     /// How opinions from final hidden states differ from this run's.
     private func divergence(to hidden: UnsafePointer<Float>) throws(InputError) -> Divergence {
-        comparisons += 1
-        let count = tokens.count * model.description.vocabularySize
-        if comparisons == 2, count * MemoryLayout<Float>.stride <= Self.mostLogitBytes {
-            // Kept only when all of them are finite.
-            let known = AlignedBuffer<Float>(count: count)
-            try model.scores(hidden: final.base, rows: tokens.count, firstPosition: 0, into: known.base)
-            logits = known
-        }
-        return try model.divergence(
-            of: hidden, from: final.base, tokens: tokens, referenceLogits: logits.count > 0 ? UnsafePointer(logits.base) : nil)
+        try model.divergence(
+            of: hidden, from: final.base, tokens: tokens, referenceLogits: try referenceLogits().map { UnsafePointer($0.scores.base) })
     }
+
+    /// This run's scores, when they are worth their memory.
+    private func referenceLogits() throws(InputError) -> Logits? {
+        // Others that compare wait for the scores to be there.
+        try comparisons.withLock { comparisons throws(InputError) in
+            comparisons.count += 1
+            let count = tokens.count * model.description.vocabularySize
+            if comparisons.count == 2, count * MemoryLayout<Float>.stride <= Self.mostLogitBytes {
+                // Kept only when all of them are finite.
+                let known = AlignedBuffer<Float>(count: count)
+                try model.scores(hidden: final.base, rows: tokens.count, firstPosition: 0, into: known.base)
+                comparisons.logits = Logits(known)
+            }
+            return comparisons.logits
+        }
+    }
+
+    /// Probes that can share the threads: their serial parts leave most of many threads idle, while each has a cache of its own.
+    public var concurrentProbes: Int {
+        let affordable = Self.mostProbeBytes / ProbeMemory.size(tokens: tokens.count, model: model)
+        return max(1, min(model.kernel.pool.threads / 2, 4, affordable))
+    }
+    private static let mostProbeBytes = 1 << 30
 
     /// How the opinions would differ from the reference's if layers from `layer` on attended by another policy.
     ///
@@ -109,22 +146,32 @@ public final class PrefillTrace {
     /// - Throws: as `LanguageModel.prefill`.
     /// Complexity: the layers from `layer` on, and scores of every position.
     public func probe(_ policy: AttentionPolicy, from layer: Int, against reference: PrefillTrace) throws -> Divergence {
-        guard let cache, layer >= firstDepth else { preconditionFailure("a run is probed from the layer it was kept for") }
-        let memory = try probeMemory ?? ProbeMemory(tokens.count, model: model)
-        probeMemory = memory
+        precondition(layer >= firstDepth && depths.count > 0, "a run is probed from the layer it was kept for")
+        let memory = try probeMemory()
+        defer { spare.withLock { $0.append(memory) } }
         let (hidden, stream) = (SharedPointer(memory.hidden.base), SharedPointer(depths.base + (layer - firstDepth) * final.count))
         let size = model.description.hiddenSize
         model.decoder.forEachTile(tokens.count) { _, row, rows in
             (hidden.base + row * size).update(from: stream.base + row * size, count: rows * size)
         }
+        let cache = memory.cache
         cache.reset()
         var observer = NoObserver()
         try cache.exclusively {
             _ = try model.decoder.prefill(
-                tokens[...], cache: cache, promptLength: tokens.count, policy: policy.begunPrefill(), workspace: workspace,
+                tokens[...], cache: cache, promptLength: tokens.count, policy: policy.begunPrefill(), workspace: memory.workspace,
                 floats: FloatLayer(of: cache, rows: tokens.count), buffers: memory.buffers, hidden: hidden.base, from: layer,
                 observer: &observer)
         }
         return try reference.divergence(to: hidden.base)
+    }
+
+    private func probeMemory() throws(InputError) -> ProbeMemory {
+        if let known = spare.withLock({ $0.popLast() }) { return known }
+        let cache = firstCache.withLock { cache in
+            defer { cache = nil }
+            return cache
+        }
+        return try ProbeMemory(tokens.count, model: model, cache: cache)
     }
 }

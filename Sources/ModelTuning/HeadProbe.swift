@@ -1,6 +1,7 @@
 import AttentionCore
 import Autotuning
 import DurableFiles
+import Parallelism
 import SampleAttention
 
 /// What a model loses, at every position of a prompt, when one head attends by some parameters and all others fully.
@@ -13,31 +14,39 @@ public struct HeadProbe: Sendable, Codable {
 }
 
 /// A prompt and the model's dense prefill of it.
-struct PrefilledPrompt {
+struct PrefilledPrompt: Sendable {
     let prompt: TuningPrompt
     let dense: any DensePrefill
 }
 
-/// Makes probes: a head's options, one at a time, followed from their layer to the scores of every position.
+/// Makes probes: a head's options, each by itself, followed from their layer to the scores of every position.
 struct HeadProbing {
+    /// Probes that are made at once are shared out on it; so is what each of them does.
+    let pool: WorkerPool
     let work: WorkExecutor<ProbeItem, HeadProbe>
 
     /// Every option of every head on every prompt.
     ///
     /// - Parameters:
     ///   - prefilled: of different titles.
-    ///   - isOver: asked before each probe; the rest is left out when it says so.
+    ///   - isOver: asked before each few probes; the rest is left out when it says so.
     func run(
         _ options: [HeadIndex: [FrozenTrial]], on prefilled: [PrefilledPrompt], isOver: () -> Bool,
         progress: (WorkExecutor<ProbeItem, HeadProbe>.Progress) -> Void
     ) throws {
         let byTitle = Dictionary(uniqueKeysWithValues: prefilled.map { ($0.prompt.title, $0) })
-        try work.run(Self.items(options, prompts: prefilled.map(\.prompt)), isOver: isOver, progress: progress) { item in
-            let own = byTitle[item.prompt]!
-            let divergence = try own.dense.probe(item.parameters, layer: item.layer, head: item.head)
-            return HeadProbe(
-                length: item.length, layer: item.layer, head: item.head, prompt: item.prompt, parameters: item.parameters,
-                quality: Quality(divergence, prompt: own.prompt))
+        let together = prefilled.map(\.dense.concurrentProbes).min() ?? 1
+        let items = Self.items(options, prompts: prefilled.map(\.prompt))
+        try work.run(items, together: together, isOver: isOver, progress: progress) { items in
+            try pool.map(items.count) { index in
+                let (item, own) = (items[index], byTitle[items[index].prompt]!)
+                return Result {
+                    let divergence = try own.dense.probe(item.parameters, layer: item.layer, head: item.head)
+                    return HeadProbe(
+                        length: item.length, layer: item.layer, head: item.head, prompt: item.prompt, parameters: item.parameters,
+                        quality: Quality(divergence, prompt: own.prompt))
+                }
+            }.map { try $0.get() }
         }
     }
 

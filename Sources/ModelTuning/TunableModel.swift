@@ -27,11 +27,14 @@ public protocol TunableModel: Sendable {
     func densePrefill(_ tokens: [Int32], probedFrom firstLayer: Int?, tap: AttentionTap?) throws -> any DensePrefill
 }
 
-/// A prompt's way through a model with full attention, which others are compared with. Not for two tasks at once.
-public protocol DensePrefill {
+/// A prompt's way through a model with full attention, which others are compared with.
+public protocol DensePrefill: Sendable {
     var cost: PrefillCost { get }
+    /// How many probes at once are worth their memory.
+    var concurrentProbes: Int { get }
 
-    /// How the scores of every position differ when one head attends by `parameters` and all others fully.
+    /// How the scores of every position differ when one head attends by `parameters` and all others fully. By several tasks at once, if
+    /// need be.
     ///
     /// - Parameter layer: not before the first that may be probed.
     func probe(_ parameters: SampleAttentionParameters, layer: Int, head: Int) throws -> Divergence
@@ -86,6 +89,7 @@ private struct TracedPrefill: DensePrefill {
     let trace: PrefillTrace
 
     var cost: PrefillCost { PrefillCost(trace.report) }
+    var concurrentProbes: Int { trace.concurrentProbes }
 
     func probe(_ parameters: SampleAttentionParameters, layer: Int, head: Int) throws -> Divergence {
         try trace.probe(.perHead { $0 == layer && $1 == head ? parameters : .dense }, from: layer, against: trace)

@@ -178,7 +178,7 @@ public struct TuningStudy {
         let options = work.trials.trials(length: length)
             .filter { heads?.contains($0.key) ?? true }
             .mapValues { HeadProbing.options($0, count: settings.probesPerHead) }
-        try HeadProbing(work: work.probes).run(options, on: prefilled, isOver: { time.isOver(0.7) }) {
+        try HeadProbing(pool: model.kernel.pool, work: work.probes).run(options, on: prefilled, isOver: { time.isOver(0.7) }) {
             progress(.init(phase: .probes, done: $0.done, total: $0.total, status: "layer \($0.item.layer), head \($0.item.head)"))
         }
         return HeadSensitivities(options, probes: work.probes, prompts: prefilled.map(\.prompt), floor: settings.floor)

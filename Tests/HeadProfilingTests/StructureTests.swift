@@ -61,6 +61,8 @@ import Testing
                 }
                 #expect(abs(curve.leastMasses[step] - kept.min()!) < 2e-6)
                 #expect(abs(curve.meanMasses[step] - kept.reduce(0, +) / Double(kept.count)) < 2e-6)
+                // Which columns join last, of those with next to no mass, is rounding's choice.
+                guard count == 0 || count == shape.keyCount || outside[ranked[count - 1]] > 1e-9 else { continue }
                 #expect(abs(curve.densities[step] - pattern.density(shape)) < 1e-12)
             }
         }

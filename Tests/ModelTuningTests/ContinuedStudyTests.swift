@@ -37,6 +37,22 @@ import Testing
         }
     }
 
+    /// Probes that are made at once are journalled in their order, and a stop costs no more than what was under way.
+    @Test func probesAtOnceComeToTheSame() throws {
+        let alone = try MadeModel()
+        let expected = try buckets(alone, resume: false)
+        let lines = try study.lines()
+        try FileManager.default.removeItem(atPath: study.path)
+        let stopped = try MadeModel(stop: alone.calls.dense + alone.calls.layers + alone.calls.probes / 2, concurrentProbes: 3)
+        #expect(throws: MadeModel.Stop.self) { try buckets(stopped, resume: false) }
+        let held = try study.lines()
+        #expect(held.count > 1 && held == Array(lines.prefix(held.count)))
+        let resumed = try MadeModel(concurrentProbes: 3)
+        #expect(try buckets(resumed, resume: true) == expected)
+        #expect(try study.lines() == lines)
+        #expect(resumed.calls.probes + stopped.calls.probes <= alone.calls.probes + 3)
+    }
+
     /// No record depends on which others were made in the same run: any of them may be missing.
     @Test(arguments: [2, 3, 7]) func goesOnFromAnyRecords(missing: Int) throws {
         let expected = try buckets(try MadeModel(), resume: false)

@@ -42,6 +42,7 @@ final class MadeModel: TunableModel {
     let losesAnswersAt: Double
     /// The call that fails; nil for none.
     let stop: Int?
+    let concurrentProbes: Int
     /// Goes on by a second at every call.
     let clock: ManualClock
     private let asked = Mutex(Calls())
@@ -50,9 +51,10 @@ final class MadeModel: TunableModel {
 
     init(
         _ sensitivities: [[Double]] = [[0.02, 0.002], [0.02, 0.002]], interaction: Double = 1, losesAnswersAt: Double = 0.05,
-        stop: Int? = nil, clock: ManualClock = ManualClock()
+        stop: Int? = nil, concurrentProbes: Int = 1, clock: ManualClock = ManualClock()
     ) throws {
-        kernel = try AttentionKernel(instructionSet: .scalar, pool: WorkerPool(threads: 1))
+        kernel = try AttentionKernel(instructionSet: .scalar, pool: WorkerPool(threads: concurrentProbes))
+        self.concurrentProbes = concurrentProbes
         (self.sensitivities, self.interaction, self.losesAnswersAt) = (sensitivities, interaction, losesAnswersAt)
         (self.stop, self.clock) = (stop, clock)
     }
@@ -133,6 +135,7 @@ private struct MadePrefill: DensePrefill {
     let firstLayer: Int
 
     var cost: PrefillCost { PrefillCost(seconds: 2, attentionSeconds: 1, density: 1) }
+    var concurrentProbes: Int { model.concurrentProbes }
 
     func probe(_ parameters: SampleAttentionParameters, layer: Int, head: Int) throws -> Divergence {
         if layer < firstLayer { throw MadeModel.Unprobed() }

@@ -5,7 +5,7 @@ import SampleAttention
 
 /// The first pass over a head's probabilities: where the mass lies, how few keys each row needs, what patterns retain.
 ///
-/// Memory: O(keys) a slot and (keys / 128)² sums of blocks; two strips of rows × keys a worker.
+/// Memory: O(keys) a worker and (keys / 128)² sums of blocks; two strips of rows × keys a worker.
 final class MassPass: @unchecked Sendable {
     /// Borders of the bands of lags that columns' masses are kept apart by: 0, then every window asked about.
     let lagBorders: [Int]
@@ -13,9 +13,11 @@ final class MassPass: @unchecked Sendable {
     let alphas: [Double]
     private let walk: ProbabilityWalk
     private let blocks: Int
-    /// [slot][band][key], [query block][key block], [slot][query cell][key cell].
-    private let columns, blockMasses, cells: AlignedBuffer<Double>
-    /// [slot][α].
+    /// [query block][key block].
+    private let blockMasses: AlignedBuffer<Double>
+    /// [worker][band][key], [worker][query cell][key cell]; see `MassSum`.
+    private let columns, cells: AlignedBuffer<Int64>
+    /// [worker][α].
     private let keys: AlignedBuffer<Int>
     /// [worker][lane][stride].
     private let rows: AlignedBuffer<Float>
@@ -30,11 +32,12 @@ final class MassPass: @unchecked Sendable {
         self.alphas = alphas
         lagBorders = [0] + Set(windows.filter { (1..<shape.keyCount).contains($0) }).sorted()
         blocks = BlockMask.blockCount(tokens: shape.keyCount)
-        columns = AlignedBuffer(count: ProbabilityWalk.slots * lagBorders.count * shape.keyCount)
+        let workers = walk.pool.threads
+        columns = AlignedBuffer(count: workers * lagBorders.count * shape.keyCount)
         blockMasses = AlignedBuffer(count: blocks * blocks)
-        cells = AlignedBuffer(count: ProbabilityWalk.slots * AttentionPicture.cells * AttentionPicture.cells)
-        keys = AlignedBuffer(count: ProbabilityWalk.slots * alphas.count)
-        rows = AlignedBuffer(count: walk.pool.threads * ProbabilityWalk.lanes * Self.rowStride(shape))
+        cells = AlignedBuffer(count: workers * AttentionPicture.cells * AttentionPicture.cells)
+        keys = AlignedBuffer(count: workers * alphas.count)
+        rows = AlignedBuffer(count: workers * ProbabilityWalk.lanes * Self.rowStride(shape))
     }
 
     /// Measures one head; the sums of an earlier head are gone.
@@ -57,17 +60,18 @@ final class MassPass: @unchecked Sendable {
             columnBands: walk.pool.map(lagBorders.count) { sum(columns, at: $0, width: shape.keyCount) },
             blocks: Array(blockMasses.elements), cells: sum(cells, at: 0, width: AttentionPicture.cells * AttentionPicture.cells),
             fewestKeys: alphas.indices.map { alpha in
-                (0..<ProbabilityWalk.slots).reduce(0) { $0 + keys[$1 * alphas.count + alpha] }
+                (0..<walk.pool.threads).reduce(0) { $0 + keys[$1 * alphas.count + alpha] }
             },
             retained: patterns.indices.map { Array(retained.elements[$0 * shape.queryCount..<($0 + 1) * shape.queryCount]) })
     }
 
     /// On all threads: the sums of a long prompt are megabytes.
     private func clear() {
-        walk.pool.run(ProbabilityWalk.slots) { [self] _, slot in
+        let workers = walk.pool.threads
+        walk.pool.run(workers) { [self] _, index in
             func clear<Sum: AdditiveArithmetic>(_ sums: UnsafeMutableBufferPointer<Sum>) {
-                let share = sums.count / ProbabilityWalk.slots
-                sums[slot * share..<(slot + 1) * share].update(repeating: .zero)
+                let share = sums.count / workers
+                sums[index * share..<(index + 1) * share].update(repeating: .zero)
             }
             clear(columns.elements)
             clear(cells.elements)
@@ -76,16 +80,14 @@ final class MassPass: @unchecked Sendable {
         blockMasses.elements.update(repeating: 0)
     }
 
-    private func sum(_ buffer: borrowing AlignedBuffer<Double>, at index: Int, width: Int) -> [Double] {
-        let slotSize = buffer.count / ProbabilityWalk.slots
-        return [Double](unsafeUninitializedCapacity: width) { result, count in
-            result.initialize(repeating: 0)
-            for slot in 0..<ProbabilityWalk.slots {
-                let own = buffer.base + slot * slotSize + index * width
-                for i in 0..<width { result[i] += own[i] }
-            }
-            count = width
+    private func sum(_ buffer: borrowing AlignedBuffer<Int64>, at index: Int, width: Int) -> [Double] {
+        let workers = walk.pool.threads
+        var units = [Int64](repeating: 0, count: width)
+        for worker in 0..<workers {
+            let own = buffer.base + worker * (buffer.count / workers) + index * width
+            for i in 0..<width { units[i] &+= own[i] }
         }
+        return units.map(MassSum.mass)
     }
 
     private func addColumns(_ step: ProbabilityWalk.Step) {
@@ -100,8 +102,8 @@ final class MassPass: @unchecked Sendable {
                     received.update(repeating: 0)
                     step.block.addColumnMass(
                         strip: step.strip, index: index, tile: tile, lags: border..<end, into: received.baseAddress!)
-                    let sums = columns.base + (step.slot * lagBorders.count + band) * shape.keyCount + tile.lowerBound
-                    for key in 0..<tile.count { sums[key] += Double(received[key]) }
+                    let sums = columns.base + (step.worker * lagBorders.count + band) * shape.keyCount + tile.lowerBound
+                    for key in 0..<tile.count { sums[key] &+= MassSum.units(received[key]) }
                 }
             }
         }
@@ -117,7 +119,7 @@ final class MassPass: @unchecked Sendable {
         let size = AttentionPicture.cellSize(keyCount: shape.keyCount)
         let side = AttentionPicture.cells
         let lanes = ProbabilityWalk.lanes
-        let target = cells.base + step.slot * side * side
+        let target = cells.base + step.worker * side * side
         withUnsafeTemporaryAllocation(of: Float.self, capacity: side * lanes) { mass in
             withUnsafeTemporaryAllocation(of: UInt8.self, capacity: SampledScores.keysPerTile) { groups in
                 mass.update(repeating: 0)
@@ -128,7 +130,7 @@ final class MassPass: @unchecked Sendable {
                         into: mass.baseAddress!)
                 }
                 for (lane, position) in step.block.positions.enumerated() {
-                    for cell in 0...position / size { target[position / size * side + cell] += Double(mass[cell * lanes + lane]) }
+                    for cell in 0...position / size { target[position / size * side + cell] &+= MassSum.units(mass[cell * lanes + lane]) }
                 }
             }
         }
@@ -136,7 +138,7 @@ final class MassPass: @unchecked Sendable {
 
     private func count(_ step: ProbabilityWalk.Step) {
         let own = rows.base + step.worker * ProbabilityWalk.lanes * rowStride
-        let sums = keys.base + step.slot * alphas.count
+        let sums = keys.base + step.worker * alphas.count
         var counter = SparsityCounter(rows: walk.kernel.rowKernels, alphas: alphas)
         var least = [Float](repeating: .greatestFiniteMagnitude, count: ProbabilityWalk.lanes)
         for (lane, position) in step.block.positions.enumerated() { least[lane] = counter.leastNeeded(keys: position + 1) }

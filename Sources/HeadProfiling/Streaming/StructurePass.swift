@@ -27,16 +27,16 @@ final class StructurePass: @unchecked Sendable {
         let lines = LineFamily(masses: masses, counts: lineCounts)
         let stripeSteps = columnCounts.counts.count
         let width = stripes.count * stripeSteps + lineCounts.counts.count
-        let least = AlignedBuffer<Double>(count: ProbabilityWalk.slots * width)
+        let least = AlignedBuffer<Double>(count: walk.pool.threads * width)
         least.elements.update(repeating: 1)
         let target = SharedPointer(least.base)
         walk.run(head: head, inputs: inputs, workspace: workspace) { step in
-            let own = target.base + step.slot * width
+            let own = target.base + step.worker * width
             let totals = step.totals
             stripes.lower(own, step: step, totals: totals, steps: stripeSteps)
             lines.lower(own + stripes.count * stripeSteps, step: step, totals: totals)
         }
-        let minima = (0..<width).map { index in (0..<ProbabilityWalk.slots).map { least[$0 * width + index] }.least()! }
+        let minima = (0..<width).map { index in (0..<walk.pool.threads).map { least[$0 * width + index] }.least()! }
         return (
             stripes.indices.map { stripes[$0].curve(least: Array(minima[$0 * stripeSteps..<($0 + 1) * stripeSteps])) },
             lines.curve(least: Array(minima[(stripes.count * stripeSteps)...]))
