@@ -34,6 +34,8 @@ extension Tokenizer {
     /// The tokens and the bytes of the prepared text that each one stands for.
     private func tokens(_ prepared: PreparedText) -> (ids: [Int32], ranges: [Range<Int>]) {
         var output = TokenStream(byteCount: prepared.bytes.count)
+        // Of their own, or each piece would copy the whole tokenizer.
+        let (splitter, encoder) = (splitter, encoder)
         prepared.bytes.withUnsafeBufferPointer { bytes in
             for segment in prepared.segments {
                 if let token = segment.token {
