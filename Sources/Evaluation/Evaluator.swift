@@ -19,7 +19,7 @@ public struct Evaluator: Sendable {
         self.model = model
         self.policy = policy
         self.chunk = chunk
-        self.cache = cache
+        self.cache = cache.named(for: model)
     }
 
     /// One task's outcome.

@@ -16,13 +16,19 @@ extension LanguageModel {
 
     /// What happens to keys and values between the prefill and decoding.
     public struct CacheSettings: Sendable, Hashable, Encodable {
-        public var format = KeyValueCache.Format.fp32
+        /// Nil is the model's `standardCacheFormat`.
+        public var format: KeyValueCache.Format?
         /// Nil keeps everything.
         public var eviction: CacheEviction?
 
-        public init(format: KeyValueCache.Format = .fp32, eviction: CacheEviction? = nil) {
+        public init(format: KeyValueCache.Format? = nil, eviction: CacheEviction? = nil) {
             self.format = format
             self.eviction = eviction
+        }
+
+        /// The same with a format that is named.
+        public func named(for model: LanguageModel) -> CacheSettings {
+            CacheSettings(format: format ?? model.standardCacheFormat, eviction: eviction)
         }
     }
 
@@ -89,7 +95,7 @@ extension LanguageModel {
     }
 
     /// A cache whose memory, where it is not to be had, is blamed on what asks for most of it.
-    private func makeCache(prompt: Int, newPositions: Int, format: KeyValueCache.Format) throws(InputError) -> KeyValueCache {
+    private func makeCache(prompt: Int, newPositions: Int, format: KeyValueCache.Format?) throws(InputError) -> KeyValueCache {
         do throws(InputError) {
             return try makeCache(capacity: prompt + newPositions, format: format)
         } catch {

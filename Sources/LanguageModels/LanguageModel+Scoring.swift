@@ -22,10 +22,10 @@ extension LanguageModel {
 
     /// Scores every position in one prefill. Memory beside the prefill's: a tile of logits a thread.
     ///
-    /// - Parameter format: of the keys and values that every layer reads.
+    /// - Parameter format: of the keys and values that every layer reads; nil is `standardCacheFormat`.
     /// - Throws: as `prefill`.
     public func score(
-        _ tokens: [Int32], policy: AttentionPolicy, chunk: Int? = nil, format: KeyValueCache.Format = .fp32
+        _ tokens: [Int32], policy: AttentionPolicy, chunk: Int? = nil, format: KeyValueCache.Format? = nil
     ) throws -> TokenScores {
         let start = ContinuousClock.now
         let cache = try makeCache(capacity: tokens.count, format: format)

@@ -110,9 +110,19 @@ public final class LanguageModel: Sendable {
     /// An empty cache for up to `capacity` positions.
     ///
     /// - Parameter format: BF16 takes half the memory and INT8 little more than a quarter; a prefill then holds one layer in floats too.
+    ///   Nil is `standardCacheFormat`.
     /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
-    public func makeCache(capacity: Int, format: KeyValueCache.Format = .fp32) throws(InputError) -> KeyValueCache {
-        try KeyValueCache(description, capacity: capacity, format: format)
+    public func makeCache(capacity: Int, format: KeyValueCache.Format? = nil) throws(InputError) -> KeyValueCache {
+        try KeyValueCache(description, capacity: capacity, format: format ?? standardCacheFormat)
+    }
+
+    /// What keys and values are kept in where nothing is asked for: the precision of the kernel's products, which a prefill rounds them to
+    /// anyway.
+    public var standardCacheFormat: KeyValueCache.Format {
+        switch kernel.precision {
+        case .fp32: .fp32
+        case .bf16: .bf16
+        }
     }
 
     /// What a prefill cost and kept. Layers with a window of their own, which no method changes, are in the seconds and in nothing else.

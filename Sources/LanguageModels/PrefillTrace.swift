@@ -45,12 +45,14 @@ public final class PrefillTrace: @unchecked Sendable {  // What changes is behin
         let hidden: AlignedBuffer<Float>
         let buffers: ForwardBuffers
         let cache: KeyValueCache
+        let floats: FloatLayer
         let workspace = AttentionWorkspace()
 
         init(_ tokens: Int, model: LanguageModel, cache: KeyValueCache?) throws(InputError) {
             hidden = try AlignedBuffer(extents: tokens, model.description.hiddenSize, of: "hidden states of \(tokens) tokens")
             buffers = try ForwardBuffers(model.description, tokens: tokens, kernel: model.kernel)
             self.cache = if let cache { cache } else { try model.makeCache(capacity: tokens) }
+            floats = try FloatLayer(of: self.cache, rows: tokens)
         }
 
         /// Bytes, nearly.
@@ -160,7 +162,7 @@ public final class PrefillTrace: @unchecked Sendable {  // What changes is behin
         try cache.exclusively {
             _ = try model.decoder.prefill(
                 tokens[...], cache: cache, promptLength: tokens.count, policy: policy.begunPrefill(), workspace: memory.workspace,
-                floats: FloatLayer(of: cache, rows: tokens.count), buffers: memory.buffers, hidden: hidden.base, from: layer,
+                floats: memory.floats, buffers: memory.buffers, hidden: hidden.base, from: layer,
                 observer: &observer)
         }
         return try reference.divergence(to: hidden.base)

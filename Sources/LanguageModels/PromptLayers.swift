@@ -27,7 +27,8 @@ public struct PromptLayers: LayerSource {
     public func forEachLayer(_ body: (LayerAttention) throws -> Void) throws {
         try withoutActuallyEscaping(body) { body in
             var tap = AttentionTap(body)
-            let cache = try model.makeCache(capacity: prompt.count)
+            // What is measured of a layer is of its own keys and values, not of rounded ones.
+            let cache = try model.makeCache(capacity: prompt.count, format: .fp32)
             _ = try model.prefill(prompt, cache: cache, policy: .dense, observer: &tap)
         }
     }

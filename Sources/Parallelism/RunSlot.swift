@@ -30,16 +30,21 @@ final class RunSlot: @unchecked Sendable {  // What is not atomic is written bef
     /// Nobody joins any more.
     func close() { state.bitwiseAnd(Self.opening - 1, ordering: .acquiringAndReleasing) }
 
-    /// Returns when all that joined have left, and gives the slot to others. Only once it is closed.
-    func finish() {
-        if !BusyWait.until({ state.load(ordering: .acquiring) == 0 }),
-            state.bitwiseOr(1, ordering: .acquiringAndReleasing).oldValue != 0
-        {
+    /// Whether all that joined have left. Only once it is closed.
+    var isDone: Bool { state.load(ordering: .acquiring) == 0 }
+
+    /// Returns when it is done.
+    func awaitHelpers() {
+        if !BusyWait.until({ isDone }), state.bitwiseOr(1, ordering: .acquiringAndReleasing).oldValue != 0 {
             done.wait()
             _ = state.load(ordering: .acquiring)
         }
-        body = nil
         state.store(0, ordering: .relaxed)
+    }
+
+    /// Gives the slot to others. Only once it is done.
+    func free() {
+        body = nil
         isTaken.store(false, ordering: .releasing)
     }
 

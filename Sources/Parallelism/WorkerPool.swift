@@ -1,13 +1,5 @@
 import AttentionCore
 
-#if canImport(Darwin)
-    import Darwin
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Glibc
-#endif
-
 /// Runs independent pieces of work on a fixed number of threads. Kernels never start threads.
 ///
 /// The calling thread works too; the others are the pool's own, started at the first run that has use for them, and end with the pool.
@@ -16,7 +8,7 @@ public final class WorkerPool: Sendable {
     public let threads: Int
     private let team: WorkerTeam
     private let birth = ContinuousClock.now
-    private let processorSecondsAtBirth = WorkerPool.processorSeconds
+    private let timeAtBirth = ProcessorTime.ofProcess
 
     /// - Parameter threads: workers, at least 1. More than the machine's cores gain nothing.
     public init(threads: Int) {
@@ -55,13 +47,7 @@ public final class WorkerPool: Sendable {
     /// threads spent looking for work or waiting for each other.
     package var busyShare: Double {
         let elapsed = (ContinuousClock.now - birth).seconds
-        return (Self.processorSeconds - processorSecondsAtBirth - team.idleSeconds) / max(elapsed * Double(threads), 1e-9)
-    }
-
-    /// Of all threads of this process.
-    private static var processorSeconds: Double {
-        var time = timespec()
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+        let worked = Double(ProcessorTime.ofProcess.nanoseconds - timeAtBirth.nanoseconds) / 1e9 - team.idleSeconds
+        return worked / max(elapsed * Double(threads), 1e-9)
     }
 }

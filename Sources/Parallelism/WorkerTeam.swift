@@ -42,7 +42,8 @@ final class WorkerTeam: Sendable {
         wakeSleepers(for: slot)
         slot.work(as: 0)
         slot.close()
-        countIdle { slot.finish() }
+        if !slot.isDone { countIdle { slot.awaitHelpers() } }
+        slot.free()
     }
 
     /// Ends the threads once they have nothing to do.
@@ -55,15 +56,13 @@ final class WorkerTeam: Sendable {
 
     // MARK: Time
 
-    /// Of all threads, awake and without work.
+    /// Processor time of all threads, awake and without work.
     var idleSeconds: Double { Double(idleNanoseconds.load(ordering: .relaxed)) / 1e9 }
 
+    /// Processor time, for a thread that lets others go first may be gone for long.
     private func countIdle<Result>(_ body: () -> Result) -> Result {
-        let start = ContinuousClock.now
-        defer {
-            let spent = (ContinuousClock.now - start).components
-            idleNanoseconds.wrappingAdd(UInt64(spent.seconds * 1_000_000_000 + spent.attoseconds / 1_000_000_000), ordering: .relaxed)
-        }
+        let start = ProcessorTime.ofThread.nanoseconds
+        defer { idleNanoseconds.wrappingAdd(ProcessorTime.ofThread.nanoseconds &- start, ordering: .relaxed) }
         return body()
     }
 

@@ -5,8 +5,14 @@ import LanguageModels
 
 /// What decoding finds of the prompt's keys and values.
 struct CacheOptions: ParsableArguments {
-    @Option(help: "Keys and values are kept as fp32, bf16 (half the memory) or int8 (little more than a quarter).")
-    var cache = KeyValueCache.Format.fp32.rawValue
+    static let automatic = "auto"
+
+    @Option(
+        help: """
+            Keys and values are kept as fp32, bf16 (half the memory) or int8 (little more than a quarter); auto keeps them in the precision \
+            of products.
+            """)
+    var cache = Self.automatic
 
     @Option(
         help: """
@@ -19,7 +25,11 @@ struct CacheOptions: ParsableArguments {
     var cacheTokens: Int?
 
     func settings() throws(InputError) -> LanguageModel.CacheSettings {
-        let format: KeyValueCache.Format = try ParameterOptions.choice(cache, "cache")
+        let format = KeyValueCache.Format(rawValue: cache)
+        guard format != nil || cache == Self.automatic else {
+            let named = ParameterOptions.choices(of: KeyValueCache.Format.self)
+            throw InputError(.usage, field: "cache", value: cache, rule: "must be \(Self.automatic), \(named)")
+        }
         guard let evict else {
             if let cacheTokens { throw InputError(.usage, field: "cache-tokens", value: "\(cacheTokens)", rule: "needs --evict") }
             return .init(format: format)

@@ -43,9 +43,10 @@ struct GenerateCommand: ModelCommand {
         _ = try ParameterOptions.count(maxTokens, "max-tokens", atLeast: 1)
         if let chunk { _ = try ParameterOptions.count(chunk, "chunk", atLeast: 1) }
         let sampler = try TokenSampler(temperature: temperature, topP: Fraction(topP, field: "top-p"), seed: model.machine.seed)
-        let cacheSettings = try cache.settings()
+        let asked = try cache.settings()
         try chat.check()
         let session = try model.open()
+        let cacheSettings = asked.named(for: session.model)
         let policy = try policy(session)
         let conversation = try chat.prompt(text, model: session.model)
         let tokens =

@@ -34,7 +34,7 @@ import Testing
         Case(generate + ["--attention", "tuned", "--density", "0.1"], "density: 0.1: tuned attention has no budget"),
         Case(generate + ["--attention", "dense", "--density", "0.1"], "density: 0.1: dense attention has no budget"),
         Case(generate + ["--density", "0.1", "--alpha", "0.9"], "alpha: 0.9", "--density"),
-        Case(generate + ["--cache", "int4"], "cache: int4: must be fp32, bf16 or int8"),
+        Case(generate + ["--cache", "int4"], "cache: int4: must be auto, fp32, bf16 or int8"),
         Case(generate + ["--evict", "streaming"], "evict: streaming: needs --cache-tokens"),
         Case(generate + ["--cache-tokens", "5"], "cache-tokens: 5: needs --evict"),
         Case(generate + ["--evict", "all", "--cache-tokens", "5"], "evict: all", "heavy-hitters"),

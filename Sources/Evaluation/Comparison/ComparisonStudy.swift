@@ -30,7 +30,7 @@ public struct ComparisonStudy: Sendable {
         self.model = model
         self.chunk = chunk
         self.measuresMass = measuresMass
-        self.cache = cache
+        self.cache = cache.named(for: model)
         self.policies = policies
         let lengths = Set(tasks.map(\.length)).sorted()
         self.tasks = lengths.flatMap { length in tasks.filter { $0.length == length } }
