@@ -8,7 +8,6 @@ public final class WorkerPool: Sendable {
     public let threads: Int
     private let team: WorkerTeam
     private let birth = ContinuousClock.now
-    private let timeAtBirth = ProcessorTime.ofProcess
 
     /// - Parameter threads: workers, at least 1. More than the machine's cores gain nothing.
     public init(threads: Int) {
@@ -43,11 +42,10 @@ public final class WorkerPool: Sendable {
         }
     }
 
-    /// The share of the time since the pool was made, times its threads, in which the process was at work: its processor time less what
-    /// threads spent looking for work or waiting for each other.
+    /// The share of its threads' time since the pool was made in which they had something to do, the thread of its only caller always but
+    /// where it waits for the others.
     package var busyShare: Double {
         let elapsed = (ContinuousClock.now - birth).seconds
-        let worked = Double(ProcessorTime.ofProcess.nanoseconds - timeAtBirth.nanoseconds) / 1e9 - team.idleSeconds
-        return worked / max(elapsed * Double(threads), 1e-9)
+        return (elapsed + team.workedSeconds) / max(elapsed * Double(threads), 1e-9)
     }
 }

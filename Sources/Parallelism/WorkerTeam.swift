@@ -22,7 +22,7 @@ final class WorkerTeam: Sendable {
     private let sleepers = Atomic<Int>(0)
     private let lock = Lock()
     private let alarm = DispatchSemaphore(value: 0)
-    private let idleNanoseconds = Atomic<UInt64>(0)
+    private let workedNanoseconds = Atomic<Int64>(0)
 
     init(helpers: Int) { self.helpers = helpers }
 
@@ -42,7 +42,11 @@ final class WorkerTeam: Sendable {
         wakeSleepers(for: slot)
         slot.work(as: 0)
         slot.close()
-        if !slot.isDone { countIdle { slot.awaitHelpers() } }
+        if !slot.isDone {
+            let start = ContinuousClock.now
+            slot.awaitHelpers()
+            add(-1, since: start)
+        }
         slot.free()
     }
 
@@ -56,14 +60,12 @@ final class WorkerTeam: Sendable {
 
     // MARK: Time
 
-    /// Processor time of all threads, awake and without work.
-    var idleSeconds: Double { Double(idleNanoseconds.load(ordering: .relaxed)) / 1e9 }
+    /// What helpers worked, less what all threads waited inside runs, so far.
+    var workedSeconds: Double { Double(workedNanoseconds.load(ordering: .relaxed)) / 1e9 }
 
-    /// Processor time, for a thread that lets others go first may be gone for long.
-    private func countIdle<Result>(_ body: () -> Result) -> Result {
-        let start = ProcessorTime.ofThread.nanoseconds
-        defer { idleNanoseconds.wrappingAdd(ProcessorTime.ofThread.nanoseconds &- start, ordering: .relaxed) }
-        return body()
+    private func add(_ sign: Int64, since start: ContinuousClock.Instant) {
+        let spent = (ContinuousClock.now - start).components
+        workedNanoseconds.wrappingAdd(sign * (spent.seconds * 1_000_000_000 + spent.attoseconds / 1_000_000_000), ordering: .relaxed)
     }
 
     // MARK: Helpers
@@ -95,7 +97,7 @@ final class WorkerTeam: Sendable {
         while !isStopped.load(ordering: .relaxed) {
             let seen = offers.load(ordering: .acquiring)
             if helpWithOne() { continue }
-            if countIdle({ BusyWait.until { offers.load(ordering: .acquiring) != seen } }) { continue }
+            if BusyWait.until({ offers.load(ordering: .acquiring) != seen }) { continue }
             sleepUntilWoken()
         }
     }
@@ -104,8 +106,11 @@ final class WorkerTeam: Sendable {
     private func helpWithOne() -> Bool {
         for slot in slots.reversed() {
             guard let worker = slot.join() else { continue }
+            let start = ContinuousClock.now
             wakeSleepers(for: slot)
             slot.work(as: worker)
+            // Before it leaves: who reads the time after a run finds all of the run in it.
+            add(1, since: start)
             slot.leave()
             return true
         }

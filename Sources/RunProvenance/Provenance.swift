@@ -10,8 +10,8 @@ public struct Provenance: Hashable, Sendable, Codable {
     public var lengths: [Int]
     /// ISO 8601, UTC.
     public var date: String
-    /// How busy the run kept its threads: processor time over wall time times threads, until these numbers were put together. Nil where
-    /// nobody measured it.
+    /// The share of its threads' time in which the run had work for them, until these numbers were put together. Nil where nobody measured
+    /// it.
     public var threadsBusy: Double?
 
     public struct Tool: Hashable, Sendable, Codable {

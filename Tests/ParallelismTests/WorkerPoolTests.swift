@@ -80,6 +80,18 @@ import Testing
         #expect(strangers.value.load(ordering: .relaxed) == 0)
     }
 
+    /// Pieces that sleep are work too: what is counted is that there was something to do.
+    @Test func knowsHowBusyItsThreadsWere() async throws {
+        let pool = WorkerPool(threads: 4)
+        pool.run(4) { _, _ in usleep(100_000) }
+        let share = pool.busyShare
+        #expect(share > 0.6 && share <= 1.01, "\(share)")
+        // The caller counts as busy, the three others do not.
+        try await Task.sleep(for: .milliseconds(900))
+        let later = pool.busyShare
+        #expect(later > 0.24 && later < 0.5, "\(later)")
+    }
+
     /// Several callers share a pool: each has its own indices and its own workers' numbers.
     @Test(.timeLimit(.minutes(1))) func callersMayRunAtOnce() {
         let pool = WorkerPool(threads: 3)

@@ -3,6 +3,8 @@
 
 usage: measure.py PROGRAM [--threads 1 2 4 8 16] [--only PART ...] [--text FILE] [--output results.json]
 
+What --output holds already of other parts or threads stays there.
+
 parts: pool       microseconds until all threads are at work on a run and it has ended, after pauses of 0, 20 and 1,000 µs
        attention  dense attention of 8 heads and of 1 head, 8,192 tokens, and 8 heads at 512 tokens
        prefill    the bundled model, dense and tuned: 512, 8,192 and 32,768 tokens
@@ -10,8 +12,8 @@ parts: pool       microseconds until all threads are at work on a run and it has
        tune, search, profile, compare, evaluate
                   one study each: seconds, and the share of the threads' time in which they were at work
 
-Each row is the time by threads; studies have the busy share beside it, as the program reports it (`threadsBusy`: processor time less
-what threads spent looking for work, over wall time times threads).
+Each row is the time by threads; studies have the busy share beside it, as the program reports it (`threadsBusy`: the share of the
+threads' time in which they had a piece of work).
 """
 import argparse
 import json
@@ -89,15 +91,15 @@ def parts(program, text, folder):
         return study(program, t, "search 4,096", "search", "--length", 4096, "--output", f"{folder}/search{t}")
 
     def profile(t):
-        return study(program, t, "profile 16,384", "profile", "--length", 16384)
+        return study(program, t, "profile 8,192", "profile", "--length", 8192)
 
     def compare(t):
         return study(
             program, t, "compare 8,192", "compare", "--methods", "dense,paper,tuned", "--length", 8192, "--kind", "needle-multi-key",
-            "--kind", "interleaved", "--kind", "perplexity", "--count", 2)
+            "--kind", "interleaved", "--kind", "perplexity", "--count", 1)
 
     def evaluate(t):
-        return study(program, t, "evaluate 8,192", "evaluate", "--perplexity", text, "--length", 8192, "--windows", 8)
+        return study(program, t, "evaluate 8,192", "evaluate", "--perplexity", text, "--length", 8192, "--windows", 6)
 
     return {f.__name__: f for f in (pool, attention, prefill, decode, tune, search, profile, compare, evaluate)}
 
@@ -110,9 +112,10 @@ def main():
     parser.add_argument("--text", default=str(sorted(BOOK.glob("*.txt"))[0]) if BOOK.is_dir() else None)
     parser.add_argument("--output")
     options = parser.parse_args()
-    threads = [t for t in options.threads if t <= os.cpu_count()]
+    threads = sorted(t for t in options.threads if t <= os.cpu_count())
     cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "unknown")
-    found = {}
+    output = pathlib.Path(options.output) if options.output else None
+    found = json.loads(output.read_text())["rows"] if output and output.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         for name, part in parts(options.program, options.text, folder).items():
             if options.only and name not in options.only:
@@ -120,16 +123,20 @@ def main():
             for t in threads:
                 for key, row in part(t).items():
                     found.setdefault(key, {})[str(t)] = row
+    threads = sorted({int(t) for row in found.values() for t in row})
     print(f"{cpu}, {os.cpu_count()} cores\n")
     print("| what | " + " | ".join(f"{t} threads" for t in threads) + " |\n|" + " --- |" * (len(threads) + 1))
     for key, row in found.items():
         cells = []
         for t in threads:
-            one = row[str(t)]
+            one = row.get(str(t))
+            if one is None:
+                cells.append("")
+                continue
             cells.append(f"{one['value']:.3g}" + (f" ({one['busy']:.0%})" if one.get("busy") is not None else ""))
         print(f"| {key} | " + " | ".join(cells) + " |")
-    if options.output:
-        pathlib.Path(options.output).write_text(json.dumps({"cpu": cpu, "cores": os.cpu_count(), "rows": found}, indent=1) + "\n")
+    if output:
+        output.write_text(json.dumps({"cpu": cpu, "cores": os.cpu_count(), "rows": found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
