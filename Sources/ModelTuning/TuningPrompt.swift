@@ -1,6 +1,7 @@
 import AttentionCore
 import Evaluation
 import ModelFormats
+import Synchronization
 
 /// A text that quality is measured on, at every position.
 public struct TuningPrompt: Sendable {
@@ -37,6 +38,8 @@ public struct TuningText: Sendable {
     private let tokenizer: Tokenizer
     private let tokens: [Int32]
     private let content: String
+    /// By the longest that one may be: a study asks for the same ones many times, and cutting a book takes long.
+    private let knownParagraphs = Memory<[String]>()
 
     /// - Parameters:
     ///   - name: for people; the path, for errors.
@@ -107,7 +110,7 @@ public struct TuningText: Sendable {
     private func paragraphs(length: Int) -> [String] {
         let charactersPerToken = Double(content.utf8.count) / Double(max(1, tokens.count))
         let most = max(16, Int(charactersPerToken * Double(min(200, length / 8))))
-        return Paragraphs.of(content, longest: most)
+        return knownParagraphs.value(most) { Paragraphs.of(content, longest: most) }
     }
 
     /// The text's paragraphs with things to look up.
@@ -123,5 +126,17 @@ public struct TuningText: Sendable {
             name: number == 0 ? name : "\(name), interleaved \(number)", kind: .interleaved, tokens: interleaved.tokens,
             answers: interleaved.answers,
             repetitions: interleaved.repetitions)
+    }
+}
+
+/// What is computed once for each key.
+private final class Memory<Value: Sendable>: Sendable {
+    private let known = Mutex<[Int: Value]>([:])
+
+    func value(_ key: Int, compute: () -> Value) -> Value {
+        if let value = known.withLock({ $0[key] }) { return value }
+        let value = compute()
+        known.withLock { $0[key] = value }
+        return value
     }
 }
