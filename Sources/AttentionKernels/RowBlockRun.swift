@@ -145,7 +145,9 @@ struct RowBlockRun {
             valueStride: dimension, count: count, isPacked: true)
     }
 
-    /// Adds a strip tile by tile, each tile to every lane block that sees it; `bounds` gives the lanes that keep a key.
+    /// Adds a strip tile by tile, each tile to every lane block that sees it; `bounds` gives the lanes that keep a key. Inlined, as `bounds`
+    /// is asked for every key of a masked tile.
+    @inline(__always)
     private func attend(
         _ stored: StoredKeys, _ strip: RowBlockTiles.Strip, _ lanes: [LaneBlock], nextQueries: UnsafePointer<Float>? = nil,
         bounds: (_ index: Int, _ lane: LaneBlock) -> (first: Int, end: Int)
@@ -184,6 +186,7 @@ struct RowBlockRun {
         tile.next.1 = stored.values + range.upperBound * stored.valueStride
     }
 
+    @inline(__always)
     private func bound(
         _ tile: Range<Int>, seen: Range<Int>, first: UnsafeMutablePointer<UInt8>, end: UnsafeMutablePointer<UInt8>,
         _ bounds: (Int) -> (first: Int, end: Int)

@@ -29,14 +29,17 @@ typedef struct {
 } SA_TILE_NAME(Lanes);
 
 INLINE SA_TILE_NAME(Lanes) SA_TILE_NAME(lanes_of)(const SALaneBlock *block, int key, int rows) {
-    SA_TILE_NAME(Lanes) lanes = {SA_LANES, 0, 1};
+    /* In bytes and without branches, for the compiler to make vectors of. */
+    uint8_t least = SA_LANES, most = 0, rest = 0;
     for (int r = 0; r < rows; r++) {
-        int first = block->first[key + r], end = block->end[key + r];
-        lanes.is_whole &= first == 0 && end == SA_LANES;
-        if (first >= end) continue;
-        if (first < lanes.first) lanes.first = first;
-        if (end > lanes.end) lanes.end = end;
+        uint8_t first = block->first[key + r], end = block->end[key + r], is_empty = first >= end;
+        first = is_empty ? SA_LANES : first;
+        end = is_empty ? 0 : end;
+        rest |= first | (end ^ SA_LANES);
+        least = first < least ? first : least;
+        most = end > most ? end : most;
     }
+    SA_TILE_NAME(Lanes) lanes = {least, most, rest == 0};
     return lanes;
 }
 

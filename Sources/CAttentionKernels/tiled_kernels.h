@@ -118,14 +118,39 @@ INLINE vfloat SA_TILE_NAME(unit_pair)(vfloat low, vfloat high) {
     __m512i a = _mm512_srli_epi32(_mm512_add_epi32((__m512i)low, half), 16), b = _mm512_add_epi32((__m512i)high, half);
     return (vfloat)_mm512_mask_blend_epi16(0xAAAAAAAA, a, b);
 }
+
+/* x where the bit of a lane is set, zero elsewhere. */
+INLINE vfloat SA_TILE_NAME(kept)(uint32_t lanes, vfloat x) { return (vfloat)_mm512_maskz_mov_ps((__mmask16)lanes, (__m512)x); }
 #else
 INLINE vfloat SA_TILE_NAME(unit_power)(vfloat x) { return SA_TILE_NAME(power)(x); }
 INLINE vfloat SA_TILE_NAME(unit_pair)(vfloat low, vfloat high) { return pair_bf16(low, high); }
+
+INLINE vfloat SA_TILE_NAME(kept)(uint32_t lanes, vfloat x) {
+    vint is_kept;
+    for (int i = 0; i < WIDTH; i++) is_kept[i] = -(int)(lanes >> i & 1);
+    return choose(is_kept, x, splat(0));
+}
 #endif
+
+static void SA_TILE_NAME(kept_lanes)(const SATile *tile, SA_TILE_NAME(Unit) unit, uint32_t kept[UNIT_KEYS]) {
+    int rows = tile->count - unit.key < UNIT_KEYS ? tile->count - unit.key : UNIT_KEYS;
+    const uint8_t *first = unit.block->first, *end = unit.block->end;
+    for (int r = 0; r < UNIT_KEYS; r++) {
+        uint64_t lanes = r < rows ? ~0ull : 0;
+        if (r < rows && first) {
+            int from = first[unit.key + r], to = end[unit.key + r];
+            lanes = from < to ? ~0ull >> (SA_LANES - to) & ~0ull << from : 0;
+        }
+        kept[r] = (uint32_t)(lanes >> unit.lane);
+    }
+}
 
 /* Probabilities of a unit. */
 INLINE void SA_TILE_NAME(unit_powers)(
     const SATile *tile, SA_TILE_NAME(Unit) unit, int is_partial, const float *s, float *p, vfloat total[UNIT_VECTORS]) {
+    /* The unit's lanes that keep each key, one bit a lane. */
+    uint32_t kept[UNIT_KEYS];
+    if (is_partial) SA_TILE_NAME(kept_lanes)(tile, unit, kept);
     /* In registers, which stores to p are known not to touch. */
     vfloat sum[UNIT_VECTORS];
     UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) sum[j] = total[j];
@@ -134,12 +159,7 @@ INLINE void SA_TILE_NAME(unit_powers)(
             vfloat pair[2];
             UNROLLED for (int i = 0; i < 2; i++) {
                 pair[i] = SA_TILE_NAME(unit_power)(load(s + (r + i) * UNIT_LANES + j * WIDTH));
-                if (is_partial) {
-                    int key = unit.key + r + i, is_there = key < tile->count;
-                    int from = !is_there ? SA_LANES : unit.block->first ? unit.block->first[key] : 0;
-                    int to = !is_there ? 0 : unit.block->first ? unit.block->end[key] : SA_LANES;
-                    pair[i] = choose(lane_mask(unit.lane + j * WIDTH, from, to), pair[i], splat(0));
-                }
+                if (is_partial) pair[i] = SA_TILE_NAME(kept)(kept[r + i] >> (j * WIDTH), pair[i]);
                 sum[j] += pair[i];
             }
             store(p + ((unit.key + r) / 2) * SA_LANES + unit.lane + j * WIDTH, SA_TILE_NAME(unit_pair)(pair[0], pair[1]));
@@ -215,7 +235,7 @@ INLINE int SA_TILE_NAME(units_of)(const SATile *tile, const SALaneBlock *block, 
     for (int key = 0; key < tile->count; key += UNIT_KEYS) {
         int rows = tile->count - key < UNIT_KEYS ? tile->count - key : UNIT_KEYS;
         SA_TILE_NAME(Lanes) lanes = {0, SA_LANES, 1};
-        if (block->first) lanes = SA_TILE_NAME(lanes_of)(block, key, rows);
+        if (block->first) lanes = rows == UNIT_KEYS ? SA_TILE_NAME(lanes_of)(block, key, UNIT_KEYS) : SA_TILE_NAME(lanes_of)(block, key, rows);
         for (int lane = 0; lane < SA_LANES; lane += UNIT_LANES) {
             if (lanes.first < lane + UNIT_LANES && lanes.end > lane) {
                 units[count++] = (SA_TILE_NAME(Unit)){block, key, lane, !lanes.is_whole || rows < UNIT_KEYS, 0};
