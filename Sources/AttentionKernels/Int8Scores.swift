@@ -4,9 +4,9 @@ import Parallelism
 
 /// The keys of all heads in eight bits, packed once for every block of queries that is scored with them.
 ///
-/// Each row has a scale of its own, as in `RowFormat.int8`: x ≈ scale · q, so that the score of a query and a key is about
-/// `scale_query · scale_key · Σ_t q_t k_t`, whose sum is an exact whole number. Every instruction set gives the same scores, bit for bit.
-/// What the rounding costs is the caller's to weigh: these scores are for choosing keys, not for attention itself.
+/// Each row has a scale of its own, as in `RowFormat.int8`: x ≈ scale · x̂ with whole x̂, so that the score of a query q and a key k is
+/// about `scale_q · scale_k · Σ_t q̂_t k̂_t`, whose sum is exact. Every instruction set gives the same scores, bit for bit. They are for
+/// choosing keys, not for attention itself: what the rounding costs is the caller's to weigh.
 ///
 /// Memory: d bytes a key, rounded up to what the instruction set multiplies together (2 · d where it multiplies no bytes), and its scale.
 /// Source: SageAttention, quantisation per token (arXiv 2410.02367), without its subtraction of the keys' mean, which moves all scores of a
@@ -48,7 +48,8 @@ package final class Int8Keys: Sendable {
     ///
     /// Shapes: output [groups][`KernelTable.lanes`]; lanes past the packed rows are rows of zeros.
     /// Units: products of queries and keys as they are, q · k.
-    /// Keys that are not finite are passed over, and the maximum of no key is −∞ times the query's scale; a query that is not finite has only NaN.
+    /// Keys that are not finite are passed over, and the maximum of no key is −∞ times the query's scale; a query that is not finite has
+    /// only NaN.
     /// Complexity: `KernelTable.lanes` · keys · d multiply-adds. Runs on the calling thread.
     ///
     /// - Parameters:

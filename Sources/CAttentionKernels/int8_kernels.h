@@ -1,7 +1,7 @@
 /* Scores in INT8 for one vector width: rows in eight bits, the operands made of them, and (by panels or in tiles) their products.
  *
- * Operands are made of 32-bit elements, one a step: queries [step][lane], keys [key][step]. An element holds four numbers of eight bits, or,
- * without products of these, two that are widened to sixteen: vpmaddwd adds them exactly, where vpmaddubsw would saturate. */
+ * Operands are made of 32-bit elements, one a step: queries [step][lane], keys [key][step]. An element holds four numbers of eight bits,
+ * or, without products of these, two that are widened to sixteen: vpmaddwd adds them exactly, where vpmaddubsw would saturate. */
 
 #if SA_TILES || SA_HAS_INT8_PRODUCTS
 #define INT8_VALUES 4

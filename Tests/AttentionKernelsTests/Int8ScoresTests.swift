@@ -33,7 +33,9 @@ import Testing
     static func maxima(_ queries: [Row], _ keys: [Row], group: Int) -> [Float] {
         stride(from: 0, to: keys.count, by: group).flatMap { first in
             (0..<64).map { lane in
-                guard lane < queries.count else { return keys[first..<min(first + group, keys.count)].contains { !$0.scale.isNaN } ? 0 : .nan }
+                guard lane < queries.count else {
+                    return keys[first..<min(first + group, keys.count)].contains { !$0.scale.isNaN } ? 0 : .nan
+                }
                 var most = -Float.infinity
                 for key in keys[first..<min(first + group, keys.count)] {
                     let sum = zip(queries[lane].numbers, key.numbers).reduce(Int32(0)) { $0 + Int32($1.0) * Int32($1.1) }
@@ -170,7 +172,7 @@ import Testing
 
 /// Room with a guard on both sides.
 private final class GuardedRoom<Element: BitwiseCopyable & Equatable> {
-    private static var margin: Int { 64 }
+    private static var margin: Int { 256 }
     private let room: AlignedBuffer<Element>
     private let value: Element
     private let count: Int
