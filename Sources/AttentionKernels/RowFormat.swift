@@ -1,4 +1,5 @@
 import AttentionCore
+import CAttentionKernels
 
 /// How the numbers of keys and values are kept between their making and their use.
 public enum RowFormat: String, Sendable, NamedCase {
@@ -32,9 +33,12 @@ public enum RowFormat: String, Sendable, NamedCase {
         switch self {
         case .fp32: numbers.copyMemory(from: row, byteCount: 4 * count)
         case .bf16: Self.round(row, count: count, into: numbers.assumingMemoryBound(to: UInt16.self))
-        case .int8: scale!.pointee = Self.quantize(row, count: count, into: numbers.assumingMemoryBound(to: Int8.self))
+        case .int8: scale!.pointee = Self.kernels.functions.quantize_row(row, Int32(count), numbers.assumingMemoryBound(to: Int8.self))
         }
     }
+
+    /// What they make of a row is the same on every instruction set.
+    private static let kernels = try! InstructionSet.best.kernels()
 
     /// To nearest, ties to even.
     private static func round(_ row: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<UInt16>) {
@@ -47,23 +51,5 @@ public enum RowFormat: String, Sendable, NamedCase {
             target[t] = rounded
         }
         if !isFinite { target.update(repeating: 0x7FC0, count: count) }
-    }
-
-    /// Returns the scale.
-    private static func quantize(_ row: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<Int8>) -> Float {
-        var largest: Float = 0
-        var isFinite = true
-        for t in 0..<count {
-            largest = max(largest, abs(row[t]))
-            isFinite = isFinite && row[t].isFinite
-        }
-        guard isFinite else {
-            target.update(repeating: 1, count: count)
-            return .nan
-        }
-        let scale = largest / 127
-        // The quotient of a scale that is rounded to few bits may be beyond 127.
-        for t in 0..<count { target[t] = scale > 0 ? Int8(max(-127, min(127, (row[t] / scale).rounded()))) : 0 }
-        return scale
     }
 }

@@ -13,7 +13,9 @@ package struct Timing {
     package var most: Double { rounds.max() ?? .nan }
 
     /// Milliseconds of several bodies, each done `rounds` times in turn, after one untimed round of all.
-    package static func alternating(_ count: Int, rounds: Int, _ body: (_ index: Int) throws -> Void) rethrows -> [Timing] {
+    package static func alternating<Failure: Error>(
+        _ count: Int, rounds: Int, _ body: (_ index: Int) throws(Failure) -> Void
+    ) throws(Failure) -> [Timing] {
         var times = [[Double]](repeating: [], count: count)
         for round in 0...rounds {
             for index in 0..<count {

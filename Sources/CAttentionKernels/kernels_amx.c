@@ -1,4 +1,4 @@
-/* AVX-512 with BF16 products in AMX's tile registers; what is not done in tiles is as for avx512bf16. */
+/* AVX-512 with BF16 and INT8 products in AMX's tile registers; what is not done in tiles is as for avx512bf16. */
 #include "instruction_sets.h"
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #pragma clang attribute push( \
-    __attribute__((target("amx-tile,amx-bf16,avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx2,fma"))), apply_to = function)
+    __attribute__((target("amx-tile,amx-bf16,amx-int8,avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx2,fma"))), apply_to = function)
 #define SA_SUFFIX amx
 #define SA_VECTOR_BYTES 64
 #define SA_PANEL_VECTORS 4
@@ -19,9 +19,10 @@ SA_DEFINE_TABLE
 
 /* Whether the CPU has tiles and Linux lets this process use them: their registers are large, so that it wants to be asked. */
 static int tiles_are_granted(void) {
-    enum { tile_bit = 1 << 24, bf16_bit = 1 << 22, request_permission = 0x1023, tile_data = 18 };
+    enum { tile_bit = 1 << 24, bf16_bit = 1 << 22, int8_bit = 1 << 25, request_permission = 0x1023, tile_data = 18 };
     unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & tile_bit) || !(d & bf16_bit)) return 0;
+    unsigned needed = tile_bit | bf16_bit | int8_bit;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & needed) != needed) return 0;
     return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
 }
 

@@ -39,6 +39,8 @@ static inline int kept(const uint8_t *first, const uint8_t *end, int key, int la
 #undef SA_ROW_FORMAT
 #undef SA_ROW_NAME
 
+#include "int8_kernels_scalar.h"
+
 static void sa_finish_output__scalar(
     const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride) {
     for (int lane = 0; lane < rows; lane++)

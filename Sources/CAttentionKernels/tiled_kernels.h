@@ -52,17 +52,24 @@ INLINE void store_sums(float *to, ptrdiff_t stride, int is_half) {
     TILE_STORE(3, to + TILE_ROWS * stride + TILE_ROWS, stride);
 }
 
+/* Products of whole numbers in eight bits or of BF16; `is_int8` is a constant after inlining. */
+#define TILE_PRODUCTS(is_int8, sum, a, b)                                                                                  \
+    do {                                                                                                                   \
+        if (is_int8) TILE_MULTIPLY_INT8(sum, a, b);                                                                        \
+        else TILE_MULTIPLY(sum, a, b);                                                                                     \
+    } while (0)
+
 /* Adds to the sums the products of 16 steps: left [row][step], right [step][lane]. */
-INLINE void add_products(const float *left, ptrdiff_t stride, const float *right, int is_half) {
+INLINE void add_products(int is_int8, const float *left, ptrdiff_t stride, const float *right, int is_half) {
     TILE_LOAD(4, left, stride);
     TILE_LOAD(6, right, SA_LANES);
-    TILE_MULTIPLY(0, 4, 6);
+    TILE_PRODUCTS(is_int8, 0, 4, 6);
     TILE_LOAD(7, right + TILE_ROWS, SA_LANES);
-    TILE_MULTIPLY(1, 4, 7);
+    TILE_PRODUCTS(is_int8, 1, 4, 7);
     if (is_half) return;
     TILE_LOAD(5, left + TILE_ROWS * stride, stride);
-    TILE_MULTIPLY(2, 5, 6);
-    TILE_MULTIPLY(3, 5, 7);
+    TILE_PRODUCTS(is_int8, 2, 5, 6);
+    TILE_PRODUCTS(is_int8, 3, 5, 7);
 }
 
 /* A unit's scores over the whole chunks of 16 steps. */
@@ -75,13 +82,13 @@ INLINE void SA_TILE_NAME(scores_of)(
     int rows = tile->count - unit.key;
     for (int step = 0; step + UNIT_STEPS <= steps; step += UNIT_STEPS) {
         if (rows >= UNIT_KEYS) {
-            add_products(keys + step, tile->key_stride, queries + step * SA_LANES, 0);
+            add_products(0, keys + step, tile->key_stride, queries + step * SA_LANES, 0);
         } else {
             /* Rows past the tile's last key belong to somebody else. */
             float some[UNIT_KEYS * UNIT_STEPS] __attribute__((aligned(64)));
             for (int r = 0; r < UNIT_KEYS; r++)
                 memcpy(some + r * UNIT_STEPS, keys + (r < rows ? r : 0) * tile->key_stride + step, UNIT_STEPS * sizeof(float));
-            add_products(some, UNIT_STEPS, queries + step * SA_LANES, 0);
+            add_products(0, some, UNIT_STEPS, queries + step * SA_LANES, 0);
         }
     }
     store_sums(s, UNIT_LANES, 0);
@@ -175,7 +182,7 @@ INLINE void SA_TILE_NAME(values_of)(
     for (int group = 0; group < MOST_GROUPS; group++)
         if (lanes.used >> group & 1)
             add_products(
-                SA_TILE_NAME(unit_values)(tile, group * UNIT_KEYS, dimension, at), UNIT_STEPS,
+                0, SA_TILE_NAME(unit_values)(tile, group * UNIT_KEYS, dimension, at), UNIT_STEPS,
                 p + group * UNIT_STEPS * SA_LANES + lanes.lane, is_half);
     store_sums(out, SA_LANES, is_half);
 }

@@ -17,7 +17,7 @@ INLINE void SA_TILE_NAME(weight_tiles)(
     int is_half, int steps, const float *x, ptrdiff_t x_stride, const float *w, float *y, ptrdiff_t y_stride, int adding) {
     if (adding) load_sums(y, y_stride, is_half);
     else clear_sums();
-    for (int step = 0; step < steps; step += UNIT_STEPS) add_products(x + step, x_stride, w + step * SA_LANES, is_half);
+    for (int step = 0; step < steps; step += UNIT_STEPS) add_products(0, x + step, x_stride, w + step * SA_LANES, is_half);
     store_sums(y, y_stride, is_half);
 }
 

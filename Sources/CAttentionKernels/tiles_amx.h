@@ -13,3 +13,5 @@ static const uint8_t tile_configuration[64] __attribute__((aligned(64))) = {
 #define TILE_STORE(tile, to, stride) _tile_stored(tile, to, (size_t)(stride) * 4)
 /* sum[row][column] += over 16 steps of a[row][step].low * b[step][column].low + a[row][step].high * b[step][column].high. */
 #define TILE_MULTIPLY(sum, a, b) _tile_dpbf16ps(sum, a, b)
+/* sum[row][column] += over 16 steps of the products of the four bytes of a[row][step] and b[step][column], all whole numbers with a sign. */
+#define TILE_MULTIPLY_INT8(sum, a, b) _tile_dpbssd(sum, a, b)

@@ -28,6 +28,14 @@ static inline void tile_model_multiply(uint32_t sum[16][16], uint32_t a[16][16],
         }
 }
 
+static inline void tile_model_multiply_int8(uint32_t sum[16][16], uint32_t a[16][16], uint32_t b[16][16]) {
+    for (int row = 0; row < 16; row++)
+        for (int column = 0; column < 16; column++)
+            for (int step = 0; step < 16; step++)
+                for (int shift = 0; shift < 32; shift += 8)
+                    sum[row][column] += (uint32_t)((int8_t)(a[row][step] >> shift) * (int8_t)(b[step][column] >> shift));
+}
+
 /* What no kernel loaded must not be of use to it. */
 #define TILES_BEGIN() memset(tile_model, 0xFF, sizeof tile_model)
 #define TILES_END() memset(tile_model, 0xFF, sizeof tile_model)
@@ -35,3 +43,4 @@ static inline void tile_model_multiply(uint32_t sum[16][16], uint32_t a[16][16],
 #define TILE_LOAD(tile, from, stride) tile_model_load(tile_model[tile], from, (size_t)(stride))
 #define TILE_STORE(tile, to, stride) tile_model_store(tile_model[tile], to, (size_t)(stride))
 #define TILE_MULTIPLY(sum, a, b) tile_model_multiply(tile_model[sum], tile_model[a], tile_model[b])
+#define TILE_MULTIPLY_INT8(sum, a, b) tile_model_multiply_int8(tile_model[sum], tile_model[a], tile_model[b])

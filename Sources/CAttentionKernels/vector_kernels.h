@@ -1,9 +1,12 @@
 /* Every kernel for one vector width. Include with SA_SUFFIX, SA_VECTOR_BYTES, SA_PANEL_VECTORS and SA_PANEL_ROWS defined,
- * and SA_HAS_BF16_PRODUCTS where the instruction set has vdpbf16ps. */
+ * SA_HAS_BF16_PRODUCTS where the instruction set has vdpbf16ps, and SA_HAS_INT8_PRODUCTS where it has vpdpbusd. */
 #ifndef SA_HAS_BF16_PRODUCTS
 #define SA_HAS_BF16_PRODUCTS 0
 #endif
-/* What multiplies BF16 in tile registers: nothing, AMX, or its model. */
+#ifndef SA_HAS_INT8_PRODUCTS
+#define SA_HAS_INT8_PRODUCTS 0
+#endif
+/* What multiplies BF16 and INT8 in tile registers: nothing, AMX, or its model. */
 #define SA_TILES_AMX 1
 #define SA_TILES_MODEL 2
 #ifndef SA_TILES
@@ -30,6 +33,7 @@
 #undef SA_TILE_NAME
 
 #include "row_kernels.h"
+#include "int8_kernels.h"
 
 /* Lanes past `rows` of a partial vector are computed and dropped. */
 static void SA_NAME(finish_output)(

@@ -27,6 +27,18 @@ INLINE vfloat splat(float x) {
     return v;
 }
 
+INLINE vint load_whole(const int32_t *x) {
+    vint v;
+    memcpy(&v, x, sizeof v);
+    return v;
+}
+
+INLINE vint splat_whole(int32_t x) {
+    vint v;
+    for (int i = 0; i < WIDTH; i++) v[i] = x;
+    return v;
+}
+
 INLINE vfloat larger(vfloat a, vfloat b) { return __builtin_elementwise_max(a, b); }
 
 INLINE vfloat choose(vint mask, vfloat yes, vfloat no) { return (vfloat)((mask & (vint)yes) | (~mask & (vint)no)); }

@@ -49,6 +49,17 @@ import Testing
         #expect(prefill["maxError"] as? Double ?? 1 < 0.1)
     }
 
+    /// Scores of every kind of operands, and how the choice of groups agrees with FP32's.
+    @Test func benchesScores() throws {
+        let result = try Program.json(
+            ["bench", "scores", "--length", "200", "--length", "700", "--head-dimension", "16", "--rounds", "1"])
+        let rows = try #require(result["results"] as? [[String: Any]])
+        #expect(rows.compactMap { $0["operands"] as? String } == ["int8", "fp32", "bf16", "int8", "fp32", "bf16"])
+        #expect(rows.prefix(3).allSatisfy { $0["heaviestAgreement"] as? Double == nil })
+        for row in rows { #expect(try number(row, "milliseconds") > 0 && number(row, "gigaoperations") > 0) }
+        #expect(try number(rows[3], "heaviestAgreement") > 0.9 && number(rows[4], "heaviestAgreement") == 1)
+    }
+
     /// Every format at every length, right and of its size.
     @Test func benchesDecoding() throws {
         let result = try Program.json(["bench", "decode", "--length", "40", "--length", "700", "--rounds", "2", "--tokens", "3"])

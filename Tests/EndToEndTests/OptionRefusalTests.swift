@@ -95,6 +95,8 @@ import Testing
         Case(generate + ["--min-mass", "0"], "min-mass: 0.0"),
         Case(generate + ["--attention", "sample", "--no-certificate", "--min-mass", "0.9"], "min-mass: 0.9", "--no-certificate"),
         Case(["bench", "certificate", "--certificate-rows", "0"], "certificate-rows: 0"),
+        Case(["bench", "scores", "--length", "0"], "length: 0"),
+        Case(["bench", "scores", "--head-dimension", "2000"], "head-dimension: 2000: must be from 1 to 1024"),
         Case(generate + ["--prompt-file", "b"], "--prompt or --prompt-file"),
         Case(["generate"], "--prompt or --prompt-file"),
         Case(["generate", "--prompt", ""], "prompt: 0 characters: must not be empty"),

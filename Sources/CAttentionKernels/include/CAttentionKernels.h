@@ -109,7 +109,13 @@ typedef struct SARows {
     /* out[row][dimension] = the row's numbers as floats. */                                                              \
     X(row_widen, void, (const SARows *rows, int dimension, float *out, ptrdiff_t out_stride))
 
-/* Every other kernel, all FP32. */
+/* Keys in INT8 are packed in units of this many at most: those from a multiple of it on begin at int8_key_bytes of their number. */
+#define SA_INT8_KEYS 32
+
+/* Every other kernel; all FP32 but for scores in INT8.
+ *
+ * Their operands are rows of eight-bit numbers with a scale each, in a layout of the instruction set's own. Sums of their products are whole
+ * numbers of 32 bits and exact, and scales multiply in one order, so that every instruction set gives the same scores. */
 #define SA_KERNEL_LIST(X)                                                                                                  \
     /* out[lane][dimension] = ot[dimension][lane] / sum[lane], for lanes < rows. */                                       \
     X(finish_output, void, (const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride))    \
@@ -131,7 +137,21 @@ typedef struct SARows {
      * SA_VECTOR_LANES floats past the last. */                                                                                \
     X(collect_between, int, (const float *x, int count, float least, float limit, float *out))                                 \
     /* The sum of x, read once: measures how fast memory delivers. */                                                     \
-    X(read_sum, float, (const float *x, ptrdiff_t count))
+    X(read_sum, float, (const float *x, ptrdiff_t count))                                                                  \
+    /* A row in eight bits, x[i] = scale * out[i] but for half a scale; returns the scale, the largest magnitude / 127. Quotients round to \
+     * nearest, ties away from zero. Zeros have scale 0; a row that is not finite becomes ones, and its scale is NaN. */       \
+    X(quantize_row, float, (const float *x, int count, int8_t *out))                                                           \
+    /* Bytes of a packed block of SA_LANES queries, and of packed keys. */                                                     \
+    X(int8_query_bytes, ptrdiff_t, (int dimension))                                                                            \
+    X(int8_key_bytes, ptrdiff_t, (ptrdiff_t count, int dimension))                                                             \
+    /* Rows as quantize_row leaves them, and their scales; lanes >= rows are zero, with scale 0. */                            \
+    X(pack_int8_queries, void, (const float *q, ptrdiff_t stride, int rows, int dimension, void *out, float *scales))          \
+    X(pack_int8_keys, void, (const float *k, ptrdiff_t stride, int count, int dimension, void *out, float *scales))            \
+    /* out[group][lane] = query_scales[lane] * max over the group's keys of key_scales[key] * (query . key). Groups have `group` keys, 1 or a \
+     * multiple of 16, the last one what is left. Keys whose scale is NaN are passed over; the maximum of no key is -infinity, before the \
+     * query's scale. A query whose scale is NaN has only NaN. */                                                                                           \
+    X(int8_maxima, void, (const void *queries, const float *query_scales, const void *keys, const float *key_scales, int count, \
+                          int dimension, int group, float *out))
 
 /* The most value_keys of any tile kernels: what begins at a multiple of it begins a group of values. */
 #define SA_MOST_VALUE_KEYS 32

@@ -13,8 +13,8 @@ struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Time a prefill's parts and decoding; every answer is checked before it is timed.",
         subcommands: [
-            AttentionBenchCommand.self, SelectionBenchCommand.self, CertificateBenchCommand.self, GemmBenchCommand.self,
-            PrefillBenchCommand.self, DecodeBenchCommand.self, SamplerBenchCommand.self, PeakBenchCommand.self,
+            AttentionBenchCommand.self, SelectionBenchCommand.self, ScoreBenchCommand.self, CertificateBenchCommand.self,
+            GemmBenchCommand.self, PrefillBenchCommand.self, DecodeBenchCommand.self, SamplerBenchCommand.self, PeakBenchCommand.self,
             PoolBenchCommand.self,
         ])
 }
