@@ -44,7 +44,7 @@ demo: build
 	@echo; echo "== Profile: how concentrated is each of the 48 heads?"; echo
 	@$(program) profile --length 4096 --output $(out)/profile
 	@echo; echo "== Tune: parameters for every head at two lengths"; echo
-	@$(program) tune --length 2048 --length 12288 --trials 20 --minutes 4 --output $(out)/tuned
+	@$(program) tune --length 4096 --length 12288 --trials 20 --minutes 3 --force --output $(out)/tuned
 	@echo; echo "== Verify: measured error against the theorems' bounds"; echo
 	@$(program) verify --length 512 --length 1024
 	@echo; echo "== Generate: a question about a fact in 12,288 tokens, dense and tuned"; echo
@@ -52,7 +52,7 @@ demo: build
 	@$(program) generate --prompt-file $(out)/needle.txt --max-tokens 7 --attention dense
 	@$(program) generate --prompt-file $(out)/needle.txt --max-tokens 7 --config $(out)/tuned/config.json
 	@echo; echo "== Compare: dense, a plain window and tuned in turn (TTFT = time to first token)"; echo
-	@$(program) compare --methods dense,streaming-llm,tuned --config $(out)/tuned/config.json --length 2048 --length 12288 --kind needle-multi-key --kind interleaved --count 1 --depth 0.25 --depth 0.75 --output $(out)/comparison
+	@$(program) compare --methods dense,streaming-llm,tuned --config $(out)/tuned/config.json --length 4096 --length 12288 --kind needle-multi-key --kind interleaved --count 1 --depth 0.25 --depth 0.75 --output $(out)/comparison
 	@echo; echo "Reports: $(out)/profile/report.html, $(out)/tuned/report.html and $(out)/comparison/report.html"
 
 # No test imports with @testable; saying so keeps the flags, and with them the build, of a plain release build.

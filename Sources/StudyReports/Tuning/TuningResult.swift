@@ -71,7 +71,7 @@ package struct TuningResult: Encodable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case config, settings, trials, probes, steps, latencyModel, heldOut, heads, holds, isCutShort, seconds
+        case config, settings, trials, probes, steps, latencyModel, heldOut, heads, holds, isCutShort, seconds, threadsBusy
     }
 
     private struct LatencySummary: Encodable { let meanAbsolutePercentageError: Double }
@@ -90,5 +90,6 @@ package struct TuningResult: Encodable {
         try container.encode(holds, forKey: .holds)
         try container.encode(study.isCutShort, forKey: .isCutShort)
         try container.encode(seconds, forKey: .seconds)
+        try container.encode(threadsBusy, forKey: .threadsBusy)
     }
 }
