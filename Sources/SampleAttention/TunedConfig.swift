@@ -25,6 +25,8 @@ public struct TunedConfig: Hashable, Sendable, Codable {
     ) {
         self.model = model
         self.provenance = provenance
+        // What was chosen is the same every time, but for its date.
+        self.provenance.threadsBusy = nil
         self.denseBelow = denseBelow
         self.defaults = defaults
         self.buckets = buckets
