@@ -3,7 +3,7 @@ import AttentionCore
 /// Runs independent pieces of work on a fixed number of threads. Kernels never start threads.
 ///
 /// The calling thread works too; the others are the pool's own, started at the first run that has use for them, and end with the pool.
-/// Between runs they look for work for some microseconds, for a forward pass is many short runs one after the other, and then sleep.
+/// Between runs they look for work for some hundred microseconds, for a forward pass is many short runs one after the other, and then sleep.
 public final class WorkerPool: Sendable {
     public let threads: Int
     private let team: WorkerTeam

@@ -1,8 +1,13 @@
 import Dispatch
-import Glibc
 import Parallelism
 import Synchronization
 import Testing
+
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Glibc)
+    import Glibc
+#endif
 
 @Suite struct WorkerPoolTests {
     @Test(arguments: [1, 2, 7], [0, 1, 2, 6, 1000]) func everyIndexIsDoneOnce(threads: Int, count: Int) {

@@ -168,7 +168,7 @@ struct Decoder: Sendable {
     /// Rows of a tile when `count` rows are shared out: at most `tileRows`, in steps of a third of it.
     static func tileRows(of count: Int, threads: Int) -> Int {
         // One tile's products are shared by all workers.
-        guard count > tileRows else { return count }
+        guard count > tileRows else { return max(1, count) }
         let rounds = (count + tileRows * threads - 1) / (tileRows * threads)
         let even = (count + rounds * threads - 1) / (rounds * threads)
         let step = tileRows / 3
