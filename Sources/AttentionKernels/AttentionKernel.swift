@@ -74,9 +74,10 @@ public struct AttentionKernel: Sendable {
         let lse = logSumExp.map { SharedPointer($0) }
         pool.run(plan.blocks.count) { worker, index in
             let block = plan.blocks[index]
+            let next = plan.blocks[min(index + pool.threads, plan.blocks.count - 1)]
             let run = RowBlockRun(
                 kernel: self, plan: plan, block: block, query: query, key: key, value: value, workspace: workspace,
-                scratch: workspace.blockScratch(worker: worker), packed: packed)
+                scratch: workspace.blockScratch(worker: worker), packed: packed, nextBlock: next)
             let lseRow = lse.map { $0.base + block.head * plan.shape.queryCount + block.firstRow }
             let out = output.row(head: block.head, token: block.firstRow)
             run.execute(output: out, outputStride: output.readOnly.tokenStride, logSumExp: lseRow)

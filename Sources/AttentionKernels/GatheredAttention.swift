@@ -200,9 +200,8 @@ private struct GatheredRun {
                 value.row(head: 0, token: 0), value.tokenStride, index.baseAddress, count, Int32(dimension), scratch.tileValues)
         }
         return SATile(
-            keys: scratch.tileKeys, key_stride: kernel.tiles.steps(dimension), values: scratch.tileValues, value_stride: dimension,
-            count: Int32(keys.count), next: (nil, nil), next_stride: (0, 0),
-            cap: AttentionKernel.scoreCap(shape.scores))
+            keys: scratch.tileKeys, stride: kernel.tiles.steps(dimension), values: scratch.tileValues, valueStride: dimension,
+            count: keys.count, cap: AttentionKernel.scoreCap(shape.scores))
     }
 
     private func attendOwnKeys(_ block: Range<Int>) {

@@ -17,6 +17,8 @@ struct RowBlockRun {
     let scratch: BlockScratch
     /// Nil where keys and values are read in place or packed tile by tile.
     let packed: PackedKeyValues?
+    /// The row block that the thread is likely to work on afterwards.
+    let nextBlock: AttentionPlan.RowBlock
 
     private var dimension: Int { plan.shape.headDimension }
     private var firstPosition: Int { plan.shape.firstPosition + block.firstRow }
@@ -35,7 +37,7 @@ struct RowBlockRun {
         tiles.forEachStrip { strip in
             switch strip.kind {
             case .own: attendOwnKeys(strip, lanes, reach: tiles.seesOwnKeys ? KernelTable.lanes : min(tiles.window, KernelTable.lanes))
-            case .window: attendWindow(strip, lanes, window: tiles.window)
+            case .window: attendWindow(strip, lanes, window: tiles.window, nextRows: nextRows(output, outputStride))
             case .columns: attendColumns(strip, lanes, window: tiles.window)
             case .keyBlocks: attendKeyBlocks(strip, lanes, window: tiles.window)
             }
@@ -79,18 +81,17 @@ struct RowBlockRun {
     /// Key t of the block's own is kept by rows at positions t ..< t + reach.
     private func attendOwnKeys(_ strip: RowBlockTiles.Strip, _ lanes: [LaneBlock], reach: Int) {
         let lane = lanes[strip.lanes.lowerBound]
-        let next = strip.lanes.upperBound < lanes.count ? lanes[strip.lanes.upperBound] : nil
         kernel.tiles.pack_queries(
             queryRow(lane), query.tokenStride, Int32(lane.rows), Int32(dimension), AttentionKernel.scoreScale(dimension), lane.queries)
-        attend(storedKeys(strip.keys), strip, lanes, nextQueries: next.map(queryRow)) { index, _ in
+        attend(storedKeys(strip.keys), strip, lanes) { index, _ in
             (index, index + reach >= lane.rows ? KernelTable.lanes : index + reach)
         }
     }
 
     /// Key t before the block is kept by rows below t + window.
-    private func attendWindow(_ strip: RowBlockTiles.Strip, _ lanes: [LaneBlock], window: Int) {
+    private func attendWindow(_ strip: RowBlockTiles.Strip, _ lanes: [LaneBlock], window: Int, nextRows: NextRows) {
         let start = strip.keys.lowerBound
-        attend(storedKeys(strip.keys), strip, lanes) { index, lane in (0, start + index + window - lane.firstPosition) }
+        attend(storedKeys(strip.keys), strip, lanes, nextRows: nextRows) { index, lane in (0, start + index + window - lane.firstPosition) }
     }
 
     /// Column c is kept by rows from c + window on, unless a key block holds it.
@@ -149,15 +150,18 @@ struct RowBlockRun {
     /// is asked for every key of a masked tile.
     @inline(__always)
     private func attend(
-        _ stored: StoredKeys, _ strip: RowBlockTiles.Strip, _ lanes: [LaneBlock], nextQueries: UnsafePointer<Float>? = nil,
+        _ stored: StoredKeys, _ strip: RowBlockTiles.Strip, _ lanes: [LaneBlock], nextRows: NextRows? = nil,
         bounds: (_ index: Int, _ lane: LaneBlock) -> (first: Int, end: Int)
     ) {
         let cap = AttentionKernel.scoreCap(plan.shape.scores)
         withUnsafeTemporaryAllocation(of: SALaneBlock.self, capacity: AttentionPlan.mostLaneBlocks) { blocks in
             strip.forEachTile { keys in
-                var tile = packed(keys, of: stored)
-                tile.cap = cap
-                announce(nextAfter: keys, of: stored, queries: nextQueries, in: &tile)
+                var tile = packed(keys, of: stored, cap: cap)
+                if stored.isPacked {
+                    nextRows?.announce(under: keys, of: stored.count, in: &tile)
+                } else {
+                    announce(nextAfter: keys, of: stored, in: &tile)
+                }
                 var count = 0
                 for (index, view) in strip.views.enumerated() {
                     let lane = lanes[strip.lanes.lowerBound + index]
@@ -165,7 +169,7 @@ struct RowBlockRun {
                     if coverage == .none { continue }
                     let isMasked = coverage == .some
                     let (first, end) = scratch.laneBounds(count)
-                    if isMasked { bound(keys, seen: keys.clamped(to: view.seen), first: first, end: end) { bounds($0, lane) } }
+                    if isMasked { bound(keys, view, first: first, end: end) { bounds($0, lane) } }
                     blocks[count] = SALaneBlock(
                         queries: lane.queries, output: lane.output, shift: lane.shift, sum: lane.sum, first: isMasked ? first : nil,
                         end: isMasked ? end : nil)
@@ -176,43 +180,67 @@ struct RowBlockRun {
         }
     }
 
-    /// What is packed next, or the next lane block's queries, is fetched while a tile is worked on.
-    private func announce(nextAfter range: Range<Int>, of stored: StoredKeys, queries: UnsafePointer<Float>?, in tile: inout SATile) {
-        tile.next = (queries, nil)
-        tile.next_stride = (query.tokenStride, stored.valueStride)
-        guard !stored.isPacked && range.upperBound < stored.count else { return }
-        tile.next_stride.0 = stored.keyStride
-        tile.next.0 = stored.keys + range.upperBound * stored.keyStride
-        tile.next.1 = stored.values + range.upperBound * stored.valueStride
+    /// What is packed next is fetched while a tile is worked on.
+    private func announce(nextAfter range: Range<Int>, of stored: StoredKeys, in tile: inout SATile) {
+        guard range.upperBound < stored.count else { return }
+        tile.next = (stored.keys + range.upperBound * stored.keyStride, stored.values + range.upperBound * stored.valueStride)
+        tile.next_stride = (stored.keyStride, stored.valueStride)
+        tile.next_rows = Int32(min(KernelTable.tileKeys, stored.count - range.upperBound))
+    }
+
+    /// Rows that the thread touches once the block's tiles are done: the block's outputs, and the queries of the block after it. Where few
+    /// keys are kept, waiting for them would take a fifth of the time; so they are fetched under the tiles of the window, evenly.
+    private struct NextRows {
+        let output, queries: (first: UnsafePointer<Float>, stride: Int)
+        let count: Int
+
+        func announce(under keys: Range<Int>, of strip: Int, in tile: inout SATile) {
+            let first = count * keys.lowerBound / strip, end = count * keys.upperBound / strip
+            tile.next = (output.first + first * output.stride, queries.first + first * queries.stride)
+            tile.next_stride = (output.stride, queries.stride)
+            tile.next_rows = Int32(end - first)
+        }
+    }
+
+    private func nextRows(_ output: UnsafeMutablePointer<Float>, _ outputStride: Int) -> NextRows {
+        NextRows(
+            output: (UnsafePointer(output), outputStride),
+            queries: (query.row(head: nextBlock.head, token: nextBlock.firstRow), query.tokenStride),
+            count: min(block.rows, nextBlock.rows))
     }
 
     @inline(__always)
     private func bound(
-        _ tile: Range<Int>, seen: Range<Int>, first: UnsafeMutablePointer<UInt8>, end: UnsafeMutablePointer<UInt8>,
+        _ tile: Range<Int>, _ view: RowBlockTiles.View, first: UnsafeMutablePointer<UInt8>, end: UnsafeMutablePointer<UInt8>,
         _ bounds: (Int) -> (first: Int, end: Int)
     ) {
-        for index in tile {
-            let (from, to) = seen.contains(index) ? bounds(index) : (KernelTable.lanes, 0)
-            first[index - tile.lowerBound] = UInt8(min(max(from, 0), KernelTable.lanes))
-            end[index - tile.lowerBound] = UInt8(min(max(to, 0), KernelTable.lanes))
+        let lanes = KernelTable.lanes
+        first.update(repeating: 0, count: tile.count)
+        end.update(repeating: UInt8(lanes), count: tile.count)
+        let whole = view.whole.clamped(to: tile)
+        for part in [tile.lowerBound..<whole.lowerBound, whole.upperBound..<tile.upperBound] {
+            for index in part {
+                let (from, to) = view.seen.contains(index) ? bounds(index) : (lanes, 0)
+                first[index - tile.lowerBound] = UInt8(min(max(from, 0), lanes))
+                end[index - tile.lowerBound] = UInt8(min(max(to, 0), lanes))
+            }
         }
     }
 
-    private func packed(_ range: Range<Int>, of stored: StoredKeys) -> SATile {
+    private func packed(_ range: Range<Int>, of stored: StoredKeys, cap: Float) -> SATile {
         let count = Int32(range.count)
         let keys = stored.keys + range.lowerBound * stored.keyStride
         if stored.isPacked {
             return SATile(
-                keys: keys, key_stride: stored.keyStride,
-                values: stored.values + kernel.tiles.steps(range.lowerBound) * stored.valueStride, value_stride: stored.valueStride,
-                count: count, next: (nil, nil), next_stride: (0, 0), cap: 0)
+                keys: keys, stride: stored.keyStride, values: stored.values + kernel.tiles.steps(range.lowerBound) * stored.valueStride,
+                valueStride: stored.valueStride, count: range.count, cap: cap)
         }
         let values = stored.values + range.lowerBound * stored.valueStride
         kernel.tiles.pack_keys(keys, stored.keyStride, nil, count, Int32(dimension), scratch.tileKeys)
         kernel.tiles.pack_values(values, stored.valueStride, nil, count, Int32(dimension), scratch.tileValues)
         return SATile(
-            keys: scratch.tileKeys, key_stride: kernel.tiles.steps(dimension), values: scratch.tileValues, value_stride: dimension,
-            count: count, next: (nil, nil), next_stride: (0, 0), cap: 0)
+            keys: scratch.tileKeys, stride: kernel.tiles.steps(dimension), values: scratch.tileValues, valueStride: dimension,
+            count: range.count, cap: cap)
     }
 
     // MARK: Single rows

@@ -107,24 +107,21 @@ package struct SampledBlock {
 
     private func keyTile(_ range: Range<Int>) -> SATile {
         let keys = key.row(head: 0, token: range.lowerBound)
-        let count = Int32(range.count)
         if precision == .fp32 {
-            return SATile(
-                keys: keys, key_stride: key.tokenStride, values: nil, value_stride: 0, count: count, next: (nil, nil),
-                next_stride: (0, 0), cap: cap)
+            return SATile(keys: keys, stride: key.tokenStride, count: range.count, cap: cap)
         }
         if let packedKeys {
             let steps = tiles.steps(dimension)
-            return SATile(
-                keys: packedKeys + range.lowerBound * steps, key_stride: steps, values: nil, value_stride: 0, count: count,
-                next: (nil, nil),
-                next_stride: (0, 0), cap: cap)
+            return SATile(keys: packedKeys + range.lowerBound * steps, stride: steps, count: range.count, cap: cap)
         }
-        tiles.pack_keys(keys, key.tokenStride, nil, count, Int32(dimension), scratch.tileKeys)
-        return SATile(
-            keys: scratch.tileKeys, key_stride: tiles.steps(dimension), values: nil, value_stride: 0, count: count,
-            next: (range.upperBound < keyEnd ? keys + range.count * key.tokenStride : nil, nil),
-            next_stride: (key.tokenStride, 0), cap: cap)
+        tiles.pack_keys(keys, key.tokenStride, nil, Int32(range.count), Int32(dimension), scratch.tileKeys)
+        var tile = SATile(keys: scratch.tileKeys, stride: tiles.steps(dimension), count: range.count, cap: cap)
+        if range.upperBound < keyEnd {
+            tile.next.0 = keys + range.count * key.tokenStride
+            tile.next_stride.0 = key.tokenStride
+            tile.next_rows = Int32(min(KernelTable.tileKeys, keyEnd - range.upperBound))
+        }
+        return tile
     }
 
     /// From the last tile to the first: shifts seldom move, so a tile's weights are mostly those of the one after it.

@@ -75,8 +75,7 @@ INLINE void SA_TILE_NAME(quick_powers)(
     int steps = STEPS(dimension);
     for (int key = 0; key < tile->count; key += SA_PANEL_ROWS) {
         int rows = tile->count - key < SA_PANEL_ROWS ? tile->count - key : SA_PANEL_ROWS;
-        if (tile->next[0]) prefetch_rows(tile->next[0] + key * tile->next_stride[0], tile->next_stride[0], rows, dimension);
-        if (tile->next[1]) prefetch_rows(tile->next[1] + key * tile->next_stride[1], tile->next_stride[1], rows, dimension);
+        SA_TILE_NAME(fetch_next)(tile, key, key + rows, dimension);
         if (block->first) {
             SA_TILE_NAME(Lanes) lanes = SA_TILE_NAME(lanes_of)(block, key, rows);
             if (!lanes.is_whole) {
@@ -167,6 +166,7 @@ static void SA_TILE_NAME(attend)(const SATile *tile, const SALaneBlock *blocks, 
     SA_TILE_NAME(Seen) seen;
     SATile own = *tile;
     for (int index = 0; index < count; index++) {
+        /* The first under the first lane block and the second under the second, if there are two. */
         own.next[0] = index == 0 ? tile->next[0] : NULL;
         own.next[1] = index == 1 || count == 1 ? tile->next[1] : NULL;
         SA_TILE_NAME(powers)(&own, blocks + index, dimension, p, added, &seen);

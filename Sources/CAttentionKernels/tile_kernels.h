@@ -114,6 +114,13 @@ INLINE int SA_TILE_NAME(begin)(const SATile *tile, const SALaneBlock *block, int
     return 1;
 }
 
+/* Asks for the rows first ..< end, as far as there are any, of what will be used next. */
+INLINE void SA_TILE_NAME(fetch_next)(const SATile *tile, int first, int end, int dimension) {
+    if (end > tile->next_rows) end = tile->next_rows;
+    for (int i = 0; i < 2; i++)
+        if (tile->next[i]) prefetch_rows(tile->next[i] + first * tile->next_stride[i], tile->next_stride[i], end - first, dimension);
+}
+
 #if SA_PAIRS && SA_TILES
 #include "tiled_kernels.h"
 #else

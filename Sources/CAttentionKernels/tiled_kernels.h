@@ -250,6 +250,7 @@ INLINE void SA_TILE_NAME(run_blocks)(
     for (int h = 0; h < 2; h++) UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) total[h][j] = splat(0);
     for (int i = 0; i < number; i++) {
         SA_TILE_NAME(Unit) unit = units[i];
+        SA_TILE_NAME(fetch_next)(tile, i * tile->next_rows / number, (i + 1) * tile->next_rows / number, dimension);
         float *s = scores[i % 2], *own = added + (unit.block - blocks) * SA_LANES;
         if (whole < steps) SA_TILE_NAME(scores_rest)(tile, unit, whole, steps, s);
         if (i + 1 < number) SCORES_OF(units[i + 1], scores[(i + 1) % 2]);

@@ -28,9 +28,7 @@ import Testing
             key.withUnsafeBufferPointer { key in
                 shift.withUnsafeMutableBufferPointer { shift in
                     sum.withUnsafeMutableBufferPointer { sum in
-                        var tile = SATile(
-                            keys: key.baseAddress!, key_stride: 3, values: nil, value_stride: 0, count: 1,
-                            next: (nil, nil), next_stride: (0, 0), cap: 0)
+                        var tile = SATile(keys: key.baseAddress!, stride: 3, count: 1, cap: 0)
                         var block = SALaneBlock(
                             queries: queries.baseAddress!, output: nil, shift: shift.baseAddress!, sum: sum.baseAddress!,
                             first: nil, end: nil)

@@ -110,8 +110,8 @@ import Testing
                                     shift.withUnsafeMutableBufferPointer { shift in
                                         sum.withUnsafeMutableBufferPointer { sum in
                                             var tile = SATile(
-                                                keys: keyBytes.baseAddress, key_stride: variant.steps(d), values: valueBytes.baseAddress,
-                                                value_stride: d, count: Int32(keys), next: (nil, nil), next_stride: (0, 0), cap: cap)
+                                                keys: keyBytes.baseAddress, stride: variant.steps(d), values: valueBytes.baseAddress,
+                                                valueStride: d, count: keys, cap: cap)
                                             var block = SALaneBlock(
                                                 queries: queryBytes.baseAddress, output: output.baseAddress, shift: shift.baseAddress,
                                                 sum: sum.baseAddress, first: isMasked ? first.baseAddress : nil,
@@ -214,8 +214,7 @@ import Testing
                 packedKeys.base)
             kernels.pack_values(MicrokernelTests.random(keys * d, UInt64(20 + tile)), d, nil, Int32(keys), Int32(d), packedValues.base)
             var tile = SATile(
-                keys: packedKeys.base, key_stride: variant.steps(d), values: packedValues.base, value_stride: d, count: Int32(keys),
-                next: (nil, nil), next_stride: (0, 0), cap: 0)
+                keys: packedKeys.base, stride: variant.steps(d), values: packedValues.base, valueStride: d, count: keys, cap: 0)
             let blocks = masks.indices.map { index in
                 SALaneBlock(
                     queries: queries.base + index * steps, output: output.base + index * d * 64, shift: shift.base + index * 64,

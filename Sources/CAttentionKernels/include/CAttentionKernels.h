@@ -23,8 +23,8 @@
  * ("step"): [key][dimension / 2][2] for keys, [key / 2][dimension][2] for values. An odd end is filled with zeros. */
 typedef enum SAPrecision { SA_FP32 = 0, SA_BF16 = 1 } SAPrecision;
 
-/* Keys and values of one tile. Up to two arrays of rows that will be read next (or NULL) are fetched in the shadow of this tile: as many
- * rows as it has keys, the first under its first lane block and the second under the second, if there are two. */
+/* Keys and values of one tile. Up to two arrays (or NULL) of rows of `dimension` floats that will be read or written next are fetched in
+ * the shadow of this tile: next_rows of each, SA_TILE_KEYS at most; a kernel may leave out those past the number of the tile's keys. */
 typedef struct SATile {
     const void *keys;
     ptrdiff_t key_stride;
@@ -33,6 +33,7 @@ typedef struct SATile {
     int count;
     const float *next[2];
     ptrdiff_t next_stride[2];
+    int next_rows;
     /* Scores s become cap * tanh(s / cap), in base-2 units as they are; 0 leaves them. */
     float cap;
 } SATile;
