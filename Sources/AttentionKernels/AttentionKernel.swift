@@ -32,6 +32,9 @@ public struct AttentionKernel: Sendable {
         tiles = table.tiles(precision)
     }
 
+    /// Outputs of this size or more have left the caches before anybody reads them, so they are written past them.
+    private static let streamedBytes = 32 << 20
+
     /// log2(e)/√d: scores are kept in base-2 units.
     static func scoreScale(_ dimension: Int) -> Float { Float(1.4426950408889634 / Double(dimension).squareRoot()) }
 
@@ -72,12 +75,14 @@ public struct AttentionKernel: Sendable {
         logSumExp: UnsafeMutablePointer<Float>?, packed: PackedKeyValues?, workspace: AttentionWorkspace
     ) {
         let lse = logSumExp.map { SharedPointer($0) }
+        let outputs = plan.shape.queryCount * plan.shape.queryHeads * plan.shape.headDimension
+        let streams = outputs * MemoryLayout<Float>.stride >= Self.streamedBytes
         pool.run(plan.blocks.count) { worker, index in
             let block = plan.blocks[index]
             let next = plan.blocks[min(index + pool.threads, plan.blocks.count - 1)]
             let run = RowBlockRun(
                 kernel: self, plan: plan, block: block, query: query, key: key, value: value, workspace: workspace,
-                scratch: workspace.blockScratch(worker: worker), packed: packed, nextBlock: next)
+                scratch: workspace.blockScratch(worker: worker), packed: packed, nextBlock: next, streamsOutput: streams)
             let lseRow = lse.map { $0.base + block.head * plan.shape.queryCount + block.firstRow }
             let out = output.row(head: block.head, token: block.firstRow)
             run.execute(output: out, outputStride: output.readOnly.tokenStride, logSumExp: lseRow)

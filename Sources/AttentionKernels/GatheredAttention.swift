@@ -239,7 +239,7 @@ private struct GatheredRun {
     private func finish(_ block: Range<Int>, into softmax: GatheredSoftmax) {
         let first = block.lowerBound
         kernel.functions.finish_output(
-            scratch.output + first * dimension, scratch.sum + first, Int32(block.count), Int32(dimension), scratch.rows, dimension)
+            scratch.output + first * dimension, scratch.sum + first, Int32(block.count), Int32(dimension), scratch.rows, dimension, 0)
         // A sum that is not a number is merged too: whoever reads the output has to know.
         for (lane, index) in block.enumerated() where scratch.sum[index] != 0 {
             softmax.merge(

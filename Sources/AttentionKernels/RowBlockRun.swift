@@ -19,6 +19,8 @@ struct RowBlockRun {
     let packed: PackedKeyValues?
     /// The row block that the thread is likely to work on afterwards.
     let nextBlock: AttentionPlan.RowBlock
+    /// Outputs are written past the caches.
+    let streamsOutput: Bool
 
     private var dimension: Int { plan.shape.headDimension }
     private var firstPosition: Int { plan.shape.firstPosition + block.firstRow }
@@ -37,7 +39,7 @@ struct RowBlockRun {
         tiles.forEachStrip { strip in
             switch strip.kind {
             case .own: attendOwnKeys(strip, lanes, reach: tiles.seesOwnKeys ? KernelTable.lanes : min(tiles.window, KernelTable.lanes))
-            case .window: attendWindow(strip, lanes, window: tiles.window, nextRows: nextRows(output, outputStride))
+            case .window: attendWindow(strip, lanes, window: tiles.window)
             case .columns: attendColumns(strip, lanes, window: tiles.window)
             case .keyBlocks: attendKeyBlocks(strip, lanes, window: tiles.window)
             }
@@ -48,7 +50,8 @@ struct RowBlockRun {
             }
             if let sink { for row in 0..<lane.rows { lane.sum[row] += exp2f(sink - lane.shift[row]) } }
             kernel.functions.finish_output(
-                lane.output, lane.sum, Int32(lane.rows), Int32(dimension), output + lane.firstRow * outputStride, outputStride)
+                lane.output, lane.sum, Int32(lane.rows), Int32(dimension), output + lane.firstRow * outputStride, outputStride,
+                streamsOutput ? 1 : 0)
         }
     }
 
@@ -89,9 +92,9 @@ struct RowBlockRun {
     }
 
     /// Key t before the block is kept by rows below t + window.
-    private func attendWindow(_ strip: RowBlockTiles.Strip, _ lanes: [LaneBlock], window: Int, nextRows: NextRows) {
+    private func attendWindow(_ strip: RowBlockTiles.Strip, _ lanes: [LaneBlock], window: Int) {
         let start = strip.keys.lowerBound
-        attend(storedKeys(strip.keys), strip, lanes, nextRows: nextRows) { index, lane in (0, start + index + window - lane.firstPosition) }
+        attend(storedKeys(strip.keys), strip, lanes) { index, lane in (0, start + index + window - lane.firstPosition) }
     }
 
     /// Column c is kept by rows from c + window on, unless a key block holds it.
@@ -150,17 +153,17 @@ struct RowBlockRun {
     /// is asked for every key of a masked tile.
     @inline(__always)
     private func attend(
-        _ stored: StoredKeys, _ strip: RowBlockTiles.Strip, _ lanes: [LaneBlock], nextRows: NextRows? = nil,
+        _ stored: StoredKeys, _ strip: RowBlockTiles.Strip, _ lanes: [LaneBlock],
         bounds: (_ index: Int, _ lane: LaneBlock) -> (first: Int, end: Int)
     ) {
         let cap = AttentionKernel.scoreCap(plan.shape.scores)
         withUnsafeTemporaryAllocation(of: SALaneBlock.self, capacity: AttentionPlan.mostLaneBlocks) { blocks in
             strip.forEachTile { keys in
                 var tile = packed(keys, of: stored, cap: cap)
-                if stored.isPacked {
-                    nextRows?.announce(under: keys, of: stored.count, in: &tile)
-                } else {
+                if !stored.isPacked {
                     announce(nextAfter: keys, of: stored, in: &tile)
+                } else if strip.kind == .window {
+                    announceQueries(under: keys, of: strip, in: &tile)
                 }
                 var count = 0
                 for (index, view) in strip.views.enumerated() {
@@ -188,25 +191,13 @@ struct RowBlockRun {
         tile.next_rows = Int32(min(KernelTable.tileKeys, stored.count - range.upperBound))
     }
 
-    /// Rows that the thread touches once the block's tiles are done: the block's outputs, and the queries of the block after it. Where few
-    /// keys are kept, waiting for them would take a fifth of the time; so they are fetched under the tiles of the window, evenly.
-    private struct NextRows {
-        let output, queries: (first: UnsafePointer<Float>, stride: Int)
-        let count: Int
-
-        func announce(under keys: Range<Int>, of strip: Int, in tile: inout SATile) {
-            let first = count * keys.lowerBound / strip, end = count * keys.upperBound / strip
-            tile.next = (output.first + first * output.stride, queries.first + first * queries.stride)
-            tile.next_stride = (output.stride, queries.stride)
-            tile.next_rows = Int32(end - first)
-        }
-    }
-
-    private func nextRows(_ output: UnsafeMutablePointer<Float>, _ outputStride: Int) -> NextRows {
-        NextRows(
-            output: (UnsafePointer(output), outputStride),
-            queries: (query.row(head: nextBlock.head, token: nextBlock.firstRow), query.tokenStride),
-            count: min(block.rows, nextBlock.rows))
+    /// Queries of the row block that the thread is likely to work on next. Where few keys are kept, waiting for them would take a tenth of
+    /// the time; so they are fetched under the tiles of the window, evenly.
+    private func announceQueries(under keys: Range<Int>, of strip: RowBlockTiles.Strip, in tile: inout SATile) {
+        let first = nextBlock.rows * keys.lowerBound / strip.keys.count, end = nextBlock.rows * keys.upperBound / strip.keys.count
+        tile.next.0 = query.row(head: nextBlock.head, token: nextBlock.firstRow + first)
+        tile.next_stride.0 = query.tokenStride
+        tile.next_rows = Int32(min(KernelTable.tileKeys, end - first))
     }
 
     @inline(__always)

@@ -42,7 +42,8 @@ static inline int kept(const uint8_t *first, const uint8_t *end, int key, int la
 #include "int8_kernels_scalar.h"
 
 static void sa_finish_output__scalar(
-    const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride) {
+    const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride, int streams) {
+    (void)streams;
     for (int lane = 0; lane < rows; lane++)
         for (int t = 0; t < dimension; t++) out[lane * stride + t] = ot[t * SA_LANES + lane] / sum[lane];
 }

@@ -37,7 +37,8 @@
 
 /* Lanes past `rows` of a partial vector are computed and dropped. */
 static void SA_NAME(finish_output)(
-    const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride) {
+    const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride, int streams) {
+    streams = streams && ((uintptr_t)out | (uintptr_t)stride * sizeof(float)) % SA_VECTOR_BYTES == 0;
     for (int lane = 0; lane < rows; lane += WIDTH) {
         vfloat inverse = 1.0f / load(sum + lane);
         int t = 0;
@@ -45,13 +46,19 @@ static void SA_NAME(finish_output)(
             vfloat m[WIDTH];
             for (int i = 0; i < WIDTH; i++) m[i] = load(ot + (t + i) * SA_LANES + lane) * inverse;
             transpose(m);
-            for (int i = 0; i < WIDTH && lane + i < rows; i++) store(out + (lane + i) * stride + t, m[i]);
+            for (int i = 0; i < WIDTH && lane + i < rows; i++) {
+                vfloat *row = (vfloat *)(out + (lane + i) * stride + t);
+                if (streams) __builtin_nontemporal_store(m[i], row);
+                else store((float *)row, m[i]);
+            }
         }
         for (; t < dimension; t++) {
             vfloat m = load(ot + t * SA_LANES + lane) * inverse;
             for (int i = 0; i < WIDTH && lane + i < rows; i++) out[(lane + i) * stride + t] = m[i];
         }
     }
+    /* Seen by other threads before whatever says that the rows are there. */
+    if (streams) _mm_sfence();
 }
 
 static float SA_NAME(row_exp2)(float *x, int count, float maximum) {

@@ -104,10 +104,20 @@ import Testing
             let ot = Self.random(64 * d, 1), sum = Self.random(64, 2).map { abs($0) + 1 }
             let finished = both(set) { kernels in
                 var out = [Float](repeating: 7, count: 64 * stride)
-                kernels.finish_output(ot, sum, Int32(rows), Int32(d), &out, stride)
+                kernels.finish_output(ot, sum, Int32(rows), Int32(d), &out, stride, 0)
                 return out
             }
             #expect(Self.difference(finished.vector, finished.scalar) < 1e-6)
+            // Rows at whole vectors, and rows that are not.
+            for stride in [48, 49] {
+                let streamed = both(set) { kernels in
+                    let out = AlignedBuffer<Float>(count: 64 * stride)
+                    out.base.update(repeating: 7, count: 64 * stride)
+                    kernels.finish_output(ot, sum, Int32(rows), Int32(d), out.base, stride, 1)
+                    return Array(UnsafeBufferPointer(start: out.base, count: 64 * stride))
+                }
+                #expect(Self.difference(streamed.vector, streamed.scalar) < 1e-6)
+            }
         }
     }
 

@@ -23,8 +23,8 @@
  * ("step"): [key][dimension / 2][2] for keys, [key / 2][dimension][2] for values. An odd end is filled with zeros. */
 typedef enum SAPrecision { SA_FP32 = 0, SA_BF16 = 1 } SAPrecision;
 
-/* Keys and values of one tile. Up to two arrays (or NULL) of rows of `dimension` floats that will be read or written next are fetched in
- * the shadow of this tile: next_rows of each, SA_TILE_KEYS at most; a kernel may leave out those past the number of the tile's keys. */
+/* Keys and values of one tile. Up to two arrays (or NULL) of rows of `dimension` floats that will be read next are fetched in the shadow
+ * of this tile: next_rows of each, SA_TILE_KEYS at most; a kernel may leave out those past the number of the tile's keys. */
 typedef struct SATile {
     const void *keys;
     ptrdiff_t key_stride;
@@ -118,8 +118,10 @@ typedef struct SARows {
  * Their operands are rows of eight-bit numbers with a scale each, in a layout of the instruction set's own. Sums of their products are whole
  * numbers of 32 bits and exact, and scales multiply in one order, so that every instruction set gives the same scores. */
 #define SA_KERNEL_LIST(X)                                                                                                  \
-    /* out[lane][dimension] = ot[dimension][lane] / sum[lane], for lanes < rows. */                                       \
-    X(finish_output, void, (const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride))    \
+    /* out[lane][dimension] = ot[dimension][lane] / sum[lane], for lanes < rows. Past the caches where `streams` is not 0 and rows stand \
+     * at whole vectors: then the memory that is written need not be read before. */                                       \
+    X(finish_output, void, (const float *ot, const float *sum, int rows, int dimension, float *out, ptrdiff_t stride,     \
+                            int streams))                                                                                  \
     /* x[i] becomes 2^(x[i] - maximum); returns the sum. */                                                               \
     X(row_exp2, float, (float *x, int count, float maximum))                                                              \
     /* x[i] becomes cap * tanh(x[i] / cap); cap > 0. */                                                                    \
