@@ -101,7 +101,7 @@ static: setup
 	  -Xlinker --disable-new-dtags -Xlinker -rpath -Xlinker '$$ORIGIN/lib'
 	@rm -rf out/static && mkdir -p out/static/lib
 	@built="$$(swift build -c release --static-swift-stdlib --scratch-path .build-static --show-bin-path)"; \
-	strip -o out/static/sample-attention "$$built/sample-attention" && cp -r "$$built/sample-attention_HaystackModel.resources" out/static/ && \
+	strip -o out/static/sample-attention "$$built/sample-attention" && cp LICENSE NOTICE out/static/ && cp -r "$$built/sample-attention_HaystackModel.resources" out/static/ && \
 	ldd "$$built/sample-attention" | awk '$$3 ~ "^/" { print $$3 }' | grep -vE '/(libc|libm|libpthread|libdl|librt)\.so' | xargs -I {} cp -L {} out/static/lib/
 	@du -sh out/static
 

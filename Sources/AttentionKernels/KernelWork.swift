@@ -1,6 +1,7 @@
 import AttentionCore
 
-/// What the kernel does for one head of a plan, counted over the strips and tiles that it runs.
+/// What the kernel does for one head of a plan, counted over strips and tiles cut as it cuts them where keys are not packed in groups: in
+/// tile registers a window's strip begins up to 31 keys earlier.
 ///
 /// A pair is one of a query row and a key; rows count in vectors of `KernelTable.vectorLanes`, because a masked tile does a key for a
 /// whole vector of lanes when any of them keeps it. Counts depend on pattern and shape, never on data.

@@ -14,7 +14,7 @@ public struct MachinePeak: Sendable {
     public init(kernel: AttentionKernel) {
         let rates = Self.productRates(
             [kernel.functions.fp32, kernel.functions.bf16], pool: kernel.pool, bursts: Self.bursts, burstSeconds: 0.03)
-        (fp32Gigaflops, bf16Gigaflops) = (rates[0], rates[1])
+        (fp32Gigaflops, bf16Gigaflops) = (rates[0][0], rates[1][0])
         readGigabytes = Self.readRate(kernel.functions, pool: kernel.pool)
     }
 
@@ -23,22 +23,28 @@ public struct MachinePeak: Sendable {
 
     private static let bursts = 15
 
-    /// The best rate of each of some tile kernels, in 10⁹ operations a second, over bursts in turn.
-    static func productRates(_ kernels: [SATileKernelTable], pool: WorkerPool, bursts: Int, burstSeconds: Double) -> [Double] {
+    /// The rates of each of some tile kernels, in 10⁹ operations a second, over bursts in turn, the best first.
+    ///
+    /// Bursts take the time named as long as every thread has a core, and not much longer where threads share cores.
+    static func productRates(_ kernels: [SATileKernelTable], pool: WorkerPool, bursts: Int, burstSeconds: Double) -> [[Double]] {
+        let burstSeconds = burstSeconds * min(1, Double(WorkerPool.availableCores) / Double(pool.threads))
         let iterations = kernels.map { tiles in
             let trial = 1000
             // The first call may find the core asleep.
             let trialSeconds = max(min(seconds { _ = tiles.peak(trial) }, seconds { _ = tiles.peak(trial) }), 1e-7)
             return max(trial, Int(burstSeconds / trialSeconds * Double(trial)))
         }
-        var least = [Double](repeating: .infinity, count: kernels.count)
+        var times = [[Double]](repeating: [], count: kernels.count)
         for _ in 0..<bursts {
             for (index, tiles) in kernels.enumerated() {
                 let count = iterations[index]
-                least[index] = min(least[index], seconds { pool.run(pool.threads) { _, _ in _ = tiles.peak(count) } })
+                times[index].append(seconds { pool.run(pool.threads) { _, _ in _ = tiles.peak(count) } })
             }
         }
-        return kernels.indices.map { Double(pool.threads) * kernels[$0].peak(1) * Double(iterations[$0]) / 1e9 / least[$0] }
+        return kernels.indices.map { index in
+            let operations = Double(pool.threads) * kernels[index].peak(1) * Double(iterations[index]) / 1e9
+            return times[index].sorted().map { operations / $0 }
+        }
     }
 
     private static func readRate(_ functions: SAKernelTable, pool: WorkerPool) -> Double {

@@ -56,7 +56,7 @@ struct PackedKeyValues {
         let pieces = pieces
         pool.run(pieces.count) { _, index in
             let (head, range) = pieces[index]
-            guard let offset = offset(of: range.lowerBound, keyValueHead: head) else { return }
+            guard let offset = offset(of: range.lowerBound, keyValueHead: head) else { preconditionFailure("pieces begin at groups") }
             kernels.pack_keys(
                 key.row(head: head, token: range.lowerBound), key.tokenStride, nil, Int32(range.count), Int32(dimension),
                 workspace.packedKeys.base + offset * kernels.steps(dimension))

@@ -1,6 +1,6 @@
 /* Attention on the vector units: scores and outputs by panels of keys or dimensions in registers. Part of tile_kernels.h. */
 
-/* The same turned into 2^(score - shift) before it leaves the registers; `added` collects the lanes' sums. With `mask`
+/* Scores of raw_panel turned into 2^(score - shift) before it leaves the registers; `added` collects the lanes' sums. With `mask`
  * set, lanes outside [first, end) of each key become 0. */
 INLINE void SA_TILE_NAME(power_panel)(
     int mask, int rows, int vectors, int steps, const SATile *tile, int key, const SALaneBlock *block, int lane, float *p, float *added) {

@@ -1,4 +1,4 @@
-/* Attention and weight products on tile registers: what replaces the panels of tile_kernels.h in BF16. Part of tile_kernels.h.
+/* Attention on tile registers: what replaces the panels of panel_kernels.h in BF16. Part of tile_kernels.h.
  *
  * Scores of 32 keys by 32 lanes are four tiles: keys are the rows of the left operand as pack_keys leaves them, queries the right one as
  * pack_queries does. Outputs of 32 dimensions by 32 lanes are four tiles too: values stand as the left operand wants them (pack_values),
@@ -33,6 +33,22 @@ typedef struct {
 /* Out of tile->values, [key / 32][dimension][32]: the left operand of 16 dimensions by 32 keys. */
 INLINE const float *SA_TILE_NAME(unit_values)(const SATile *tile, int key, int dimension, int at) {
     return (const float *)tile->values + (ptrdiff_t)(key / 2) * dimension + at * UNIT_STEPS;
+}
+
+/* The same of `rows` dimensions, with zeros past the tile's last key: the values there are those of later keys, and what is not a number
+ * among them times a probability of zero is not a number either. */
+INLINE const float *SA_TILE_NAME(last_values)(
+    const SATile *tile, int key, int dimension, int at, int rows, float some[UNIT_KEYS * UNIT_STEPS]) {
+    const float *from = SA_TILE_NAME(unit_values)(tile, key, dimension, at);
+    int keys = tile->count - key < UNIT_KEYS ? tile->count - key : UNIT_KEYS, steps = STEPS(keys);
+    for (int r = 0; r < rows; r++) {
+        float *to = some + r * UNIT_STEPS;
+        memset(to, 0, UNIT_STEPS * sizeof(float));
+        memcpy(to, from + r * UNIT_STEPS, (size_t)steps * sizeof(float));
+        /* The upper half of a pair is the second key. */
+        if (keys % 2) memset((uint16_t *)(to + steps) - 1, 0, sizeof(uint16_t));
+    }
+    return some;
 }
 
 /* A unit's scores over the whole chunks of 16 steps. */
@@ -141,12 +157,16 @@ INLINE void SA_TILE_NAME(unit_powers)(
 INLINE void SA_TILE_NAME(values_of)(
     const SATile *tile, SA_TILE_NAME(Lanes32) lanes, int dimension, int at, int is_half, const float *p) {
     float *out = lanes.block->output + at * SA_LANES + lanes.lane;
+    float some[UNIT_KEYS * UNIT_STEPS] __attribute__((aligned(64)));
     load_sums(out, SA_LANES, is_half);
-    for (int group = 0; group < MOST_GROUPS; group++)
-        if (lanes.used >> group & 1)
-            add_products(
-                0, SA_TILE_NAME(unit_values)(tile, group * UNIT_KEYS, dimension, at), UNIT_STEPS,
-                p + group * UNIT_STEPS * SA_LANES + lanes.lane, is_half);
+    for (int group = 0; group < MOST_GROUPS; group++) {
+        if (!(lanes.used >> group & 1)) continue;
+        int key = group * UNIT_KEYS;
+        const float *values = key + UNIT_KEYS <= tile->count
+            ? SA_TILE_NAME(unit_values)(tile, key, dimension, at)
+            : SA_TILE_NAME(last_values)(tile, key, dimension, at, is_half ? TILE_ROWS : UNIT_KEYS, some);
+        add_products(0, values, UNIT_STEPS, p + group * UNIT_STEPS * SA_LANES + lanes.lane, is_half);
+    }
     store_sums(out, SA_LANES, is_half);
 }
 
@@ -163,7 +183,8 @@ static void SA_TILE_NAME(values_rest)(const SATile *tile, SA_TILE_NAME(Lanes32) 
             vfloat sum = load(out);
             for (int group = 0; group < MOST_GROUPS; group++) {
                 if (!(lanes.used >> group & 1)) continue;
-                const float *values = SA_TILE_NAME(unit_values)(tile, group * UNIT_KEYS, dimension, at);
+                float some[UNIT_KEYS * UNIT_STEPS];
+                const float *values = SA_TILE_NAME(last_values)(tile, group * UNIT_KEYS, dimension, at, 1, some);
                 const float *weights = p + group * UNIT_STEPS * SA_LANES + lanes.lane + j * WIDTH;
                 for (int step = 0; step < UNIT_STEPS; step++)
                     sum = multiply_add(1, splat(values[step]), load(weights + step * SA_LANES), sum);

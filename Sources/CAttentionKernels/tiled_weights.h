@@ -27,6 +27,8 @@ static void SA_TILE_NAME(multiply)(
     int all = STEPS(inputs), steps = all / UNIT_STEPS * UNIT_STEPS;
     int some_rows = rows / TILE_ROWS * TILE_ROWS, some_outputs = outputs / UNIT_LANES * UNIT_LANES;
     if (steps == 0) some_rows = 0;
+    /* Panels begin where a block of weights does: half a block on, they would read past its end. */
+    if (some_outputs < outputs) some_outputs = outputs / SA_LANES * SA_LANES;
     if (some_rows > 0 && some_outputs > 0) {
         TILES_BEGIN();
         /* Rows that pass over all outputs before the next ones do: 32, which stay in the first-level cache, unless they are too long. */

@@ -96,8 +96,8 @@ struct EvaluateCommand: ModelCommand {
         let scores = EvaluationResult.scores(try comparison.measured(journal: journal, label: "tasks"))
         let losses = try losses(texts, evaluator: evaluator)
         let result = EvaluationResult(
-            model: try session.identity(), provenance: session.provenance(lengths: length), attention: policy.name, tasks: scores,
-            perplexity: losses)
+            model: try session.identity(), provenance: session.provenance(lengths: length), cache: evaluator.cache, chunk: chunk,
+            attention: policy.name, tasks: scores, perplexity: losses)
         try directory?.write(JSONResult.encode(result), to: "evaluation.json")
         interruption.end()
         journal?.discard()

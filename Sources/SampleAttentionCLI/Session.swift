@@ -13,7 +13,7 @@ import SampleAttention
 
 /// Options of every command that computes.
 struct MachineOptions: ParsableArguments {
-    @Option(help: "Worker threads (default: the machine's cores).")
+    @Option(help: "Worker threads (default: the cores that the process may run on).")
     var threads: Int?
 
     @Option(help: "Instruction set: \(ParameterOptions.choices(of: InstructionSet.self)) (default: the best this machine has).")
@@ -35,19 +35,23 @@ struct MachineOptions: ParsableArguments {
     static let automaticPrecision = "auto"
 
     func makeKernel() throws(InputError) -> AttentionKernel {
-        let count = threads ?? ProcessInfo.processInfo.activeProcessorCount
-        guard (1...1024).contains(count) else {
-            throw InputError(.usage, field: "threads", value: "\(count)", rule: "must be from 1 to 1024")
+        let count = threads ?? WorkerPool.availableCores
+        let most = max(Self.alwaysAllowedThreads, 2 * WorkerPool.availableCores)
+        guard (1...most).contains(count) else {
+            throw InputError(.usage, field: "threads", value: "\(count)", rule: "must be from 1 to \(most)")
         }
-        let (set, pool) = (try instructionSet(), WorkerPool(threads: count))
-        return try AttentionKernel(instructionSet: set, precision: precision(instructionSet: set, pool: pool), pool: pool)
+        let set = try instructionSet()
+        return try AttentionKernel(instructionSet: set, precision: precision(instructionSet: set), pool: WorkerPool(threads: count))
     }
 
-    private func precision(instructionSet: InstructionSet, pool: WorkerPool) throws(InputError) -> Precision {
+    /// More threads than cores only cost time; some are allowed everywhere, so that settings move from machine to machine.
+    private static let alwaysAllowedThreads = 64
+
+    private func precision(instructionSet: InstructionSet) throws(InputError) -> Precision {
         guard precision == Self.automaticPrecision else { return try Self.precision(named: precision) }
-        let fp32 = try AttentionKernel(instructionSet: instructionSet, pool: pool)
+        let fp32 = try AttentionKernel(instructionSet: instructionSet, pool: WorkerPool(threads: 1))
         let rates = try MachineCache.standard().precisionRates(for: Provenance(kernel: fp32, seed: seed)) { () throws(InputError) in
-            try PrecisionRates(instructionSet: instructionSet, pool: pool)
+            try PrecisionRates(instructionSet: instructionSet)
         }
         return rates.fastest
     }

@@ -1,4 +1,5 @@
 import Evaluation
+import LanguageModels
 import Reporting
 import RunProvenance
 import SampleStatistics
@@ -35,11 +36,19 @@ package struct EvaluationResult: Encodable {
 
     let model: ModelIdentity
     let provenance: Provenance
+    /// What decoding and scores find of prompts.
+    let cache: LanguageModel.CacheSettings
+    /// Tokens that prompts are prefilled by; nil prefills them whole.
+    let chunk: Int?
     let attention: String
     let tasks: [Score]
     let perplexity: [Loss]
 
-    package init(model: ModelIdentity, provenance: Provenance, attention: String, tasks: [Score], perplexity: [Loss]) {
+    package init(
+        model: ModelIdentity, provenance: Provenance, cache: LanguageModel.CacheSettings, chunk: Int?, attention: String, tasks: [Score],
+        perplexity: [Loss]
+    ) {
+        (self.cache, self.chunk) = (cache, chunk)
         (self.model, self.provenance, self.attention, self.tasks, self.perplexity) = (model, provenance, attention, tasks, perplexity)
     }
 

@@ -151,13 +151,11 @@ import Testing
     }
 
     /// A key that is not a number must be seen in every row that keeps it, whatever path its scores take.
-    @Test(arguments: instructionSets, Precision.allCases) func brokenKeysReachTheOutput(
-        instructionSet: InstructionSet, precision: Precision
-    ) throws {
+    @Test(arguments: KernelVariant.all, [8, 64]) func brokenKeysReachTheOutput(variant: KernelVariant, dimension: Int) throws {
         for queries in [1, 100] {
-            let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: queries, keyCount: 150, headDimension: 8)
+            let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: queries, keyCount: 150, headDimension: dimension)
             let oracle = NaiveAttention(shape: shape, seed: 2).with(brokenKey: 20)
-            let result = try Self.run(oracle, patterns: [.dense], instructionSet: instructionSet, precision: precision, threads: 1)
+            let result = try Self.run(oracle, patterns: [.dense], kernel: variant.kernel(threads: 1))
             #expect(result.output.allSatisfy { $0.isNaN })
         }
     }

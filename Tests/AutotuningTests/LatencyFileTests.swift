@@ -160,8 +160,7 @@ import Testing
         let first = try rates(LatencyFixture.provenance())
         #expect(try rates(LatencyFixture.provenance(precision: .fp32)) == first && measured == 1)
         for other in [
-            LatencyFixture.provenance(cpu: "Other"), LatencyFixture.provenance(isa: "scalar"), LatencyFixture.provenance(threads: 2),
-            LatencyFixture.provenance(version: "1.2.4"),
+            LatencyFixture.provenance(cpu: "Other"), LatencyFixture.provenance(isa: "scalar"), LatencyFixture.provenance(version: "1.2.4"),
         ] {
             let before = measured
             #expect(try rates(other) != first && measured == before + 1, "\(other)")
@@ -180,10 +179,11 @@ import Testing
     @Test func ratesThatAreNotClearAreNotKept() throws {
         let scratch = try Scratch()
         let cache = MachineCache(directory: scratch.file("cache"))
-        var bf16 = [130.0, 115, 200, 300]
-        for expected in [130.0, 115, 200, 200] {
+        var bf16 = [(130.0, true), (115, true), (60, false), (200, true), (300, true)]
+        for expected in [130.0, 115, 60, 200, 200] {
             let rates = try cache.precisionRates(for: LatencyFixture.provenance()) { () throws(InputError) in
-                PrecisionRates(fp32Gigaflops: 100, bf16Gigaflops: bf16.removeFirst())
+                let (rate, areSteady) = bf16.removeFirst()
+                return PrecisionRates(fp32Gigaflops: 100, bf16Gigaflops: rate, areSteady: areSteady)
             }
             #expect(rates.bf16Gigaflops == expected)
         }
@@ -193,7 +193,7 @@ import Testing
         for (bf16, fastest) in [(156.0, Precision.fp32), (337, .fp32), (400, .fp32), (430, .bf16), (700, .bf16)] {
             #expect(PrecisionRates(fp32Gigaflops: 337, bf16Gigaflops: bf16).fastest == fastest)
         }
-        let measured = try PrecisionRates(instructionSet: .best, pool: WorkerPool(threads: 1))
+        let measured = try PrecisionRates(instructionSet: .best)
         #expect(measured.fp32Gigaflops > 0 && measured.fp32Gigaflops.isFinite)
         #expect(measured.bf16Gigaflops > 0 && measured.bf16Gigaflops.isFinite)
     }

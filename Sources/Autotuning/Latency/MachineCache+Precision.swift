@@ -5,11 +5,10 @@ import RunProvenance
 import SampleAttention
 
 extension MachineCache {
-    /// What is kept of one machine's rates: they hold for the same CPU, instruction set, threads and tool.
+    /// What is kept of one machine's rates: they hold for the same CPU, instruction set and tool.
     private struct KeptRates: Codable {
         let tool: Provenance.Tool
         let cpu, instructionSet: String
-        let threads: Int
         let rates: PrecisionRates
     }
 
@@ -25,17 +24,16 @@ extension MachineCache {
         for provenance: Provenance, measure: () throws(InputError) -> PrecisionRates
     ) throws(InputError) -> PrecisionRates {
         let machine = provenance.machine
-        let path = path("precision", of: [machine.cpu, machine.instructionSet, "\(machine.threads)-threads"])
+        let path = path("precision", of: [machine.cpu, machine.instructionSet])
         if let data = FileManager.default.contents(atPath: path), let kept = try? JSONDecoder().decode(KeptRates.self, from: data),
-            kept.tool == provenance.tool, kept.cpu == machine.cpu, kept.instructionSet == machine.instructionSet,
-            kept.threads == machine.threads
+            kept.tool == provenance.tool, kept.cpu == machine.cpu, kept.instructionSet == machine.instructionSet
         {
             return kept.rates
         }
         let rates = try measure()
         if !rates.areClear { return rates }
         let kept = KeptRates(
-            tool: provenance.tool, cpu: machine.cpu, instructionSet: machine.instructionSet, threads: machine.threads, rates: rates)
+            tool: provenance.tool, cpu: machine.cpu, instructionSet: machine.instructionSet, rates: rates)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         if let data = try? encoder.encode(kept) { try? store(data + Data("\n".utf8), at: path) }

@@ -209,6 +209,9 @@ typedef struct SAInstructionSet {
 
 int sa_instruction_set_count(void);
 
+/* The cores that this process may run on, at least 1. */
+int sa_available_cores(void);
+
 /* The set at a place of the list, 0 ... count - 1. */
 SAInstructionSet sa_instruction_set(int place);
 

@@ -91,7 +91,7 @@ struct CompareCommand: ModelCommand {
             model: try session.identity(),
             provenance: Provenance(
                 kernel: session.kernel, seed: session.seed, texts: try sources(), lengths: Set(own.map(\.length)).sorted()),
-            loadSeconds: session.loadSeconds, seconds: (ContinuousClock.now - start).seconds, records: records)
+            cache: comparison.cache, loadSeconds: session.loadSeconds, seconds: (ContinuousClock.now - start).seconds, records: records)
         try directory.map { directory throws(InputError) in try result.write(to: directory) }
         // Until here the journal holds everything; from here on nothing is left to continue.
         interruption.end()

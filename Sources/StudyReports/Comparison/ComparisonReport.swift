@@ -1,5 +1,7 @@
+import AttentionKernels
 import Evaluation
 import Foundation
+import LanguageModels
 import Reporting
 import RunProvenance
 import SampleAttention
@@ -51,6 +53,7 @@ package struct ComparisonReport {
         .facts([
             "Weights": String(result.model.weightsSHA256.prefix(16)),
             "Tool": "\(result.provenance.tool.version) (\(result.provenance.tool.commit))", "Machine": result.provenance.machine.summary,
+            "Cache": result.cache.format?.rawValue ?? "",
             "Texts": result.provenance.texts.map(\.name).joined(separator: ", "), "Seed": "\(result.provenance.seed)",
             "Date": result.provenance.date, "Time": NumberFormat.seconds(result.seconds),
         ])

@@ -3,6 +3,7 @@ import Autotuning
 import DurableFiles
 import Evaluation
 import Foundation
+import LanguageModels
 import Reporting
 import RunProvenance
 import SampleAttention
@@ -13,6 +14,8 @@ package struct ComparisonResult: Encodable {
     let schemaVersion = 2
     let model: ModelIdentity
     let provenance: Provenance
+    /// What decoding and scores find of prompts.
+    let cache: LanguageModel.CacheSettings
     /// Reading, checking and packing the model, once for all attentions.
     let loadSeconds: Double
     /// Of this run, what an earlier one had measured not included.
@@ -21,7 +24,9 @@ package struct ComparisonResult: Encodable {
     let cells: [ComparisonCell]
     let summaries: [Summary]
 
-    private enum CodingKeys: String, CodingKey { case schemaVersion, model, provenance, loadSeconds, seconds, rows, cells, summaries }
+    private enum CodingKeys: String, CodingKey {
+        case schemaVersion, model, provenance, cache, loadSeconds, seconds, rows, cells, summaries
+    }
 
     /// One attention at one length, over all kinds of tasks.
     struct Summary: Encodable {
@@ -35,10 +40,11 @@ package struct ComparisonResult: Encodable {
     }
 
     package init(
-        model: ModelIdentity, provenance: Provenance, loadSeconds: Double, seconds: Double,
+        model: ModelIdentity, provenance: Provenance, cache: LanguageModel.CacheSettings, loadSeconds: Double, seconds: Double,
         records: [ComparisonRecord]
     ) {
         self.model = model
+        self.cache = cache
         self.loadSeconds = loadSeconds
         self.provenance = provenance
         self.seconds = seconds
