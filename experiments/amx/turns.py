@@ -33,7 +33,7 @@ def median_time(run, times=3):
 
 
 def own(program, threads, *arguments):
-    command = [program, "bench", *map(str, arguments), "--precision", "bf16", "--threads", str(threads), "--rounds", "3", "--json"]
+    command = [program, "bench", *map(str, arguments), "--isa", "amx", "--precision", "bf16", "--threads", str(threads), "--rounds", "3", "--json"]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["results"]
 
 

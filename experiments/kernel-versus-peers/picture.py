@@ -76,7 +76,7 @@ def bars(axis, rows, label, value, scale=1.0):
         whiskers = [[(spread.median - spread.least) * scale], [(spread.most - spread.median) * scale]]
         axis.bar(place, spread.median * scale, width, color=COLOURS[row.system], hatch=HATCHES[row.precision],
                  edgecolor="white", yerr=whiskers, error_kw={"elinewidth": 1, "capsize": 2})
-        axis.annotate(f"{spread.median * scale:.3g}", (place, spread.most * scale), ha="center", va="bottom", fontsize=7)
+        axis.annotate(f"{spread.median * scale:,.0f}" if spread.median * scale >= 999.5 else f"{spread.median * scale:.3g}", (place, spread.most * scale), ha="center", va="bottom", fontsize=7)
     axis.set_xticks(range(len(labels)), labels)
     axis.spines[["top", "right"]].set_visible(False)
 
