@@ -34,7 +34,7 @@ def median_time(run, times=3):
 
 def own(program, threads, *arguments):
     command = [program, "bench", *map(str, arguments), "--isa", "amx", "--precision", "bf16", "--threads", str(threads), "--rounds", "3", "--json"]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["results"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def main():
@@ -44,7 +44,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=pathlib.Path)
     options = parser.parse_args()
-    rows = []
+    rows, tool = [], {}
     for threads in options.threads:
         torch.set_num_threads(threads)
         attention = {d: [torch.randn(1, HEADS, LENGTH, d, dtype=torch.bfloat16) for _ in range(3)] for d in (64, 128)}
@@ -55,11 +55,12 @@ def main():
                 peers = {("attention", d): median_time(lambda: torch.nn.functional.scaled_dot_product_attention(*qkv, is_causal=True))
                          for d, qkv in attention.items()}
                 peers |= {("product", s): median_time(lambda: torch.nn.functional.linear(*xw)) for s, xw in products.items()}
-            ours = {("attention", r["headDimension"]): r for r in own(
-                options.program, threads, "attention", "--length", LENGTH, "--query-heads", HEADS, "--key-value-heads", HEADS,
-                "--pattern", "dense")}
+            answer = own(options.program, threads, "attention", "--length", LENGTH, "--query-heads", HEADS, "--key-value-heads", HEADS,
+                         "--pattern", "dense")
+            tool = answer["provenance"]["tool"]
+            ours = {("attention", r["headDimension"]): r for r in answer["results"]}
             shapes = [argument for s in SHAPES for argument in ("--shape", "x".join(map(str, s)))]
-            ours |= {("product", (r["rows"], r["inputs"], r["outputs"])): r for r in own(options.program, threads, "gemm", *shapes)}
+            ours |= {("product", (r["rows"], r["inputs"], r["outputs"])): r for r in own(options.program, threads, "gemm", *shapes)["results"]}
             for key, peer in peers.items():
                 mine = ours[key]
                 found.setdefault(key, []).append(
@@ -76,7 +77,7 @@ def main():
                   f"({', '.join('%.2f' % (turn['torch'] / turn['own']) for turn in turns)})", flush=True)
     if options.output:
         cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
-        options.output.write_text(json.dumps({"cpu": cpu, "torch": torch.__version__, "rows": rows}, indent=1) + "\n")
+        options.output.write_text(json.dumps({"cpu": cpu, "tool": tool, "torch": torch.__version__, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
