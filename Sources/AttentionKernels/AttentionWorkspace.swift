@@ -7,7 +7,7 @@ import CAttentionKernels
 /// program with a sentence that says so, in release builds too. Calls that run at once have a workspace each.
 /// Size in 32-bit elements: O(threads · (lanes · d + tile + keys) + gathered columns · d), the columns half of it in BF16,
 /// where keys and values are packed once for all row blocks too: O(key-value heads · keys · d); never
-/// keys × keys. Selection adds its own (see `SampledScores`).
+/// keys × keys. Selection adds its own (see `SampledScores`), and so does the backward pass (`AttentionKernel.attentionGradient`).
 public final class AttentionWorkspace: @unchecked Sendable {
     private(set) var scratch: AlignedBuffer<Float>
     private(set) var laneBounds: AlignedBuffer<UInt8>
@@ -16,6 +16,7 @@ public final class AttentionWorkspace: @unchecked Sendable {
     private(set) var packedKeys: AlignedBuffer<Float>
     private(set) var packedValues: AlignedBuffer<Float>
     private(set) var strips: AlignedBuffer<Float>
+    private(set) var gradients: AlignedBuffer<Float>
     private var layout = BlockScratch.Layout(dimension: 1, keys: 1)
     private let use = ExclusiveUse(of: "an AttentionWorkspace")
 
@@ -27,6 +28,7 @@ public final class AttentionWorkspace: @unchecked Sendable {
         packedKeys = AlignedBuffer(count: 0)
         packedValues = AlignedBuffer(count: 0)
         strips = AlignedBuffer(count: 0)
+        gradients = AlignedBuffer(count: 0)
     }
 
     /// Runs `body`, which works in this memory; stops the program when some other call does so at the time.
@@ -59,6 +61,12 @@ public final class AttentionWorkspace: @unchecked Sendable {
 
     func prepareStrips(count: Int) {
         if strips.count < count { strips = AlignedBuffer(count: count) }
+    }
+
+    /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory; what was there before is kept then.
+    func prepareGradients(count: Int) throws(InputError) {
+        guard gradients.count < count else { return }
+        gradients = try AlignedBuffer(extents: count, of: "memory of a backward pass")
     }
 
     package func strip(_ layout: SampledStrip.Layout, worker: Int) -> SampledStrip {

@@ -62,6 +62,31 @@ package final class PackedMatrix: Sendable {
         if let error = failure.withLock({ $0?.error }) { throw error }
     }
 
+    /// Wᵀ [inputs][outputs], which products of gradients take: the same numbers, in the order that its own rows have.
+    ///
+    /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
+    package func transposed(kernel: AttentionKernel) throws(InputError) -> PackedMatrix {
+        precondition(kernel.precision == precision, "a matrix is packed for its kernel")
+        let block = Self.blockOutputs
+        return try PackedMatrix(outputs: inputs, inputs: outputs, kernel: kernel) { [self] rows, room in
+            for first in stride(from: 0, to: outputs, by: block) {
+                let (count, base) = (min(block, outputs - first), storage.base + first * steps)
+                for row in rows {
+                    let target = room + (row - rows.lowerBound) * outputs + first
+                    switch precision {
+                    case .fp32: target.update(from: base + row * block, count: count)
+                    case .bf16:
+                        let pairs = base + row / 2 * block
+                        for index in 0..<count {
+                            let bits = pairs[index].bitPattern
+                            target[index] = Float(bitPattern: row % 2 == 0 ? bits << 16 : bits & 0xFFFF_0000)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     fileprivate func block(ofOutput output: Int) -> UnsafePointer<Float> {
         precondition(output % Self.blockOutputs == 0, "products begin at a block of outputs")
         return UnsafePointer(storage.base + output * steps)

@@ -25,16 +25,7 @@ static void SA_TILE_NAME(pack_queries)(
 INLINE void SA_TILE_NAME(pack_row)(const float *x, int count, float *out) {
 #if SA_PAIRS
     int t = 0;
-    for (; t + 2 * WIDTH <= count; t += 2 * WIDTH) {
-        vfloat a = load(x + t), b = load(x + t + WIDTH);
-#if SA_HAS_BF16_PRODUCTS
-        store(out + t / 2, (vfloat)_mm512_cvtne2ps_pbh((__m512)b, (__m512)a));
-#else
-        vint low = round_bf16(a) >> 16 & 0xFFFF, high = round_bf16(b) >> 16 & 0xFFFF;
-        uint16_t *halves = (uint16_t *)(out + t / 2);
-        for (int i = 0; i < WIDTH; i++) halves[i] = (uint16_t)low[i], halves[WIDTH + i] = (uint16_t)high[i];
-#endif
-    }
+    for (; t + 2 * WIDTH <= count; t += 2 * WIDTH) store_neighbours(out + t / 2, load(x + t), load(x + t + WIDTH));
     for (; t < count; t += 2) {
         vfloat pair = pair_bf16(splat(x[t]), splat(t + 1 < count ? x[t + 1] : 0));
         out[t / 2] = pair[0];

@@ -128,6 +128,7 @@ INLINE void SA_TILE_NAME(fetch_next)(const SATile *tile, int first, int end, int
 #endif
 #include "mass_kernels.h"
 #include "weight_kernels.h"
+#include "gradient_kernels.h"
 
 #undef STEPS
 #undef ROWS_A_STEP

@@ -163,6 +163,29 @@ static void SA_TILE_NAME(multiply)(
         }
 }
 
+static void SA_TILE_NAME(score_gradients)(
+    const float *s, const float *dp, int keys, const float *log_sum, const float *dot, const uint8_t *first, const uint8_t *end, float cap,
+    void *p_rows, void *ds_rows, ptrdiff_t stride, void *ds_weights) {
+    for (int key = 0; key < SA_TILE_NAME(padded)(keys); key++)
+        for (int lane = 0; lane < SA_LANES; lane++) {
+            float p = 0, ds = 0;
+            if (key < keys && kept(first, end, key, lane)) {
+                float score = s[key * SA_LANES + lane], slope = 1;
+                if (cap > 0) {
+                    float share = tanhf(score / cap);
+                    score = cap * share;
+                    slope = 1 - share * share;
+                }
+                p = exp2f(score - log_sum[lane]);
+                ds = p * (dp[key * SA_LANES + lane] - dot[lane]) * slope;
+            }
+            SA_TILE_NAME(set)(ds_weights, SA_TILE_NAME(across)(key, SA_LANES, lane), ds);
+            if (key == keys) continue;
+            SA_TILE_NAME(set)(p_rows, SA_TILE_NAME(along)(key, stride, lane), p);
+            SA_TILE_NAME(set)(ds_rows, SA_TILE_NAME(along)(key, stride, lane), ds);
+        }
+}
+
 static double SA_TILE_NAME(peak)(long iterations) {
     volatile float factor = 1;
     float sum[8] = {0}, value = factor;

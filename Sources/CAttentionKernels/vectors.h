@@ -128,6 +128,17 @@ INLINE vfloat pair_bf16(vfloat low, vfloat high) {
 }
 #endif
 
+/* One vector of elements from two of floats that stand next to each other in a row: neighbours become a pair. */
+INLINE void store_neighbours(float *out, vfloat a, vfloat b) {
+#if SA_HAS_BF16_PRODUCTS
+    store(out, (vfloat)_mm512_cvtne2ps_pbh((__m512)b, (__m512)a));
+#else
+    vint low = round_bf16(a) >> 16 & 0xFFFF, high = round_bf16(b) >> 16 & 0xFFFF;
+    uint16_t *halves = (uint16_t *)out;
+    for (int i = 0; i < WIDTH; i++) halves[i] = (uint16_t)low[i], halves[WIDTH + i] = (uint16_t)high[i];
+#endif
+}
+
 INLINE vfloat low_bf16(vfloat pair) { return (vfloat)((vint)pair << 16); }
 INLINE vfloat high_bf16(vfloat pair) { return (vfloat)((vint)pair & (int32_t)0xFFFF0000); }
 

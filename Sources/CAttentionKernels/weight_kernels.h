@@ -33,12 +33,16 @@ INLINE void SA_TILE_NAME(weight_panel)(
 static void SA_TILE_NAME(multiply_panels)(
     const float *x, ptrdiff_t x_stride, int rows, const float *w, int first, int all, int output, int outputs, float *y,
     ptrdiff_t y_stride, int adding) {
+    /* Twice as many still fit where there are no more, which spares storing and loading sums once. */
+    int together = all - first <= 2 * WEIGHT_STEPS ? 2 * WEIGHT_STEPS : WEIGHT_STEPS;
     for (; output < outputs; output += PANEL_LANES) {
         const float *block = w + (ptrdiff_t)(output / SA_LANES * SA_LANES) * all + output % SA_LANES;
         int width = outputs - output < PANEL_LANES ? outputs - output : PANEL_LANES;
-        for (int step = first; step < all; step += WEIGHT_STEPS) {
-            int steps = all - step < WEIGHT_STEPS ? all - step : WEIGHT_STEPS;
+        for (int step = first; step < all; step += together) {
+            int steps = all - step < together ? all - step : together;
             for (int row = 0; row < rows; row += SA_PANEL_ROWS) {
+                /* Sums that are added to may have left the near caches, and a panel is too long for the next one's loads to begin in it. */
+                if (adding) prefetch_rows(y + (row + SA_PANEL_ROWS) * y_stride + output, y_stride, SA_PANEL_ROWS, width);
 #define WEIGHT_PANEL(count)                                                                                                \
     SA_TILE_NAME(weight_panel)(                                                                                            \
         count, steps, x + row * x_stride + step, x_stride, block + (ptrdiff_t)step * SA_LANES, width,                      \

@@ -10,6 +10,27 @@ import Testing
         return (0..<count).map { _ in Float(generator.uniform() * 2 - 1) }
     }
 
+    /// The same numbers the other way round: products with ones along an axis pick rows and columns.
+    @Test(arguments: KernelVariant.all) func transposedMatricesHoldTheSameNumbers(on variant: KernelVariant) throws {
+        let own = variant.kernel(threads: 2)
+        for (inputs, outputs) in [(1, 1), (45, 150), (64, 64), (129, 63), (70, 65)] {
+            let w = random(outputs * inputs, 2)
+            let matrix = try PackedMatrix(w, outputs: outputs, inputs: inputs, kernel: own).transposed(kernel: own)
+            #expect(matrix.inputs == outputs && matrix.outputs == inputs)
+            // Rows of the identity.
+            var x = [Float](repeating: 0, count: outputs * outputs)
+            for index in 0..<outputs { x[index * outputs + index] = 1 }
+            let room = AlignedBuffer<Float>(count: own.packedElements(rows: outputs, inputs: outputs) + 1)
+            var y = [Float](repeating: .nan, count: outputs * inputs)
+            x.withUnsafeBufferPointer { x in
+                let packed = own.packed(x.baseAddress!, rows: outputs, inputs: outputs, room: room.base)
+                y.withUnsafeMutableBufferPointer { own.multiply(packed, matrix, into: $0.baseAddress!, stride: inputs) }
+            }
+            let limit: Float = variant.precision == .fp32 ? 0 : 0x1p-8
+            #expect(zip(y, w).allSatisfy { abs($0 - $1) <= limit * abs($1) }, "\(inputs) inputs, \(outputs) outputs")
+        }
+    }
+
     @Test(arguments: KernelVariant.all) func productsMatchDoublePrecision(on variant: KernelVariant) throws {
         let (rows, inputs, outputs) = (17, 45, 150)
         let own = variant.kernel(threads: 1)

@@ -81,6 +81,15 @@ typedef struct SALaneBlock {
     /* y[row][output] (+)= sum over step of x[row][step] * w[output][step], w packed, x as pack_keys leaves it. */        \
     X(multiply, void, (const void *x, ptrdiff_t x_stride, int rows, const void *w, int inputs, int outputs, float *y,     \
                        ptrdiff_t y_stride, int adding))                                                                   \
+    /* The backward pass of softmax on a tile and a lane block, from scores s[key][lane] and the gradients dp[key][lane] of their   \
+     * probabilities: p = 2^(s - log_sum[lane]) and ds = p * (dp - dot[lane]), the gradient of the score in natural units. With    \
+     * cap > 0 s becomes cap * tanh(s / cap) first, and ds is that of the score before it, which takes the factor                  \
+     * 1 - (s / cap)^2. Both are 0 where masked; first and end as in SALaneBlock. They are left as the products that follow        \
+     * want them: p_rows and ds_rows [key][step of lanes], `stride` elements between keys, as rows of multiply, and                \
+     * ds_weights[step of keys][lane] as its packed weights. */                                                                    \
+    X(score_gradients, void, (const float *s, const float *dp, int keys, const float *log_sum, const float *dot,                   \
+                              const uint8_t *first, const uint8_t *end, float cap, void *p_rows, void *ds_rows, ptrdiff_t stride,  \
+                              void *ds_weights))                                                                                   \
     /* Independent multiply-adds in registers, nothing else; returns how many operations that was. */                     \
     X(peak, double, (long iterations))
 
