@@ -86,24 +86,8 @@ package struct PrefillBench {
     ///
     /// - Throws: `InputError` (`internalFailure`) when the scores are wrong, so that a wrong model is never timed.
     package func check(_ tokens: [Int32]) throws -> Double {
-        let own = kernel
-        let other = own.instructionSet.modelCheckingSet
-        let reference = try LanguageModel.load(
-            from: model.files.path, kernel: AttentionKernel(instructionSet: other, pool: own.pool),
-            ignoresExtraTensors: true)
-        let scores = try [model, reference].map { model in
+        try ReferenceCheck(of: "logits").error(of: model) { model in
             try model.prefill(tokens, cache: model.makeCache(capacity: tokens.count), policy: .dense).logits
         }
-        let largest = scores[1].reduce(0) { max($0, abs($1)) }
-        let differences = zip(scores[0], scores[1]).map { Double(abs($0 - $1) / largest) }
-        // `max` would pass over what is not a number.
-        let error = differences.contains { $0.isNaN } ? .infinity : differences.max() ?? 0
-        // Relative to the largest score; BF16's rounding of every operand adds up over the layers.
-        let limit = own.precision == .fp32 ? 1e-3 : 0.1
-        guard error < limit else {
-            throw InputError(
-                .internalFailure, field: "logits", value: "\(error)", rule: "must agree with FP32 on \(other.rawValue) to \(limit)")
-        }
-        return error
     }
 }

@@ -47,6 +47,9 @@ import Testing
         let parts = ["attentionSeconds", "productSeconds", "otherSeconds"].compactMap { prefill[$0] as? Double }
         #expect(abs(parts.reduce(0, +) - (prefill["seconds"] as? Double ?? 0)) < 1e-6)
         #expect(prefill["maxError"] as? Double ?? 1 < 0.1)
+        let backward = try #require(rows(["backward", "--length", "200", "--labels", "2", "--rounds", "1", "--precision", "bf16"]).first)
+        #expect(backward["maxError"] as? Double ?? 1 < 0.1 && backward["labels"] as? Int == 2)
+        #expect(abs(try number(backward, "timesForward") * number(backward, "forwardSeconds") - number(backward, "backwardSeconds")) < 1e-6)
     }
 
     /// Scores of every kind of operands, and how the choice of groups agrees with FP32's.

@@ -15,33 +15,42 @@ extension Decoder {
         let source = SharedPointer(hidden)
         let queries = SharedPointer(buffers.queries.base)
         let tiles = ForwardTiles(buffers, count: count, kernel: kernel)
-        let scale = attention.scoreScale * Double(d.headDimension).squareRoot()
-        let isScaled = abs(scale - 1) > 1e-12 || attention.positionScale != nil
         forEachTile(count) { worker, row, rows in
             let tile = tiles[worker]
             let (query, key, value) = (queries.base + row * own.query.outputs, tile.first, tile.second)
             norm(own.normBeforeAttention, source.base + row * d.hiddenSize, rows: rows, into: tile.normed)
             let input = tile.packed(tile.normed, rows: rows, inputs: d.hiddenSize)
             multiply(tile, input, own.query, into: query)
+            finishQueries(layer, query, rows: rows, firstPosition: position + row, rotary: rotary)
             multiply(tile, input, own.key, into: key)
             multiply(tile, input, own.value, into: value)
             for index in 0..<rows {
-                let (ownQuery, ownKey) = (query + index * own.query.outputs, key + index * own.key.outputs)
-                if let kind = attention.queryKeyNorm {
-                    norm(ownQuery, kind, own.queryNorm, heads: d.queryHeads)
-                    norm(ownKey, kind, own.keyNorm, heads: d.keyValueHeads)
-                }
-                if let rotary {
-                    rotate(ownQuery, heads: d.queryHeads, position: position + row + index, rotary)
-                    rotate(ownKey, heads: d.keyValueHeads, position: position + row + index, rotary)
-                }
-                if isScaled {
-                    let factor = Float(scale * (attention.positionScale?.scale(position: position + row + index) ?? 1))
-                    for at in 0..<own.query.outputs { ownQuery[at] *= factor }
-                }
+                let ownKey = key + index * own.key.outputs
+                if let kind = attention.queryKeyNorm { norm(ownKey, kind, own.keyNorm, heads: d.keyValueHeads) }
+                if let rotary { rotate(ownKey, heads: d.keyValueHeads, position: position + row + index, rotary) }
             }
             cache.store(layer: layer, first: first + row, rows: rows, keys: key, values: value)
         }
+    }
+
+    /// Norms, rotates and scales the projected queries of some rows.
+    func finishQueries(_ layer: Int, _ queries: UnsafeMutablePointer<Float>, rows: Int, firstPosition: Int, rotary: RotaryEmbedding?) {
+        let d = description
+        let own = weights.layers[layer]
+        for index in 0..<rows {
+            let (query, position) = (queries + index * own.query.outputs, firstPosition + index)
+            if let kind = d.layers[layer].attention.queryKeyNorm { norm(query, kind, own.queryNorm, heads: d.queryHeads) }
+            if let rotary { rotate(query, heads: d.queryHeads, position: position, rotary) }
+            if let factor = queryFactor(layer, position: position) { for at in 0..<own.query.outputs { query[at] *= factor } }
+        }
+    }
+
+    /// What rotated queries are multiplied by so that the kernel's q · k / √d is the layer's score; nil for one.
+    func queryFactor(_ layer: Int, position: Int) -> Float? {
+        let attention = description.layers[layer].attention
+        let scale = attention.scoreScale * Double(description.headDimension).squareRoot()
+        guard abs(scale - 1) > 1e-12 || attention.positionScale != nil else { return nil }
+        return Float(scale * (attention.positionScale?.scale(position: position) ?? 1))
     }
 
     private func rotate(_ vector: UnsafeMutablePointer<Float>, heads: Int, position: Int, _ rotary: RotaryEmbedding) {

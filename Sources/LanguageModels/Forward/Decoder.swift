@@ -70,6 +70,7 @@ struct Decoder: Sendable {
         }
         cache.count += count
         cache.position += count
+        try observer.passedLayers(hidden: UnsafeBufferPointer(start: hidden, count: count * d.hiddenSize))
         normalize(count: count, hidden: hidden)
         try observer.reached(depth: d.layerCount, hidden: UnsafeBufferPointer(start: hidden, count: count * d.hiddenSize))
     }
@@ -78,7 +79,7 @@ struct Decoder: Sendable {
     ///
     /// LongRoPE's factors follow the length that the cache's first prefill had, so that all keys in a cache are turned alike; a dynamic
     /// base follows the length so far.
-    private func embeddings(
+    func embeddings(
         positions: Range<Int>, cache: KeyValueCache, promptLength: Int
     ) -> [ObjectIdentifier: RotaryEmbedding] {
         let length = max(promptLength, positions.upperBound)

@@ -55,7 +55,7 @@ extension Decoder {
     }
 
     /// The active experts of a row and their shares.
-    private typealias Route = [(expert: Int, share: Float)]
+    typealias Route = [(expert: Int, share: Float)]
 
     private func route(
         _ layer: Int, _ own: ExpertsDescription, router: DecoderWeights.Projection, rows: Int, residual: UnsafeMutablePointer<Float>,
@@ -77,7 +77,7 @@ extension Decoder {
     }
 
     /// The best experts by score, the lower index first among equals.
-    private static func route(_ scores: UnsafeBufferPointer<Float>, _ own: ExpertsDescription) -> Route {
+    static func route(_ scores: UnsafeBufferPointer<Float>, _ own: ExpertsDescription) -> Route {
         let best = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }.prefix(own.active)
         let highest = scores[best[0]]
         let powers = best.map { expf(scores[$0] - highest) }

@@ -8,10 +8,14 @@ public protocol ForwardObserver {
     /// The residual stream [tokens][hidden] before layer `depth`; after the last layer `depth` is the layer count and the
     /// final norm has been applied.
     mutating func reached(depth: Int, hidden: UnsafeBufferPointer<Float>) throws
+
+    /// The residual stream [tokens][hidden] after the last layer, before the final norm.
+    mutating func passedLayers(hidden: UnsafeBufferPointer<Float>) throws
 }
 
 extension ForwardObserver {
     public mutating func reached(depth: Int, hidden: UnsafeBufferPointer<Float>) throws {}
+    public mutating func passedLayers(hidden: UnsafeBufferPointer<Float>) throws {}
 }
 
 /// Sees nothing.
@@ -47,5 +51,10 @@ struct ObserverPair<First: ForwardObserver, Second: ForwardObserver>: ForwardObs
     mutating func reached(depth: Int, hidden: UnsafeBufferPointer<Float>) throws {
         try first.reached(depth: depth, hidden: hidden)
         try second.reached(depth: depth, hidden: hidden)
+    }
+
+    mutating func passedLayers(hidden: UnsafeBufferPointer<Float>) throws {
+        try first.passedLayers(hidden: hidden)
+        try second.passedLayers(hidden: hidden)
     }
 }

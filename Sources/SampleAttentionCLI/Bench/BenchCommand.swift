@@ -14,7 +14,8 @@ struct BenchCommand: ParsableCommand {
         commandName: "bench", abstract: "Time a prefill's parts and decoding; every answer is checked before it is timed.",
         subcommands: [
             AttentionBenchCommand.self, SelectionBenchCommand.self, ScoreBenchCommand.self, CertificateBenchCommand.self,
-            GemmBenchCommand.self, PrefillBenchCommand.self, DecodeBenchCommand.self, SamplerBenchCommand.self, PeakBenchCommand.self,
+            GemmBenchCommand.self, PrefillBenchCommand.self, BackwardBenchCommand.self, DecodeBenchCommand.self, SamplerBenchCommand.self,
+            PeakBenchCommand.self,
             PoolBenchCommand.self,
         ])
 }
