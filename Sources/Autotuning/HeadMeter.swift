@@ -85,6 +85,64 @@ public final class HeadMeter {
         }
     }
 
+    /// A gradient against what the last candidates changed, ΔO_i = ô_i − o_i in row i.
+    public struct GradientProduct: Sendable {
+        /// Σ_i g_i · ΔO_i: how the scalar changes, to first order.
+        public let sum: Double
+        /// Σ_i (g_i · ΔO_i)²: the same of each row by itself. Over drawn labels its half is the KL divergence that the change causes, for
+        /// what different rows share vanishes in the mean.
+        public let squares: Double
+    }
+
+    /// Gradients at the output of full attention against the changes of the candidates measured last.
+    ///
+    /// - Parameter gradients: [queryHeads][queryCount][d] each.
+    /// - Returns: one list a query head, of an entry a gradient.
+    public func products(with gradients: [HeadTensor]) -> [[GradientProduct]] {
+        let sparse = output.readOnly
+        let pieces = Self.pieces(shape)
+        let sums = kernel.pool.map(shape.queryHeads * pieces.count) { [shape, dense] index in
+            let (head, rows) = (index / pieces.count, pieces[index % pieces.count])
+            return gradients.map { gradient in
+                var (sum, squares) = (0.0, 0.0)
+                for token in rows {
+                    let product = Self.product(
+                        gradient.row(head: head, token: token), sparse.row(head: head, token: token), dense.row(head: head, token: token),
+                        count: shape.headDimension)
+                    sum += product
+                    squares += product * product
+                }
+                return GradientProduct(sum: sum, squares: squares)
+            }
+        }
+        return (0..<shape.queryHeads).map { head in
+            let own = sums[head * pieces.count..<(head + 1) * pieces.count]
+            return gradients.indices.map { index in
+                GradientProduct(
+                    sum: own.reduce(0) { $0 + $1[index].sum }, squares: own.reduce(0) { $0 + $1[index].squares })
+            }
+        }
+    }
+
+    /// g · (a − b).
+    private static func product(
+        _ g: UnsafePointer<Float>, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, count: Int
+    ) -> Double {
+        typealias Lanes = SIMD8<Float>
+        func lanes(_ x: UnsafePointer<Float>, _ start: Int) -> Lanes { UnsafeRawPointer(x + start).loadUnaligned(as: Lanes.self) }
+        var sums = Lanes.zero
+        let whole = count / Lanes.scalarCount * Lanes.scalarCount
+        for start in stride(from: 0, to: whole, by: Lanes.scalarCount) { sums += lanes(g, start) * (lanes(a, start) - lanes(b, start)) }
+        var sum = sums.sum()
+        for index in whole..<count { sum += g[index] * (a[index] - b[index]) }
+        return Double(sum)
+    }
+
+    /// Pieces of rows whose number depends on nothing but the shape, or sums over them would depend on the threads.
+    private static func pieces(_ shape: AttentionShape) -> [Range<Int>] {
+        stride(from: 0, to: shape.queryCount, by: 512).map { $0..<min($0 + 512, shape.queryCount) }
+    }
+
     private var output: MutableHeadTensor {
         MutableHeadTensor(projection: sparse.base, heads: shape.queryHeads, tokens: shape.queryCount, dimension: shape.headDimension)
     }
@@ -112,18 +170,16 @@ public final class HeadMeter {
 
     /// Σ_i ‖o_i − ô_i‖₂² of each head, Σ_i ‖o_i‖₂² where there is no other output.
     private func squaredDistances(to other: HeadTensor?) -> [Double] {
-        // Pieces of rows whose number depends on nothing but the shape, or the sums would depend on the threads.
-        let piece = 512
-        let pieces = (shape.queryCount + piece - 1) / piece
-        let sums = kernel.pool.map(shape.queryHeads * pieces) { [shape, dense] index in
-            let (head, first) = (index / pieces, index % pieces * piece)
-            return (first..<min(first + piece, shape.queryCount)).reduce(0.0) { sum, token in
+        let pieces = Self.pieces(shape)
+        let sums = kernel.pool.map(shape.queryHeads * pieces.count) { [shape, dense] index in
+            let (head, rows) = (index / pieces.count, pieces[index % pieces.count])
+            return rows.reduce(0.0) { sum, token in
                 sum
                     + Self.squaredDistance(
                         dense.row(head: head, token: token), other?.row(head: head, token: token), count: shape.headDimension)
             }
         }
-        return (0..<shape.queryHeads).map { sums[$0 * pieces..<($0 + 1) * pieces].reduce(0, +) }
+        return (0..<shape.queryHeads).map { sums[$0 * pieces.count..<($0 + 1) * pieces.count].reduce(0, +) }
     }
 
     private static func squaredDistance(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>?, count: Int) -> Double {

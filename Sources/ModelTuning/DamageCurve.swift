@@ -38,10 +38,19 @@ package struct DamageCurve {
 /// The damage curves of every head.
 struct HeadSensitivities {
     private var curves: [HeadIndex: [PatternFamily: DamageCurve]] = [:]
-    /// What each probed option spoils, for reports.
-    private(set) var probed: [(head: HeadIndex, trial: FrozenTrial, damage: Damage)] = []
+    /// What each option spoils, as far as it is known, for reports.
+    private(set) var options: [Option] = []
 
-    /// A probe's damage on all prompts.
+    struct Option {
+        let head: HeadIndex
+        let trial: FrozenTrial
+        /// From a pass backward, and from probes; one of them at least.
+        let predicted, measured: Damage?
+
+        var damage: Damage { measured ?? predicted! }
+    }
+
+    /// An option's damage on all prompts.
     struct Damage {
         /// Nats a token: the greater of the loss added and of KL, which is never negative and less noisy.
         let loss: Double
@@ -58,7 +67,12 @@ struct HeadSensitivities {
     /// go. How far back a head must look to answer grows with the prompt, so what was learned of these at one length does not
     /// hold at the next.
     func retrievalHeads(floor: QualityFloor) -> Set<HeadIndex> {
-        Set(probed.filter { $0.damage.answers > floor.answerDivergence }.map(\.head))
+        Set(options.filter { $0.damage.answers > floor.answerDivergence }.map(\.head))
+    }
+
+    /// The damage of a head's worst option, in shares of what the floor lets go; nil when none is known.
+    func worst(_ head: HeadIndex, floor: QualityFloor, denseLoss: Double) -> Double? {
+        options.filter { $0.head == head }.map { $0.damage.share(of: floor, denseLoss: denseLoss) }.largest()
     }
 
     /// The same with other curves for the heads that were probed again, at another length.
@@ -68,24 +82,37 @@ struct HeadSensitivities {
         return both
     }
 
+    /// What probes measured counts, and what a pass backward predicted where there is no probe.
+    ///
     /// - Parameters:
-    ///   - options: the trials that were probed, at the probes' length.
+    ///   - trials: the options, at the length of the prompts.
+    ///   - denseLoss: of full attention on the prompts, in nats a token.
     init(
-        _ options: [HeadIndex: [FrozenTrial]], probes: WorkExecutor<ProbeItem, HeadProbe>, prompts: [TuningPrompt], floor: QualityFloor
+        _ trials: [HeadIndex: [FrozenTrial]], work: StudyWork, prompts: [TuningPrompt], floor: QualityFloor, denseLoss: Double
     ) {
-        for (head, trials) in options {
+        for (head, own) in trials {
             var points: [PatternFamily: [(error: Double, damage: Double)]] = [:]
-            for trial in trials {
-                let qualities = prompts.compactMap { probes[ProbeItem(head, trial.parameters, prompt: $0)]?.quality }
-                guard qualities.count == prompts.count, let family = PatternFamily(trial.parameters) else { continue }
-                let damage = Self.damage(qualities)
-                let denseLoss = qualities.reduce(0) { $0 + $1.denseLoss } / Double(qualities.count)
-                points[family, default: []].append((trial.error, damage.share(of: floor, denseLoss: denseLoss)))
-                probed.append((head, trial, damage))
+            for trial in own {
+                let items = prompts.map { ProbeItem(head, trial.parameters, prompt: $0) }
+                let predictions = items.compactMap { work.predictions[$0]?.damage }
+                let qualities = items.compactMap { work.probes[$0]?.quality }
+                let option = Option(
+                    head: head, trial: trial, predicted: predictions.count == prompts.count ? Self.damage(predictions) : nil,
+                    measured: qualities.count == prompts.count ? Self.damage(qualities) : nil)
+                guard option.predicted != nil || option.measured != nil, let family = PatternFamily(trial.parameters) else { continue }
+                points[family, default: []].append((trial.error, option.damage.share(of: floor, denseLoss: denseLoss)))
+                options.append(option)
             }
             curves[head] = points.mapValues(DamageCurve.init)
         }
-        probed.sort { ($0.head, $0.trial.cost) < ($1.head, $1.trial.cost) }
+        options.sort { ($0.head, $0.trial.cost) < ($1.head, $1.trial.cost) }
+    }
+
+    private static func damage(_ predictions: [PredictedDamage]) -> Damage {
+        let count = Double(predictions.count)
+        let loss = predictions.reduce(0) { $0 + $1.loss } / count
+        let divergence = predictions.reduce(0) { $0 + $1.divergence } / count
+        return Damage(loss: .larger(loss, divergence), answers: predictions.map(\.answerDivergence).largest() ?? 0)
     }
 
     private static func damage(_ qualities: [Quality]) -> Damage {

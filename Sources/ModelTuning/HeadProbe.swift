@@ -13,6 +13,15 @@ public struct HeadProbe: Sendable, Codable {
     public let quality: Quality
 }
 
+/// The same as gradients predict it.
+public struct HeadPrediction: Sendable, Codable {
+    public let length, layer, head: Int
+    /// See `TuningPrompt.title`.
+    public let prompt: String
+    public let parameters: SampleAttentionParameters
+    public let damage: PredictedDamage
+}
+
 /// A prompt and the model's dense prefill of it.
 struct PrefilledPrompt: Sendable {
     let prompt: TuningPrompt

@@ -74,6 +74,7 @@ extension LatencyModel {
 /// One thing a study measured: exactly one of its fields is there.
 public struct StudyRecord: Codable, Sendable {
     var trial: FrozenTrial?
+    var prediction: HeadPrediction?
     var probe: HeadProbe?
     var check: ConfigCheck?
     var heldOut: HeldOutRecord?
@@ -99,10 +100,12 @@ extension ResultJournal where Header == StudyHeader, Record == StudyRecord {
 extension StudyRecord {
     /// What is wrong with a record, in words; nil when a study may have written it.
     fileprivate func fault(_ model: ModelIdentity) -> String? {
-        if [trial != nil, probe != nil, check != nil, heldOut != nil, transfer != nil].count(where: \.self) != 1 {
-            return "must be one trial, probe, check, heldOut or transfer"
+        if [trial != nil, prediction != nil, probe != nil, check != nil, heldOut != nil, transfer != nil].count(where: \.self) != 1 {
+            return "must be one trial, prediction, probe, check, heldOut or transfer"
         }
-        let heads = [trial.map { ($0.layer, $0.head) }, probe.map { ($0.layer, $0.head) }].compactMap(\.self)
+        let heads = [
+            trial.map { ($0.layer, $0.head) }, prediction.map { ($0.layer, $0.head) }, probe.map { ($0.layer, $0.head) },
+        ].compactMap(\.self)
         for (layer, head) in heads where !(0..<model.layers).contains(layer) || !(0..<model.queryHeads).contains(head) {
             return "layer \(layer), head \(head) must be one of the model's"
         }
@@ -119,6 +122,10 @@ extension StudyRecord {
             if found != places || transfer.heads.contains(where: { $0.length != transfer.length }) {
                 return "heads must be those of the model"
             }
+        }
+        if let damage = prediction?.damage {
+            let divergences = [damage.divergence, damage.answerDivergence]
+            if !damage.loss.isFinite || !divergences.allSatisfy({ $0 >= 0 && $0.isFinite }) { return "divergences must not be negative" }
         }
         if let row = heldOut?.row {
             let seconds = [row.prefillSecondsDense, row.prefillSecondsTuned, row.attentionSecondsDense, row.attentionSecondsTuned]

@@ -6,6 +6,7 @@ import SampleAttention
 /// The work of a study, by kind. No record depends on another item of its kind.
 struct StudyWork {
     let trials: WorkExecutor<TrialItem, FrozenTrial>
+    let predictions: WorkExecutor<ProbeItem, HeadPrediction>
     let probes: WorkExecutor<ProbeItem, HeadProbe>
     let checks: WorkExecutor<CheckItem, ConfigCheck>
     let heldOut: WorkExecutor<HeldOutItem, HeldOutRecord>
@@ -14,6 +15,7 @@ struct StudyWork {
     /// - Parameter journal: of all kinds; nil keeps nothing on the disk.
     init(journal: StudyJournal?) {
         trials = Self.executor(journal, TrialItem.init, from: \.trial) { StudyRecord(trial: $0) }
+        predictions = Self.executor(journal, ProbeItem.init, from: \.prediction) { StudyRecord(prediction: $0) }
         probes = Self.executor(journal, ProbeItem.init, from: \.probe) { StudyRecord(probe: $0) }
         checks = Self.executor(journal, CheckItem.init, from: \.check) { StudyRecord(check: $0) }
         heldOut = Self.executor(journal, HeldOutItem.init, from: \.heldOut) { StudyRecord(heldOut: $0) }
@@ -74,6 +76,12 @@ extension TrialItem {
 extension ProbeItem {
     init(_ probe: HeadProbe) {
         self.init(length: probe.length, layer: probe.layer, head: probe.head, prompt: probe.prompt, parameters: probe.parameters)
+    }
+
+    init(_ prediction: HeadPrediction) {
+        self.init(
+            length: prediction.length, layer: prediction.layer, head: prediction.head, prompt: prediction.prompt,
+            parameters: prediction.parameters)
     }
 
     init(_ head: HeadIndex, _ parameters: SampleAttentionParameters, prompt: TuningPrompt) {

@@ -33,6 +33,20 @@ public protocol DensePrefill: Sendable {
     /// How many probes at once are worth their memory.
     var concurrentProbes: Int { get }
 
+    /// What full attention says at every position, beside itself.
+    func fullAttention() throws -> Divergence
+
+    /// What options of heads, each by itself, cost on the prompt, predicted for all of them together.
+    ///
+    /// - Parameters:
+    ///   - prompt: whose tokens were prefilled.
+    ///   - seed: of what is drawn.
+    ///   - advance: called as it goes on, with the share that is done.
+    /// - Returns: one entry an option, in order.
+    func predict(
+        _ options: [HeadOption], on prompt: TuningPrompt, seed: UInt64, advance: (Double) -> Void
+    ) throws -> [PredictedDamage]
+
     /// How the scores of every position differ when one head attends by `parameters` and all others fully. By several tasks at once, if
     /// need be.
     ///
@@ -93,6 +107,21 @@ private struct TracedPrefill: DensePrefill {
 
     func probe(_ parameters: SampleAttentionParameters, layer: Int, head: Int) throws -> Divergence {
         try trace.probe(.perHead { $0 == layer && $1 == head ? parameters : .dense }, from: layer, against: trace)
+    }
+
+    func fullAttention() throws -> Divergence { try trace.divergence(from: trace) }
+
+    /// Twice the draws that tell heads apart within a few per cent.
+    private static let draws = 4
+
+    func predict(
+        _ options: [HeadOption], on prompt: TuningPrompt, seed: UInt64, advance: (Double) -> Void
+    ) throws -> [PredictedDamage] {
+        let layers = Set(options.map(\.layer)).count
+        let found = try DamagePredictor(model: model, prompt: prompt, draws: Self.draws, seed: seed).run(options) {
+            advance(Double($0) / Double(layers))
+        }
+        return options.map { found[$0]!.damage }
     }
 
     func sparsePrefill(_ policy: AttentionPolicy) throws -> SparsePrefill {

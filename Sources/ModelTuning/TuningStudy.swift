@@ -8,8 +8,9 @@ import SampleAttention
 /// Tunes a whole model: what each head may be, what each head's choice does to the model, and what all heads get at each length.
 ///
 /// 1. **Search** (`HeadSearch`): candidates on each head's real Q, K and V; fronts of predicted time against output error.
-/// 2. **Probes** (`HeadProbing`): a few of each head's options followed to the scores of every position, on the text as it is and on
-///    the same text with things to look up; from them, what an output error of that head costs the model.
+/// 2. **Predictions** (`HeadPredicting`): what a few of each head's options cost the model, from one pass backward a prompt, on the text as
+///    it is and on the same text with things to look up; **probes** (`HeadProbing`): the options of the heads that cost most followed to the
+///    scores of every position. From them, what an output error of that head costs the model.
 /// 3. **Allocation** (`ConfigSearch`): the cheapest choice for all heads within a total damage, run on whole prompts of each
 ///    length and corrected until the floor holds there.
 /// 4. **Held-out check** (`HeldOutCheck`): the config on text and lengths the study has not seen.
@@ -26,7 +27,7 @@ public struct TuningStudy {
 
     /// Where a study is.
     public struct Progress: Sendable {
-        public enum Phase: String, Sendable { case search, probes, allocation, heldOut = "held-out check" }
+        public enum Phase: String, Sendable { case search, gradients, probes, allocation, heldOut = "held-out check" }
         public let phase: Phase
         public let done, total: Int
         public let status: String
@@ -44,19 +45,30 @@ public struct TuningStudy {
         public let buckets: [TunedConfig.Bucket]
         /// Every trial, by length, layer and head.
         public let trials: [FrozenTrial]
-        /// Every probed option: its trial and what it spoils.
-        public let probes: [ProbedOption]
+        /// Every option whose cost was predicted or probed: its trial and what it spoils.
+        public let options: [OptionDamage]
         public let steps: [AllocationStep]
         /// True when time ran out before everything was measured.
         public let isCutShort: Bool
     }
 
-    /// An option that was followed through the model.
-    public struct ProbedOption: Sendable, Encodable {
+    /// An option whose cost to the model is known.
+    public struct OptionDamage: Sendable, Encodable {
         public let layer, head: Int
         public let trial: FrozenTrial
-        /// Nats a token that the loss grows by, at least KL; and KL at the tokens of answers.
+        /// Nats a token that the loss grows by, at least KL; and KL at the tokens of answers: as measured where the option was followed through
+        /// the model, else as predicted.
         public let lossDamage, answerDamage: Double
+        public let isMeasured: Bool
+        /// Nil where only probes know.
+        public let predictedLossDamage, predictedAnswerDamage: Double?
+
+        init(_ option: HeadSensitivities.Option) {
+            (layer, head, trial) = (option.head.layer, option.head.head, option.trial)
+            (lossDamage, answerDamage) = (option.damage.loss, option.damage.answers)
+            isMeasured = option.measured != nil
+            (predictedLossDamage, predictedAnswerDamage) = (option.predicted?.loss, option.predicted?.answers)
+        }
     }
 
     /// - Parameters:
@@ -139,10 +151,7 @@ public struct TuningStudy {
         return Result(
             buckets: buckets,
             trials: settings.lengths.flatMap { work.trials.trials(length: $0).sorted { $0.key < $1.key }.flatMap(\.value) },
-            probes: (sensitivities?.probed ?? []).map {
-                ProbedOption(
-                    layer: $0.head.layer, head: $0.head.head, trial: $0.trial, lossDamage: $0.damage.loss, answerDamage: $0.damage.answers)
-            }, steps: steps, isCutShort: time.isReached)
+            options: (sensitivities?.options ?? []).map(OptionDamage.init), steps: steps, isCutShort: time.isReached)
     }
 
     private func search(
@@ -171,17 +180,32 @@ public struct TuningStudy {
         HeadSearch(kernel: model.kernel, settings: settings, latency: latency, trials: work.trials, warmStart: warmStart)
     }
 
-    /// - Parameter heads: which; nil is all.
+    /// - Parameter heads: those whose options are all probed; nil predicts those of all heads, and probes the ones that cost most.
     private func probe(
         _ prefilled: [PrefilledPrompt], heads: Set<HeadIndex>?, length: Int, progress: @escaping (Progress) -> Void
     ) throws -> HeadSensitivities {
         let options = work.trials.trials(length: length)
             .filter { heads?.contains($0.key) ?? true }
             .mapValues { HeadProbing.options($0, count: settings.probesPerHead) }
-        try HeadProbing(pool: model.kernel.pool, work: work.probes).run(options, on: prefilled, isOver: { time.isOver(0.7) }) {
+        let losses = try prefilled.map { Quality(try $0.dense.fullAttention(), prompt: $0.prompt).denseLoss }
+        let denseLoss = losses.reduce(0, +) / Double(max(1, losses.count))
+        func sensitivities() -> HeadSensitivities {
+            HeadSensitivities(options, work: work, prompts: prefilled.map(\.prompt), floor: settings.floor, denseLoss: denseLoss)
+        }
+        var probed = options
+        if heads == nil {
+            let predicting = HeadPredicting(work: work.predictions, seed: settings.seed)
+            try predicting.run(options, on: prefilled, isOver: { time.isOver(0.7) }) { share in
+                progress(.init(phase: .gradients, done: Int(100 * share), total: 100, status: "\(length) tokens"))
+            }
+            let known = sensitivities()
+            let chosen = predicting.probed(options.keys.sorted()) { known.worst($0, floor: settings.floor, denseLoss: denseLoss) }
+            probed = options.filter { chosen.contains($0.key) }
+        }
+        try HeadProbing(pool: model.kernel.pool, work: work.probes).run(probed, on: prefilled, isOver: { time.isOver(0.7) }) {
             progress(.init(phase: .probes, done: $0.done, total: $0.total, status: "layer \($0.item.layer), head \($0.item.head)"))
         }
-        return HeadSensitivities(options, probes: work.probes, prompts: prefilled.map(\.prompt), floor: settings.floor)
+        return sensitivities()
     }
 
     /// Of one head with full attention.

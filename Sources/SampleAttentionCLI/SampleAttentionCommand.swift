@@ -14,7 +14,8 @@ struct SampleAttentionCommand: ParsableCommand {
             """,
         version: ToolVersion.text,
         subcommands: [
-            ProfileCommand.self, AuditCommand.self, CalibrateCommand.self, TuneCommand.self, SearchCommand.self, VerifyCommand.self,
+            ProfileCommand.self, AuditCommand.self, SensitivityCommand.self, CalibrateCommand.self, TuneCommand.self, SearchCommand.self,
+            VerifyCommand.self,
             GenerateCommand.self,
             EvaluateCommand.self, CompareCommand.self,
             TasksCommand.self, CaptureCommand.self, ConfigCommand.self, EstimateCommand.self, BenchCommand.self,

@@ -72,6 +72,34 @@ import Testing
         }
     }
 
+    @Test func productsWithGradientsAreThoseOfTheDefinition() throws {
+        var generator = SeededGenerator(seed: 8)
+        let gradients = (0..<2).map { _ in (0..<512 * 2 * 16).map { _ in Float(generator.normal()) } }
+        let pattern = try Self.candidates()[0]
+        let (measured, products) = try withMeter { meter in
+            let measured = try meter.measure([.dense, pattern])[1]
+            let products = gradients[0].withUnsafeBufferPointer { first in
+                gradients[1].withUnsafeBufferPointer { second in
+                    meter.products(
+                        with: [first, second].map { HeadTensor(projection: $0.baseAddress!, heads: 2, tokens: 512, dimension: 16) })
+                }
+            }
+            return (measured.pattern, products)
+        }
+        #expect(products.map(\.count) == [2, 2] && products[0].allSatisfy { abs($0.sum) < 1e-3 && $0.squares < 1e-6 })
+        for (gradient, found) in zip(gradients, products[1]) {
+            var (sum, squares) = (0.0, 0.0)
+            for row in 0..<512 {
+                let dense = oracle.row(head: 1, row: row, keeps: { _ in true }).output
+                let sparse = oracle.row(head: 1, row: row, keeps: { measured.keeps(key: $0, position: row, shape: Self.shape) }).output
+                let product = (0..<16).reduce(0.0) { $0 + Double(gradient[(row * 2 + 1) * 16 + $1]) * (sparse[$1] - dense[$1]) }
+                sum += product
+                squares += product * product
+            }
+            #expect(abs(found.sum - sum) < 1e-4 * squares.squareRoot() && abs(found.squares - squares) < 1e-4 * squares)
+        }
+    }
+
     /// Σ ‖o − ô‖² / Σ ‖o‖² of head 1.
     private func error(_ pattern: SparsePattern) -> Double {
         var (lost, whole) = (0.0, 0.0)

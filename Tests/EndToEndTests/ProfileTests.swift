@@ -163,6 +163,22 @@ import Testing
         #expect(refused.exitCode == 64 && refused.errors.contains("rule: often: must be"))
     }
 
+    /// Predictions from gradients against the model's own answers: head 7.4 looks things up, and a window costs it most.
+    @Test func sensitivityPredictsWhatIsMeasured() throws {
+        let window = ["--head-pattern", "window", "--window-tokens", "64", "--sinks", "8"]
+        let result = try Program.json(["sensitivity", "--length", "400", "--draws", "4", "--probes", "24"] + window)
+        let length = try #require((result["lengths"] as? [[String: Any]])?.first)
+        let agreement = try #require(length["agreement"] as? [String: Any])
+        #expect(try #require(agreement["correlation"] as? Double) > 0.97 && #require(agreement["worstTenFound"] as? Int) >= 8)
+        #expect(try (0.8..<1.6).contains(#require(agreement["ratioMedian"] as? Double)))
+        let heads = try #require(length["heads"] as? [[String: Any]])
+        #expect(heads.count == 48 && heads.count { $0["measuredDivergence"] as? Double != nil } == 24)
+        let worst = try #require(heads.max { ($0["predictedDivergence"] as! Double) < ($1["predictedDivergence"] as! Double) })
+        #expect(worst["measuredDivergence"] as? Double != nil)
+        let text = try Program.output(["sensitivity", "--length", "100", "--draws", "1", "--top", "5"] + window)
+        #expect(text.contains("and 43 heads that are predicted to cost less") && !text.contains("Measured"))
+    }
+
     /// The file's tensors stand where its header says, in the order of its axes.
     @Test func captureWritesTensors() throws {
         let file = scratch.file("heads.safetensors")

@@ -74,6 +74,17 @@ enum Study {
         command = try Study.command(model)
     }
 
+    /// Of a model with more heads than are probed, the others' options are judged by gradients alone.
+    @Test func mostOptionsArePredicted() throws {
+        let scratch = try Scratch()
+        let folder = scratch.file("out")
+        let result = try Program.json(["tune", "--length", "512", "--trials", "3", "--force", "--output", folder])
+        // Two of the three windows tried leave something out; 8 heads that cost most and 4 others are followed through the model.
+        #expect(result["predictions"] as? Int == 48 * 2 && result["probes"] as? Int == 12 * 2)
+        let report = try scratch.read("out/report.html")
+        #expect(report.contains("as the pass backward predicted, and as measured"))
+    }
+
     @Test func writesConfigJournalAndReport() throws {
         let folder = scratch.file("study")
         let result = try Program.json(command + ["--trials", "3", "--budget-ms", "0.15", "--output", folder])
@@ -197,7 +208,7 @@ enum Study {
     /// Line 1 is the header, line 2 the first trial.
     @Test(arguments: [
         ("nonsense", 1, "line 1: must be the header of such a journal"), ("nonsense", 2, "line 2: must be a record of this journal"),
-        ("{}", 4, "line 4: must be one trial, probe, check, heldOut or transfer"),
+        ("{}", 4, "line 4: must be one trial, prediction, probe, check, heldOut or transfer"),
     ])
     func refusesABrokenJournal(replacement: String, line: Int, message: String) throws {
         var lines = try scratch.read("out/journal.jsonl").split(separator: "\n").map(String.init)

@@ -121,7 +121,7 @@ import Testing
         ("check", #""heads":[["#, #""heads":[[],["#, "heads must be those of the model"),
         ("heldOut", #""prefillSecondsTuned":"#, #""prefillSecondsTuned":-"#, "seconds must not be negative"),
         ("transfer", #""head":1"#, #""head":0"#, "heads must be those of the model"),
-        ("probe", #"{"probe":"#, #"{"other":"#, "must be one trial, probe, check, heldOut or transfer"),
+        ("probe", #"{"probe":"#, #"{"other":"#, "must be one trial, prediction, probe, check, heldOut or transfer"),
     ]) func damagedRecordsAreRefused(kind: String, found: String, damage: String, rule: String) throws {
         let model = try MadeModel()
         var journal: StudyJournal? = try study.journal(model)

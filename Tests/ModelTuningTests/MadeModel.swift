@@ -20,10 +20,10 @@ final class MadeModel: TunableModel {
 
     /// What was asked of a model.
     struct Calls: Hashable {
-        var dense = 0, probes = 0, sparse = 0, layers = 0
+        var dense = 0, predictions = 0, probes = 0, sparse = 0, layers = 0
         /// Every probe's layer, head and tokens, in order.
         var probed: [[Int]] = []
-        var total: Int { dense + probes + sparse + layers }
+        var total: Int { dense + predictions + probes + sparse + layers }
     }
 
     struct Stop: Error {}
@@ -40,6 +40,8 @@ final class MadeModel: TunableModel {
     let interaction: Double
     /// Answers are lost where this many nats are.
     let losesAnswersAt: Double
+    /// The share of what an option costs that predictions say.
+    let predicts: Double
     /// The call that fails; nil for none.
     let stop: Int?
     let concurrentProbes: Int
@@ -51,12 +53,12 @@ final class MadeModel: TunableModel {
 
     init(
         _ sensitivities: [[Double]] = [[0.02, 0.002], [0.02, 0.002]], interaction: Double = 1, losesAnswersAt: Double = 0.05,
-        stop: Int? = nil, concurrentProbes: Int = 1, clock: ManualClock = ManualClock()
+        predicts: Double = 0.8, stop: Int? = nil, concurrentProbes: Int = 1, clock: ManualClock = ManualClock()
     ) throws {
         kernel = try AttentionKernel(instructionSet: .scalar, pool: WorkerPool(threads: concurrentProbes))
         self.concurrentProbes = concurrentProbes
         (self.sensitivities, self.interaction, self.losesAnswersAt) = (sensitivities, interaction, losesAnswersAt)
-        (self.stop, self.clock) = (stop, clock)
+        (self.predicts, self.stop, self.clock) = (predicts, stop, clock)
     }
 
     func attentionShape(tokens: Int) -> AttentionShape {
@@ -136,6 +138,20 @@ private struct MadePrefill: DensePrefill {
 
     var cost: PrefillCost { PrefillCost(seconds: 2, attentionSeconds: 1, density: 1) }
     var concurrentProbes: Int { model.concurrentProbes }
+
+    func fullAttention() -> Divergence { model.divergence(of: tokens, damage: 0) }
+
+    func predict(
+        _ options: [HeadOption], on prompt: TuningPrompt, seed: UInt64, advance: (Double) -> Void
+    ) throws -> [PredictedDamage] {
+        if options.contains(where: { $0.layer < firstLayer }) { throw MadeModel.Unprobed() }
+        try model.count { $0.predictions += 1 }
+        advance(0.5)
+        return options.map { option in
+            let damage = model.predicts * model.damage(option.parameters, layer: option.layer, head: option.head, tokens: tokens.count)
+            return PredictedDamage(loss: damage, divergence: damage, answerDivergence: prompt.answers.isEmpty ? 0 : damage)
+        }
+    }
 
     func probe(_ parameters: SampleAttentionParameters, layer: Int, head: Int) throws -> Divergence {
         if layer < firstLayer { throw MadeModel.Unprobed() }

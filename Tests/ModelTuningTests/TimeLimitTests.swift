@@ -31,17 +31,23 @@ import Testing
         let model = try MadeModel()
         let result = try study.run(model, minutes: 30.0 / 60)
         #expect(result.isCutShort && result.trials.count == 4 * 9)
-        // Seven prompts and two layers run before them; the last probe ends in the second after 21 s.
-        #expect(model.calls.dense == 6 && model.calls.layers == 2 && model.calls.probes == 14)
-        #expect(Set(model.calls.probed.prefix(12).map { $0[0] * 2 + $0[1] }) == [0, 1, 2, 3])
-        // An option that was not probed on all prompts is not known.
-        #expect(result.probes.count == 4)
+        // Six prompts, two layers and three passes backward run before them; the last probe ends in the second after 21 s.
+        #expect(model.calls.dense == 6 && model.calls.layers == 2 && model.calls.predictions == 3 && model.calls.probes == 11)
+        #expect(Set(model.calls.probed.map { $0[0] * 2 + $0[1] }) == [0, 1, 2, 3])
+        // Options that were not probed on all prompts are as predicted, at four fifths of what they cost.
+        #expect(result.options.count == 16 && result.options.count(where: \.isMeasured) == 3)
+        for option in result.options {
+            let policy = AttentionPolicy.perHead { $0 == option.layer && $1 == option.head ? option.trial.parameters : .dense }
+            let damage = model.damage(policy, tokens: 320)
+            #expect(abs(option.lossDamage - (option.isMeasured ? 1 : 0.8) * damage) < 1e-6)
+            #expect(try abs(#require(option.predictedAnswerDamage) - 0.8 * damage) < 1e-6)
+        }
         #expect(result.steps.count >= 1 && result.steps.count < 5)
     }
 
     @Test func noTimeAtAllGivesDenseHeads() throws {
         let result = try study.run(try MadeModel(), minutes: 1e-9)
-        #expect(result.isCutShort && result.trials.isEmpty && result.probes.isEmpty)
+        #expect(result.isCutShort && result.trials.isEmpty && result.options.isEmpty)
         #expect(result.buckets[0].patterns == [[.dense, .dense], [.dense, .dense]] && result.steps.count == 1)
     }
 }

@@ -33,14 +33,14 @@ import Testing
         // Six prompts a step, and every head's options probed on the interleaved prompts and on one plain one.
         let choices = Set(result.steps.map { $0.checks[0].heads })
         #expect(result.steps.allSatisfy { $0.checks.count == 6 } && model.calls.sparse == 6 * choices.count)
-        #expect(model.calls.probes == 3 * result.probes.count && result.probes.count > 8)
+        #expect(model.calls.probes == 3 * result.options.count && result.options.count > 8)
         #expect(result.trials.count == 4 * 9 && Set(result.trials.map(\.head)) == [0, 1])
     }
 
     /// What a probed option is said to spoil is what the made model loses by it.
     @Test func probesMeasureTheDamage() throws {
         let model = try MadeModel()
-        for probe in try study.run(model).probes {
+        for probe in try study.run(model).options {
             let policy = AttentionPolicy.perHead {
                 $0 == probe.layer && $1 == probe.head ? probe.trial.parameters : .dense
             }
@@ -183,13 +183,13 @@ import Testing
         let result = try study.run(try MadeModel()) { reports.append($0) }
         var phases: [TuningStudy.Progress.Phase] = []
         for report in reports where report.phase != phases.last { phases.append(report.phase) }
-        #expect(phases == [.search, .probes, .allocation])
+        #expect(phases == [.search, .gradients, .probes, .allocation])
         for phase in phases {
             let own = reports.filter { $0.phase == phase }
             #expect(own.map(\.done) == own.map(\.done).sorted() && own.allSatisfy { $0.done <= $0.total })
         }
         #expect(reports.last { $0.phase == .search }.map { $0.done == $0.total } == true)
-        #expect(reports.last { $0.phase == .probes }.map { $0.done == 3 * result.probes.count && $0.done == $0.total } == true)
+        #expect(reports.last { $0.phase == .probes }.map { $0.done == 3 * result.options.count && $0.done == $0.total } == true)
         #expect(reports.last?.done == result.steps.count)
     }
 }

@@ -34,13 +34,16 @@ package struct TuningReport {
         report.append(
             .paragraph(
                 "What the model loses at \(NumberFormat.count(shortest)) tokens when one head alone keeps the narrowest window that was "
-                    + "probed: next-token loss (at least KL), and KL at answers that stand far back. The latter finds the retrieval heads.")
+                    + "judged, from a pass backward or, of the heads that cost most, from probes: next-token loss (at least KL), and KL at answers that stand far back. The latter finds the retrieval heads."
+            )
         )
         report.append(
             .figureRow([
                 .heatmap(damages("Loss, nats a token") { $0.lossDamage }),
                 .heatmap(damages("KL at answers, nats a token") { $0.answerDamage }),
             ]))
+        report.append(
+            .table(predictions, caption: "Options that were probed, those that cost most: as the pass backward predicted, and as measured"))
         for bucket in config.buckets { append(bucket, to: &report) }
         report.append(.heading("Search"))
         report.append(.figureRow([.lineChart(fronts), .lineChart(convergence)]))
@@ -77,10 +80,26 @@ package struct TuningReport {
             values: (0..<config.model.layers).map { layer in (0..<config.model.queryHeads).map { value(layer, $0) } }, format: format)
     }
 
-    private func damages(_ title: String, _ value: (TuningStudy.ProbedOption) -> Double) -> Heatmap {
+    private func damages(_ title: String, _ value: (TuningStudy.OptionDamage) -> Double) -> Heatmap {
         map(title, .significant(2)) { layer, head in
-            study.probes.first { $0.layer == layer && $0.head == head && $0.trial.parameters.pattern == .window }.map(value) ?? .nan
+            study.options.first { $0.layer == layer && $0.head == head && $0.trial.parameters.pattern == .window }.map(value) ?? .nan
         }
+    }
+
+    /// The options that cost most, of those that are known both ways.
+    private var predictions: TextTable {
+        let titles = ["density", "loss predicted", "measured", "KL at answers predicted", "measured"]
+        var table = TextTable(columns: [.left("layer.head"), .left("pattern")] + titles.map { .right($0) })
+        let known = study.options.filter { $0.isMeasured && $0.predictedLossDamage != nil }.sorted { $0.lossDamage > $1.lossDamage }
+        for option in known.prefix(16) {
+            func nats(_ value: Double?) -> String { value.map { NumberFormat.significant($0) } ?? "" }
+            table.append([
+                "\(option.layer).\(option.head)", option.trial.parameters.pattern.rawValue,
+                NumberFormat.percent(option.trial.measured.density), nats(option.predictedLossDamage), nats(option.lossDamage),
+                nats(option.predictedAnswerDamage), nats(option.answerDamage),
+            ])
+        }
+        return table
     }
 
     private func append(_ bucket: TunedConfig.Bucket, to report: inout HTMLReport) {

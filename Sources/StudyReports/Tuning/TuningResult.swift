@@ -71,7 +71,7 @@ package struct TuningResult: Encodable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case config, settings, trials, probes, steps, latencyModel, heldOut, heads, holds, isCutShort, seconds, threadsBusy
+        case config, settings, trials, predictions, probes, steps, latencyModel, heldOut, heads, holds, isCutShort, seconds, threadsBusy
     }
 
     private struct LatencySummary: Encodable { let meanAbsolutePercentageError: Double }
@@ -81,7 +81,8 @@ package struct TuningResult: Encodable {
         try container.encode(config, forKey: .config)
         try container.encode(settings, forKey: .settings)
         try container.encode(study.trials.count, forKey: .trials)
-        try container.encode(study.probes.count, forKey: .probes)
+        try container.encode(study.options.count { $0.predictedLossDamage != nil }, forKey: .predictions)
+        try container.encode(study.options.count(where: \.isMeasured), forKey: .probes)
         try container.encode(study.steps, forKey: .steps)
         try container.encode(
             LatencySummary(meanAbsolutePercentageError: latency.meanAbsolutePercentageError), forKey: .latencyModel)

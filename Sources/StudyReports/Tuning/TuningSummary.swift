@@ -15,8 +15,8 @@ package struct TuningSummary {
     package var text: String {
         let study = result.study
         let words =
-            "\(NumberFormat.count(study.trials.count)) trials, \(study.probes.count) probed options, \(study.steps.count) configs "
-            + "on whole prompts in \(NumberFormat.seconds(result.seconds)), "
+            "\(NumberFormat.count(study.trials.count)) trials, \(study.options.count) options of heads judged, "
+            + "\(study.options.count(where: \.isMeasured)) of them probed, \(study.steps.count) configs on whole prompts in \(NumberFormat.seconds(result.seconds)), "
             + "\(result.config.provenance.machine.threads) threads busy \(NumberFormat.percent(result.threadsBusy, decimals: 0)) of it"
         return result.remarks.map { $0 + "\n" }.joined() + words + "; on the tuning text:\n\n" + buckets.text()
             + "\nOn text it was not tuned on"
