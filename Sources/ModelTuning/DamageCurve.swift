@@ -75,6 +75,9 @@ struct HeadSensitivities {
         options.filter { $0.head == head }.map { $0.damage.share(of: floor, denseLoss: denseLoss) }.largest()
     }
 
+    /// The most KL at answers of any of a head's options; nil when none is known.
+    func worstAtAnswers(_ head: HeadIndex) -> Double? { options.filter { $0.head == head }.map(\.damage.answers).largest() }
+
     /// The same with other curves for the heads that were probed again, at another length.
     func replacing(_ others: HeadSensitivities) -> HeadSensitivities {
         var both = self

@@ -8,10 +8,12 @@ struct HeadPredicting {
     let work: WorkExecutor<ProbeItem, HeadPrediction>
     let seed: UInt64
 
-    /// Heads that are probed as well: those that are predicted to cost most, where changes are largest and predictions worst, and a few
+    /// Heads that are probed as well: those that are predicted to cost most, where changes are largest and predictions worst; those that
+    /// answers hang on most, for a model that is sure of its answers has small gradients there, which rank heads but tell too little; and a few
     /// others, so that it shows how far predictions can be trusted.
     private static let worstHeads = 8
-    private static let otherHeads = 4
+    private static let worstAtAnswers = 4
+    private static let otherHeads = 2
 
     /// Every option of every head on every prompt.
     ///
@@ -46,14 +48,21 @@ struct HeadPredicting {
 
     /// Which heads' options are followed through the model as well.
     ///
-    /// - Parameter damage: of a head's worst option; nil where it is not known, and everything is probed.
-    func probed(_ heads: [HeadIndex], damage: (HeadIndex) -> Double?) -> Set<HeadIndex> {
-        let damages = heads.map { damage($0) ?? .infinity }
-        let order = heads.indices.sorted { (damages[$0], heads[$1]) > (damages[$1], heads[$0]) }
-        let unknown = damages.count { $0 == .infinity }
-        let worst = order.prefix(max(unknown, Self.worstHeads))
+    /// - Parameters:
+    ///   - heads: in order.
+    ///   - damage: of a head's worst option, in shares of the floor; nil where it is not known, and the head is probed.
+    ///   - answers: the same at answers alone.
+    func probed(
+        _ heads: [HeadIndex], damage: (HeadIndex) -> Double?, answers: (HeadIndex) -> Double?
+    ) -> Set<HeadIndex> {
+        func worst(_ count: Int, of heads: [HeadIndex], _ value: (HeadIndex) -> Double?) -> [HeadIndex] {
+            let values = Dictionary(uniqueKeysWithValues: heads.map { ($0, value($0) ?? .infinity) })
+            let unknown = values.values.count { $0 == .infinity }
+            return Array(heads.sorted { (values[$0]!, $1) > (values[$1]!, $0) }.prefix(max(unknown, count)))
+        }
+        var chosen = Set(worst(Self.worstHeads, of: heads, damage))
+        chosen.formUnion(worst(Self.worstAtAnswers, of: heads.filter { !chosen.contains($0) }, answers))
         var generator = SeededGenerator.derived(seed: seed, -1)
-        let others = order.dropFirst(worst.count).shuffled(using: &generator).prefix(Self.otherHeads)
-        return Set((worst + others).map { heads[$0] })
+        return chosen.union(heads.filter { !chosen.contains($0) }.shuffled(using: &generator).prefix(Self.otherHeads))
     }
 }

@@ -199,7 +199,9 @@ public struct TuningStudy {
                 progress(.init(phase: .gradients, done: Int(100 * share), total: 100, status: "\(length) tokens"))
             }
             let known = sensitivities()
-            let chosen = predicting.probed(options.keys.sorted()) { known.worst($0, floor: settings.floor, denseLoss: denseLoss) }
+            let chosen = predicting.probed(
+                options.keys.sorted(), damage: { known.worst($0, floor: settings.floor, denseLoss: denseLoss) },
+                answers: { known.worstAtAnswers($0) })
             probed = options.filter { chosen.contains($0.key) }
         }
         try HeadProbing(pool: model.kernel.pool, work: work.probes).run(probed, on: prefilled, isOver: { time.isOver(0.7) }) {
