@@ -111,7 +111,7 @@ private struct TracedPrefill: DensePrefill {
 
     func fullAttention() throws -> Divergence { try trace.divergence(from: trace) }
 
-    /// Twice the draws that tell heads apart within a few per cent.
+    /// As many as told SmolLM2's heads apart (`experiments/gradient-sensitivity`).
     private static let draws = 4
 
     func predict(
