@@ -80,15 +80,13 @@ public struct AttentionPlan: Sendable {
     }
 
     /// Sparse and dense rows never mix in a block. With key blocks in the pattern, all rows of a row block stand in one query
-    /// block of the mask.
+    /// block of the mask; with chosen key blocks, all rows of a lane block stand in one query block of the lists, which still share the
+    /// window's tiles in one row block.
     package static func rowBlocks(head: Int, parts: PatternParts, shape: AttentionShape, laneBlocks: Int) -> [RowBlock] {
         let size = laneBlocks * KernelTable.lanes
         let denseRows = parts.isDense ? shape.queryCount : min(shape.queryCount, parts.denseLastRows)
         let firstDense = shape.queryCount - denseRows
-        let sparse =
-            parts.hasBlocks
-            ? aligned(0..<firstDense, firstPosition: shape.firstPosition, size: min(size, BlockMask.blockSize))
-            : split(0..<firstDense, size)
+        let sparse = sparseRows(0..<firstDense, parts: parts, firstPosition: shape.firstPosition, size: size)
         return sparse.map { rows in
             RowBlock(
                 head: head, firstRow: rows.lowerBound, rows: rows.count, isDense: false,
@@ -100,11 +98,26 @@ public struct AttentionPlan: Sendable {
             }
     }
 
+    private static func sparseRows(_ rows: Range<Int>, parts: PatternParts, firstPosition: Int, size: Int) -> [Range<Int>] {
+        guard parts.hasBlocks || parts.hasChosenBlocks else { return split(rows, size) }
+        let size = parts.hasBlocks ? min(size, BlockMask.blockSize) : size
+        guard parts.hasChosenBlocks else { return aligned(rows, firstPosition: firstPosition, size: size) }
+        // Rows up to the first whole query block are one of their own, so that every lane block but the first begins with a query block.
+        let first = min(rows.upperBound, rows.lowerBound + (KernelTable.lanes - firstPosition % KernelTable.lanes) % KernelTable.lanes)
+        return split(rows.lowerBound..<first, size) + aligned(first..<rows.upperBound, firstPosition: firstPosition, size: size)
+    }
+
     private static func keysTouched(_ parts: PatternParts, positions: Range<Int>) -> Int {
         let windowStart = max(0, positions.lowerBound - parts.window + 1)
         var keys = positions.upperBound - windowStart + parts.columns.count(below: positions.upperBound - parts.window)
         if parts.hasBlocks {
             keys += BlockMask.blockSize * parts.keyBlocks(queryBlock: positions.lowerBound / BlockMask.blockSize).count
+        }
+        if parts.hasChosenBlocks {
+            // Each lane block goes over its own: its share of what all of them do.
+            let size = WindowKeyBlocks.queryBlockRows
+            let queryBlocks = positions.lowerBound / size..<(positions.upperBound - 1) / size + 1
+            keys += queryBlocks.reduce(0) { $0 + parts.chosenKeys(queryBlock: $1).count } / queryBlocks.count
         }
         return keys
     }
@@ -125,7 +138,7 @@ public struct AttentionPlan: Sendable {
         return result
     }
 
-    /// Heads of one key-value head with equal columns share a copy.
+    /// Heads of one key-value head with equal columns share a copy. Sinks past the last key are no columns.
     private static func gathers(
         _ parts: [PatternParts], of heads: Set<Int>, shape: AttentionShape
     ) -> (offsets: [Int], gathers: [Gather], total: Int) {
@@ -143,6 +156,7 @@ public struct AttentionPlan: Sendable {
                 offsets.append(0)
                 continue
             }
+            let count = part.columns.count(below: shape.keyCount)
             let source = Source(keyValueHead: shape.keyValueHead(of: head), columns: part.columns)
             if let offset = known[source] {
                 offsets.append(offset)
@@ -150,7 +164,6 @@ public struct AttentionPlan: Sendable {
             }
             known[source] = total
             offsets.append(total)
-            let count = part.columns.count
             gathers += stride(from: 0, to: count, by: chunk).map { Gather(head: head, columns: $0..<min($0 + chunk, count)) }
             total += (count + align - 1) / align * align
         }

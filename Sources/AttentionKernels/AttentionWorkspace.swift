@@ -88,7 +88,7 @@ struct BlockScratch {
             let lanes = KernelTable.lanes
             let blocks = AttentionPlan.mostLaneBlocks
             let used = (2 * blocks + 1) * lanes * dimension + lanes * KernelTable.tileKeys + 2 * KernelTable.tileKeys * dimension
-            return (used + (2 * blocks + 2) * lanes + keys + 15) / 16 * 16
+            return (used + (2 * blocks + 2) * lanes + 2 * KernelTable.tileKeys + keys + 15) / 16 * 16
         }
         var bytes: Int { 2 * KernelTable.tileKeys * AttentionPlan.mostLaneBlocks }
     }
@@ -107,6 +107,8 @@ struct BlockScratch {
     let shift, sum: UnsafeMutablePointer<Float>
     /// [lane] each.
     let added, weights: UnsafeMutablePointer<Float>
+    /// [row of tile] each: which rows a tile is brought together from, and the next one will be.
+    let chosenRows, nextRows: UnsafeMutablePointer<Int32>
     /// [key], for single rows.
     let rowScores: UnsafeMutablePointer<Float>
     /// [key of tile] each: a key is kept by lanes `first ..< end`. Those of the first of several lane blocks.
@@ -136,6 +138,8 @@ struct BlockScratch {
         sum = take(blocks * lanes)
         added = take(lanes)
         weights = take(lanes)
+        chosenRows = UnsafeMutableRawPointer(take(KernelTable.tileKeys)).bindMemory(to: Int32.self, capacity: KernelTable.tileKeys)
+        nextRows = UnsafeMutableRawPointer(take(KernelTable.tileKeys)).bindMemory(to: Int32.self, capacity: KernelTable.tileKeys)
         rowScores = take(layout.keys)
         firstLane = bytes
         endLane = bytes + KernelTable.tileKeys

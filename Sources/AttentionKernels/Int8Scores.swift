@@ -2,7 +2,7 @@ import AttentionCore
 import CAttentionKernels
 import Parallelism
 
-/// The keys of all heads in eight bits, packed once for every block of queries that is scored with them.
+/// The keys of some heads in eight bits, packed once for every block of queries that is scored with them.
 ///
 /// Each row has a scale of its own, as in `RowFormat.int8`: x ≈ scale · x̂ with whole x̂, so that the score of a query q and a key k is
 /// about `scale_q · scale_k · Σ_t q̂_t k̂_t`, whose sum is exact. Every instruction set gives the same scores, bit for bit. They are for
@@ -30,13 +30,29 @@ package final class Int8Keys: Sendable {
         headBytes = kernels.int8Bytes(keys: count, dimension: dimension)
         numbers = try AlignedBuffer(extents: heads, headBytes, of: "keys in eight bits")
         scales = try AlignedBuffer(extents: heads, count, of: "scales of keys")
+        pack(key, heads: Array(0..<heads), pool: kernel.pool)
+    }
+
+    /// Packs the keys of some heads, whose places in `wanted` are their numbers here. Traps when the system does not give the memory.
+    ///
+    /// Shapes: as the other initialiser.
+    package init(_ key: HeadTensor, heads wanted: [Int], kernel: AttentionKernel) {
+        (heads, count, dimension) = (wanted.count, key.tokens, key.dimension)
+        kernels = kernel.table
+        headBytes = kernels.int8Bytes(keys: count, dimension: dimension)
+        numbers = AlignedBuffer(count: heads * headBytes)
+        scales = AlignedBuffer(count: heads * count)
+        pack(key, heads: wanted, pool: kernel.pool)
+    }
+
+    private func pack(_ key: HeadTensor, heads wanted: [Int], pool: WorkerPool) {
         let piece = 32 * Int(SA_INT8_KEYS)
         let pieces = (count + piece - 1) / piece
         let (numbers, scales) = (SharedPointer(numbers.base), SharedPointer(scales.base))
-        kernel.pool.run(heads * pieces) { [count, dimension, kernels, headBytes] _, index in
+        pool.run(heads * pieces) { [count, dimension, kernels, headBytes] _, index in
             let (head, first) = (index / pieces, index % pieces * piece)
             kernels.functions.pack_int8_keys(
-                key.row(head: head, token: first), key.tokenStride, Int32(min(piece, count - first)), Int32(dimension),
+                key.row(head: wanted[head], token: first), key.tokenStride, Int32(min(piece, count - first)), Int32(dimension),
                 numbers.base + head * headBytes + kernels.int8Bytes(keys: first, dimension: dimension), scales.base + head * count + first)
         }
     }

@@ -7,6 +7,6 @@ extension SATile {
     ) {
         self.init(
             keys: keys, key_stride: stride, values: values, value_stride: valueStride, count: Int32(count), next: (nil, nil),
-            next_stride: (0, 0), next_rows: 0, cap: cap)
+            next_stride: (0, 0), next_rows: 0, next_index: nil, cap: cap)
     }
 }

@@ -13,11 +13,14 @@ package struct KernelWork: Hashable, Sendable {
     /// Tiles that lane blocks add, and those of them that are masked.
     package private(set) var tiles = 0, maskedTiles = 0
     /// Pairs of dense rows; and of the others, by the kind of key. The rows' own keys count to the window.
-    package private(set) var densePairs = 0, windowPairs = 0, columnPairs = 0, keyBlockPairs = 0
+    package private(set) var densePairs = 0, windowPairs = 0, columnPairs = 0, keyBlockPairs = 0, chosenPairs = 0
     /// Columns copied next to each other.
     package private(set) var gatheredColumns = 0
+    /// Keys of chosen blocks brought together in tiles, once for each lane block.
+    package private(set) var gatheredKeys = 0
 
-    /// Complexity: O(queries / 16 · log columns + tiles), and as `PatternParts.keyBlocks` for each row block where there are any.
+    /// Complexity: O(queries / 16 · log columns + tiles), and as `PatternParts.keyBlocks` and `chosenKeys` for each row
+    /// block where there are any.
     package init(_ parts: PatternParts, shape: AttentionShape) {
         let blocks = AttentionPlan.rowBlocks(
             head: 0, parts: parts, shape: shape, laneBlocks: AttentionPlan.laneBlocks(queryCount: shape.queryCount))
@@ -26,7 +29,7 @@ package struct KernelWork: Hashable, Sendable {
             laneBlocks += rows.lanes.count
             rows.forEachStrip { add($0, of: rows) }
         }
-        if blocks.contains(where: { !$0.isDense }) { gatheredColumns = parts.columns.count }
+        if blocks.contains(where: { !$0.isDense }) { gatheredColumns = parts.columns.count(below: shape.keyCount) }
     }
 
     private mutating func add(_ strip: RowBlockTiles.Strip, of rows: RowBlockTiles) {
@@ -36,9 +39,14 @@ package struct KernelWork: Hashable, Sendable {
         case .own, .window: if rows.isDense { densePairs += pairs } else { windowPairs += pairs }
         case .columns: columnPairs += pairs
         case .keyBlocks: keyBlockPairs += pairs
+        case .chosenBlocks: chosenPairs += pairs
         }
-        // Columns are loaded as they are gathered.
-        if strip.kind != .columns { loadedKeys += strip.keys.count }
+        switch strip.kind {
+        case .own, .window, .keyBlocks: loadedKeys += strip.keys.count
+        // Loaded as they were gathered.
+        case .columns: break
+        case .chosenBlocks: gatheredKeys += strip.keys.count
+        }
     }
 
     private mutating func addTiles(_ strip: RowBlockTiles.Strip) {

@@ -21,7 +21,7 @@ struct PackedKeyValues {
         var blocks = [Int](repeating: 0, count: shape.keyValueHeads)
         for block in plan.blocks where !block.isDoneByRows {
             let (head, parts) = (shape.keyValueHead(of: block.head), plan.parts[block.head])
-            let seesAll = block.isDense || parts.hasBlocks
+            let seesAll = block.isDense || parts.hasBlocks || parts.hasChosenBlocks
             let first = seesAll ? 0 : max(0, shape.firstPosition + block.firstRow - parts.window + 1) / group * group
             firstKeys[head] = min(firstKeys[head] ?? first, first)
             blocks[head] += 1

@@ -2,9 +2,9 @@ import AttentionCore
 
 /// The keys that one row block of a plan goes over, strip by strip and tile by tile: what `RowBlockRun` runs and `KernelWork` counts.
 ///
-/// Every row keeps three kinds of keys, each at most once: its window, of which the block's own positions are a strip of their own;
-/// the gathered columns; and the key blocks of its query block. Columns and key blocks are left to the window where it reaches them,
-/// columns to key blocks.
+/// Every row keeps four kinds of keys, each at most once: its window, of which the block's own positions are a strip of their own;
+/// the gathered columns; the key blocks of its query block of 128 rows; and those chosen for its query block of 64 rows. All are left to
+/// the window where it reaches them, chosen blocks to the other key blocks, and columns to both.
 package struct RowBlockTiles {
     let parts: PatternParts
     let isDense: Bool
@@ -14,10 +14,12 @@ package struct RowBlockTiles {
     private let alignment: Int
     /// The positions of each lane block's rows.
     package let lanes: [Range<Int>]
+    /// What each lane block's rows keep of chosen key blocks, where there are any.
+    private let chosen: [ChosenKeys]
 
     /// The most tiles of which a row may keep some keys and not all: one of its own block's, two at the ends of the window, one each
-    /// at the end of the columns and of the key blocks; and one to spare.
-    package static let mostPartialTiles = 6
+    /// at the end of the columns, of the key blocks and of the chosen ones; and one to spare.
+    package static let mostPartialTiles = 7
 
     /// - Parameter alignment: where strips of keys that are packed in groups may begin.
     package init(_ block: AttentionPlan.RowBlock, parts: PatternParts, shape: AttentionShape, alignment: Int = 1) {
@@ -28,14 +30,17 @@ package struct RowBlockTiles {
         let first = shape.firstPosition + block.firstRow
         let end = first + block.rows
         lanes = stride(from: first, to: end, by: KernelTable.lanes).map { $0..<min($0 + KernelTable.lanes, end) }
+        chosen =
+            block.isDense || !parts.hasChosenBlocks
+            ? [] : lanes.map { parts.chosenKeys(queryBlock: $0.lowerBound / WindowKeyBlocks.queryBlockRows) }
     }
 
-    package enum Kind { case own, window, columns, keyBlocks }
+    package enum Kind { case own, window, columns, keyBlocks, chosenBlocks }
 
     /// Keys next to each other in memory that lane blocks go over together.
     package struct Strip {
         package let kind: Kind
-        /// Positions; of columns, places in their list.
+        /// Positions; of columns and chosen keys, places in their list.
         package let keys: Range<Int>
         /// Which lane blocks go over it.
         package let lanes: Range<Int>
@@ -76,11 +81,30 @@ package struct RowBlockTiles {
         body(strip(.window, max(0, first - window + 1) / alignment * alignment..<lanes.last!.lowerBound, lanes: lanes.indices))
         guard !isDense else { return }
         if !parts.columns.isEmpty { visit(.columns, 0..<parts.columns.count, body) }
-        guard parts.hasBlocks else { return }
-        let size = BlockMask.blockSize
-        for run in parts.keyBlocks(queryBlock: first / size).map(Int.init).runs {
-            visit(.keyBlocks, run.lowerBound * size..<run.upperBound * size, body)
+        if parts.hasBlocks {
+            let size = BlockMask.blockSize
+            for run in parts.keyBlocks(queryBlock: first / size).map(Int.init).runs {
+                visit(.keyBlocks, run.lowerBound * size..<run.upperBound * size, body)
+            }
         }
+        for index in chosen.indices where chosenCount(index) > 0 {
+            body(strip(.chosenBlocks, 0..<chosenCount(index), lanes: index..<index + 1))
+        }
+    }
+
+    /// The keys chosen for a lane block.
+    func chosenKeys(_ lane: Int) -> ChosenKeys { chosen[lane] }
+
+    /// How many of them its last row keeps outside the window, the others fewer; 0 past the last lane block.
+    func chosenCount(_ lane: Int) -> Int { lane < chosen.count ? chosen[lane].count(below: lanes[lane].upperBound - window) : 0 }
+
+    /// True when a lane block's key blocks, of either kind, hold a column.
+    func holdColumn(_ column: Int, lane: Int) -> Bool {
+        if parts.hasBlocks {
+            let size = BlockMask.blockSize
+            if parts.keepsBlock(query: lanes[lane].lowerBound / size, key: column / size) { return true }
+        }
+        return lane < chosen.count && chosen[lane].contains(column)
     }
 
     /// A strip of the keys up to the last that any lane block sees, if there is one.
@@ -104,8 +128,9 @@ package struct RowBlockTiles {
         switch kind {
         case .own: ownView(of: rows, in: lane)
         case .window: windowView(of: rows, in: lane, from: keys.lowerBound)
-        case .columns: columnView(of: rows)
+        case .columns: columnView(of: rows, in: lane)
         case .keyBlocks: keyBlockView(of: rows, in: lane, keys)
+        case .chosenBlocks: chosenView(of: rows, in: lane)
         }
     }
 
@@ -125,8 +150,9 @@ package struct RowBlockTiles {
     }
 
     /// Column c is left to the window in rows that see it there: kept by rows from c + window on. Beside key blocks any may be left out.
-    private func columnView(of rows: Range<Int>) -> View {
-        let whole = parts.hasBlocks ? 0 : parts.columns.count(below: rows.lowerBound - window + 1)
+    private func columnView(of rows: Range<Int>, in lane: Range<Int>) -> View {
+        let hasBlocks = parts.hasBlocks || !chosen.isEmpty && !chosen[index(of: lane)].isEmpty
+        let whole = hasBlocks ? 0 : parts.columns.count(below: rows.lowerBound - window + 1)
         return View(seen: 0..<parts.columns.count(below: rows.upperBound - window), whole: 0..<whole)
     }
 
@@ -136,4 +162,12 @@ package struct RowBlockTiles {
         let whole = max(0, min(end, rows.lowerBound - window + 1) - keys.lowerBound)
         return View(seen: 0..<end - keys.lowerBound, whole: 0..<whole)
     }
+
+    /// Chosen key t is left to the window too: kept by rows from t + window on.
+    private func chosenView(of rows: Range<Int>, in lane: Range<Int>) -> View {
+        let keys = chosen[index(of: lane)]
+        return View(seen: 0..<keys.count(below: rows.upperBound - window), whole: 0..<keys.count(below: rows.lowerBound - window + 1))
+    }
+
+    private func index(of lane: Range<Int>) -> Int { (lane.lowerBound - lanes[0].lowerBound) / KernelTable.lanes }
 }

@@ -108,6 +108,7 @@ extension SampledBlock {
     package func retainedMass(strip: SampledStrip, parts: PatternParts, keyCount: Int) -> [Double] {
         let firstDense = parts.isDense ? 0 : keyCount - parts.denseLastRows
         if firstDense <= positions[0] { return positions.map { _ in 1 } }
+        let chosen = chosenKeys(parts)
         var kept = [Double](repeating: 0, count: KernelTable.lanes)
         var total = kept
         var partial = [Float](repeating: 0, count: KernelTable.lanes)
@@ -116,6 +117,7 @@ extension SampledBlock {
             partial.withUnsafeMutableBufferPointer { partial in
                 partial.update(repeating: 0)
                 addKeptMass(strip: strip, index: index, tile: tile, parts: parts, into: partial.baseAddress!)
+                addChosenMass(strip: strip, index: index, tile: tile, chosen: chosen, parts: parts, into: partial.baseAddress!)
             }
             for (lane, position) in positions.enumerated() {
                 let whole = Double(sum[lane] * weight[lane])
@@ -148,6 +150,56 @@ extension SampledBlock {
         tiles.row_mass(
             strip.probabilities(tile: index), Int32(tile.count), scratch.firstLane, scratch.endLane, nil, nil,
             strip.shift(tile: index), mass)
+    }
+
+    /// Rows of one query block with the keys chosen for it.
+    private struct ChosenRows {
+        var lanes: Range<Int>
+        let keys: ChosenKeys
+    }
+
+    private func chosenKeys(_ parts: PatternParts) -> [ChosenRows] {
+        guard parts.hasChosenBlocks else { return [] }
+        let queryBlocks = positions.map { $0 / WindowKeyBlocks.queryBlockRows }
+        var rows: [ChosenRows] = []
+        for lane in positions.indices {
+            if lane > 0, queryBlocks[lane] == queryBlocks[lane - 1] {
+                rows[rows.count - 1].lanes = rows[rows.count - 1].lanes.lowerBound..<lane + 1
+            } else {
+                rows.append(ChosenRows(lanes: lane..<lane + 1, keys: parts.chosenKeys(queryBlock: queryBlocks[lane])))
+            }
+        }
+        return rows
+    }
+
+    /// Chosen keys of one tile that are not in the window and no columns: the tile is summed by units of keys, of which each row takes its
+    /// own.
+    private func addChosenMass(
+        strip: SampledStrip, index: Int, tile: Range<Int>, chosen: [ChosenRows], parts: PatternParts,
+        into mass: UnsafeMutablePointer<Float>
+    ) {
+        let (size, lanes) = (ChosenKeys.unitTokens, KernelTable.lanes)
+        let first = tile.lowerBound / size
+        let kept = chosen.map {
+            $0.keys.units[$0.keys.units.count(below: first)..<$0.keys.units.count(below: first + KernelTable.tileKeys / size)]
+        }
+        if kept.allSatisfy(\.isEmpty) { return }
+        fillLanes(tile) { _ in
+            .max
+        } from: {
+            $0 + parts.window
+        }
+        for column in parts.columns[parts.columns.count(below: tile.lowerBound)..<parts.columns.count(below: tile.upperBound)] {
+            scratch.endLane[Int(column) - tile.lowerBound] = 0
+        }
+        let groups = (0..<KernelTable.tileKeys).map { UInt8($0 / size) }
+        var sums = [Float](repeating: 0, count: KernelTable.tileKeys / size * lanes)
+        tiles.row_mass(
+            strip.probabilities(tile: index), Int32(tile.count), scratch.firstLane, scratch.endLane, groups, nil, strip.shift(tile: index),
+            &sums)
+        for (rows, units) in zip(chosen, kept) {
+            for unit in units { for lane in rows.lanes { mass[lane] += sums[(Int(unit) - first) * lanes + lane] } }
+        }
     }
 
     /// A row's probabilities that are at least a limit, and the sum of the others.

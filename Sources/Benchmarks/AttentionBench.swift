@@ -11,6 +11,7 @@ package enum AttentionBench {
         case windowColumns = "window-columns"
         case columnsSlashes = "columns-slashes"
         case blocks
+        case keyBlocks = "key-blocks"
         case blasTiles = "openblas-tiles"
 
         package var isSparse: Bool { self != .dense && self != .blasTiles }
@@ -103,8 +104,22 @@ extension HeadBench {
             case .blocks:
                 var generator = SeededGenerator(seed: seed &+ UInt64(head))
                 return .blocks(BlockMask(blocks: blocks) { _, _ in generator.uniform() < share })
+            case .keyBlocks: return .windowKeyBlocks(keyBlocks(share: share, shape: shape, head: head))
             }
         }
+    }
+
+    /// Half of the share in the window, half in blocks of 32 keys anywhere before each 64 rows' window.
+    private func keyBlocks(share: Double, shape: AttentionShape, head: Int) -> WindowKeyBlocks {
+        let (rows, tokens) = (WindowKeyBlocks.queryBlockRows, 32)
+        let window = max(1, Int(share * Double(shape.keyCount) / 4))
+        let lists = (0..<(shape.keyCount + rows - 1) / rows).map { queryBlock -> [Int32] in
+            let before = max(0, queryBlock * rows - window) / tokens
+            let count = min(before, Int((share / 2 * Double(queryBlock * rows) / Double(tokens)).rounded()))
+            let seed = seed &+ UInt64(head) &+ UInt64(queryBlock) << 32
+            return count == 0 ? [] : SamplingPlan.random(queryCount: before, count: count, seed: seed).rows.map(Int32.init)
+        }
+        return WindowKeyBlocks(window: window, sinks: 4, blockTokens: tokens, lists: lists)
     }
 
     private func execute(

@@ -14,8 +14,8 @@ public struct VerifiedPattern: Hashable, Sendable {
     public static let selectedName = "selected by SampleAttention"
     public static let denseName = "dense, as the model ran it"
 
-    /// The patterns that do not depend on the data: windows, columns, block columns with slashes, and scattered blocks, so that
-    /// every kind of key the kernel knows is met.
+    /// The patterns that do not depend on the data: windows, columns, block columns with slashes, scattered blocks, and key blocks listed
+    /// for each 64 rows, so that every kind of key the kernel knows is met.
     public static func fixed(keyCount: Int) -> [VerifiedPattern] {
         func stripes(_ window: Int, _ columns: [Int32]) -> SparsePattern {
             .windowColumns(WindowColumns(window: window, columns: columns))
@@ -32,7 +32,18 @@ public struct VerifiedPattern: Hashable, Sendable {
                 name: "block column 0 and slashes 0 and 2", pattern: .columnsSlashes(ColumnsSlashes(columns: [0], slashes: [0, 2]))),
             VerifiedPattern(
                 name: "every third block", pattern: .blocks(BlockMask(blocks: blocks) { ($0 + $1).isMultiple(of: 3) })),
+            VerifiedPattern(name: "4 sinks, window of 16 and every third block of 32 keys", pattern: listedBlocks(keyCount: keyCount)),
         ]
+    }
+
+    /// Each 64 rows keep other blocks, and some of them their own.
+    private static func listedBlocks(keyCount: Int) -> SparsePattern {
+        let rows = WindowKeyBlocks.queryBlockRows
+        let lists = (0..<(keyCount + rows - 1) / rows).map { queryBlock in
+            let blocks = (min(keyCount, (queryBlock + 1) * rows) + 31) / 32
+            return stride(from: queryBlock % 3, to: blocks, by: 3).map(Int32.init)
+        }
+        return .windowKeyBlocks(WindowKeyBlocks(window: 16, sinks: 4, blockTokens: 32, lists: lists))
     }
 
     /// Every name of a layer's verification, in order.

@@ -118,7 +118,10 @@ INLINE int SA_TILE_NAME(begin)(const SATile *tile, const SALaneBlock *block, int
 INLINE void SA_TILE_NAME(fetch_next)(const SATile *tile, int first, int end, int dimension) {
     if (end > tile->next_rows) end = tile->next_rows;
     for (int i = 0; i < 2; i++)
-        if (tile->next[i]) prefetch_rows(tile->next[i] + first * tile->next_stride[i], tile->next_stride[i], end - first, dimension);
+        for (int r = first; tile->next[i] && r < end; r++) {
+            const float *row = tile->next[i] + (tile->next_index ? tile->next_index[r] : r) * tile->next_stride[i];
+            prefetch_rows(row, tile->next_stride[i], 1, dimension);
+        }
 }
 
 #if SA_PAIRS && SA_TILES

@@ -10,7 +10,7 @@ public protocol AttentionMask: Sendable {
 }
 
 extension SparsePattern: AttentionMask {
-    /// O(columns) for a window with columns, O(kept blocks) for blocks and lines of them; a union asks its members in turn.
+    /// O(columns) for a window with columns, O(kept blocks) for blocks and lines and lists of them; a union asks its members in turn.
     public func forEachKeptRun(position: Int, shape: AttentionShape, _ body: (Range<Int>) -> Void) {
         switch self {
         case .dense: body(0..<position + 1)
@@ -25,6 +25,15 @@ extension SparsePattern: AttentionMask {
             for block in parts.keyBlocks(queryBlock: position / BlockMask.blockSize).map(Int.init) {
                 body(block * BlockMask.blockSize..<min((block + 1) * BlockMask.blockSize, position + 1))
             }
+        case .windowKeyBlocks(let pattern):
+            if position >= shape.keyCount - pattern.denseLastRows { return body(0..<position + 1) }
+            if pattern.sinks > 0 { body(0..<min(pattern.sinks, position + 1)) }
+            let size = pattern.blockTokens
+            for block in pattern.keyBlocks(queryBlock: position / WindowKeyBlocks.queryBlockRows).map(Int.init)
+            where block * size <= position {
+                body(block * size..<min((block + 1) * size, position + 1))
+            }
+            body(max(0, position - pattern.window + 1)..<position + 1)
         case .union(let members):
             for member in members { member.forEachKeptRun(position: position, shape: shape, body) }
         }

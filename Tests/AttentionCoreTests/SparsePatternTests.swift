@@ -31,6 +31,7 @@ import Testing
             test.disagreements { key, position in
                 parts.isDense || position - key < parts.window || columns.contains(Int32(key)) || position >= firstDense
                     || parts.keepsBlock(query: position / 128, key: key / 128)
+                    || parts.chosenKeys(queryBlock: position / 64).contains(key)
             } == 0)
         #expect(parts.columns == columns.sorted())
     }
@@ -58,6 +59,35 @@ import Testing
         }
     }
 
+    /// Two lengths of blocks come to one list of units; what 128-token blocks keep, or sinks altogether, is not in it.
+    @Test func chosenKeysAreOneListOfUnits() {
+        let short = WindowKeyBlocks(window: 5, sinks: 20, blockTokens: 16, firstQueryBlock: 2, lists: [[0, 1, 9], [30]])
+        let long = WindowKeyBlocks(window: 9, sinks: 0, blockTokens: 64, lists: [[], [1], [0, 2, 3]])
+        let parts = SparsePattern.union([.windowKeyBlocks(short), .windowKeyBlocks(long)]).parts
+        // Of query block 2, whose rows end at key 192, block 3 of 64 keys is the future; unit 0 is sinks in one list only.
+        #expect(parts.chosenKeys(queryBlock: 2).units == [0, 1, 2, 3, 8, 9, 10, 11])
+        #expect(parts.chosenKeys(queryBlock: 1).units == [4, 5, 6, 7])
+        // Unit 30 begins at key 480, after query block 3.
+        #expect([0, 3, 9].allSatisfy { parts.chosenKeys(queryBlock: $0).isEmpty })
+        #expect(SparsePattern.windowKeyBlocks(short).parts.chosenKeys(queryBlock: 2).units == [1, 9])
+        let beside = SparsePattern.union([.windowKeyBlocks(long), .blocks(BlockMask(blocks: 4) { _, key in key == 0 })]).parts
+        #expect(beside.hasChosenBlocks && beside.chosenKeys(queryBlock: 2).isEmpty)
+        #expect(
+            !SparsePattern.windowKeyBlocks(WindowKeyBlocks(window: 1, sinks: 3, blockTokens: 16, lists: [[], []])).parts.hasChosenBlocks)
+    }
+
+    @Test func chosenKeysCountAndNameTheirPlaces() {
+        let list: [Int32] = [1, 2, 5]
+        let keys = SparsePattern.windowKeyBlocks(WindowKeyBlocks(window: 1, sinks: 0, blockTokens: 16, firstQueryBlock: 9, lists: [list]))
+            .parts.chosenKeys(queryBlock: 9)
+        let all = list.flatMap { Int($0) * 16..<Int($0) * 16 + 16 }
+        #expect((0..<keys.count).map(keys.key) == all && keys.ranges.flatMap { Array($0) } == all)
+        for key in -3..<100 {
+            #expect(keys.count(below: key) == all.count { $0 < key })
+            if key >= 0 { #expect(keys.contains(key) == all.contains(key)) }
+        }
+    }
+
     @Test func blocksStandAtAbsolutePositions() {
         let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: 2, keyCount: 257, headDimension: 4)
         let pattern = SparsePattern.columnsSlashes(ColumnsSlashes(columns: [], slashes: []))
@@ -76,12 +106,17 @@ import Testing
         let good: [SparsePattern] = [
             .dense, .windowColumns(WindowColumns(window: 1, columns: [256])),
             .columnsSlashes(ColumnsSlashes(columns: [2], slashes: [0, 9])), .blocks(BlockMask(blocks: 3) { _, _ in false }),
+            .windowKeyBlocks(WindowKeyBlocks(window: 1, sinks: 1000, blockTokens: 32, firstQueryBlock: 3, lists: [[], [8]])),
         ]
         for pattern in good + [.union(good)] { try pattern.validate(shape, head: 0) }
         let bad: [(SparsePattern, String)] = [
             (.windowColumns(WindowColumns(window: 1, columns: [257])), "columns of head 5: 257: must be below the 257 keys"),
             (.columnsSlashes(ColumnsSlashes(columns: [1, 3], slashes: [])), "blocks of head 5: 3: must be below the 3 key blocks"),
             (.blocks(BlockMask(blocks: 2) { _, _ in true }), "blocks of head 5: 2: must cover the 3 key blocks"),
+            (
+                .windowKeyBlocks(WindowKeyBlocks(window: 1, sinks: 0, blockTokens: 32, lists: [[0, 9], [1], []])),
+                "blocks of head 5: 9: must be below the 9 key blocks"
+            ),
         ]
         for (pattern, message) in bad {
             for pattern in [pattern, .union(good + [.union([pattern])])] {

@@ -17,7 +17,8 @@ private struct BruteForce {
         denseRows = parts.isDense ? shape.queryCount : min(shape.queryCount, parts.denseLastRows)
     }
 
-    /// Rows that share their tiles: 64, or 256 of long prompts; dense ones apart, and with key blocks within one query block.
+    /// Rows that share their tiles: 64, or 256 of long prompts; dense ones apart, and with key blocks within one query block. Beside chosen
+    /// blocks row blocks end where four query blocks of 64 rows do, and rows before the first whole one are a block of their own.
     var rowBlocks: [(positions: Range<Int>, isDense: Bool)] {
         let size = shape.queryCount >= 2048 ? 256 : 64
         let firstDense = shape.keyCount - denseRows
@@ -27,6 +28,9 @@ private struct BruteForce {
             let isDense = position >= firstDense
             var end = min(position + size, isDense ? shape.keyCount : firstDense)
             if parts.hasBlocks && !isDense { end = min(end, (position / min(size, 128) + 1) * min(size, 128)) }
+            if parts.hasChosenBlocks && !isDense {
+                end = min(end, (position / (position % 64 == 0 ? size : 64) + 1) * (position % 64 == 0 ? size : 64))
+            }
             blocks.append((position..<end, isDense))
             position = end
         }
@@ -55,7 +59,7 @@ private struct BruteForce {
                 let own = Strip(keys: Array(lane)) { key, row in
                     key <= row && (key > row - window || parts.hasBlocks && !isDense)
                 }
-                add(own, [lane], isDense ? \.densePairs : \.windowPairs, loads: true, isAlwaysMasked: true, to: &counts)
+                add(own, [lane], isDense ? \.densePairs : \.windowPairs, loads: true, isAlwaysMasked: { _ in true }, to: &counts)
             }
             let before = Strip(keys: Array(max(0, rows.lowerBound - window + 1)..<lanes.last!.lowerBound)) { key, row in
                 key > row - window && key < lanes.first { $0.contains(row) }!.lowerBound
@@ -64,18 +68,33 @@ private struct BruteForce {
             if isDense { continue }
             addColumns(lanes, to: &counts)
             addBlocks(lanes, to: &counts)
+            addChosen(lanes, to: &counts)
         }
-        if denseRows < shape.queryCount { counts[\.gatheredColumns] = parts.columns.count }
+        if denseRows < shape.queryCount { counts[\.gatheredColumns] = parts.columns.count { $0 < shape.keyCount } }
         return counts
     }
 
     private func addColumns(_ lanes: [Range<Int>], to counts: inout Counts) {
         let last = lanes.last!.upperBound - 1
         let columns = parts.columns.map(Int.init).filter { $0 <= last - parts.window }
-        let hasBlocks = parts.hasBlocks
         // Beside key blocks every tile of columns is masked, so none counts as whole.
         let strip = Strip(keys: columns) { key, row in key <= row - parts.window }
-        add(strip, lanes, \.columnPairs, loads: false, isAlwaysMasked: hasBlocks, to: &counts)
+        add(
+            strip, lanes, \.columnPairs, loads: false,
+            isAlwaysMasked: { lane in
+                let chosen = parts.chosenKeys(queryBlock: lane.lowerBound / 64)
+                return parts.hasBlocks || lane.contains { row in (0...row).contains { chosen.contains($0) } }
+            }, to: &counts)
+    }
+
+    private func addChosen(_ lanes: [Range<Int>], to counts: inout Counts) {
+        for lane in lanes {
+            let chosen = parts.chosenKeys(queryBlock: lane.lowerBound / 64)
+            let keeps = { (key: Int, row: Int) in chosen.contains(key) && key <= row - parts.window }
+            let seen = (0..<lane.upperBound).filter { keeps($0, lane.upperBound - 1) }
+            counts[\.gatheredKeys, default: 0] += seen.count
+            add(Strip(keys: seen, keeps: keeps), [lane], \.chosenPairs, loads: false, to: &counts)
+        }
     }
 
     private func addBlocks(_ lanes: [Range<Int>], to counts: inout Counts) {
@@ -94,8 +113,8 @@ private struct BruteForce {
     }
 
     private func add(
-        _ strip: Strip, _ lanes: [Range<Int>], _ pairs: KeyPath<KernelWork, Int>, loads: Bool, isAlwaysMasked: Bool = false,
-        to counts: inout Counts
+        _ strip: Strip, _ lanes: [Range<Int>], _ pairs: KeyPath<KernelWork, Int>, loads: Bool,
+        isAlwaysMasked: (Range<Int>) -> Bool = { _ in false }, to counts: inout Counts
     ) {
         if loads { counts[\.loadedKeys, default: 0] += strip.keys.count }
         for lane in lanes {
@@ -104,7 +123,7 @@ private struct BruteForce {
                 guard tile.contains(where: { key in lane.contains { strip.keeps(key, $0) } }) else { continue }
                 counts[\.tiles, default: 0] += 1
                 let isWhole = tile.allSatisfy { key in lane.allSatisfy { strip.keeps(key, $0) } }
-                if !isWhole || isAlwaysMasked { counts[\.maskedTiles, default: 0] += 1 }
+                if !isWhole || isAlwaysMasked(lane) { counts[\.maskedTiles, default: 0] += 1 }
                 // Sixteen rows at a time do a key that any of them keeps.
                 for first in stride(from: lane.lowerBound, to: lane.upperBound, by: 16) {
                     let rows = first..<min(first + 16, lane.upperBound)
@@ -121,7 +140,7 @@ private struct BruteForce {
         let counts = BruteForce(pattern, shape: shape).count()
         let all: [KeyPath<KernelWork, Int>] = [
             \.laneBlocks, \.loadedKeys, \.tiles, \.maskedTiles, \.densePairs, \.windowPairs, \.columnPairs, \.keyBlockPairs,
-            \.gatheredColumns,
+            \.gatheredColumns, \.chosenPairs, \.gatheredKeys,
         ]
         for count in all { #expect(work[keyPath: count] == counts[count] ?? 0, "\(label): \(count)") }
     }
@@ -142,6 +161,13 @@ private struct BruteForce {
         expectBruteForce(.columnsSlashes(lines), shape, "columns and slashes")
         expectBruteForce(.union([.columnsSlashes(lines), .windowColumns(WindowColumns(window: 300, columns: columns))]), shape, "union")
         expectBruteForce(.dense, shape, "dense")
+        let lists = (0..<35).map { queryBlock in
+            stride(from: Int32(queryBlock % 7), to: min(68, 2 * Int32(queryBlock) + 3), by: 5).map(\.self)
+        }
+        for window in [1, 90, 700] {
+            let chosen = WindowKeyBlocks(window: window, sinks: 5, blockTokens: 32, lists: lists, denseLastRows: 70)
+            expectBruteForce(.windowKeyBlocks(chosen), shape, "key blocks, window \(window)")
+        }
     }
 
     /// What the bound on the kernel's rounding takes for granted: how often a row's softmax is rescaled at most.

@@ -9,7 +9,7 @@ public struct PatternCase: Sendable, CustomStringConvertible {
     public let keeps: @Sendable (_ key: Int, _ position: Int) -> Bool
 
     /// Every kind in turn, in shapes of up to about 700 keys, with and without cached keys before the queries.
-    public static let all: [PatternCase] = (0..<84).map { seed in
+    public static let all: [PatternCase] = (0..<120).map { seed in
         var random = SeededGenerator(seed: UInt64(seed))
         // Half of the cases end at, just before or just after the end of a block.
         let atEdge = 128 * random.below(6) + [-1, 0, 1][random.below(3)]
@@ -22,7 +22,10 @@ public struct PatternCase: Sendable, CustomStringConvertible {
             description: "seed \(seed): \(kind), \(queries) queries, \(keys) keys", shape: shape, pattern: pattern, keeps: keeps)
     }
 
-    enum Kind: CaseIterable { case dense, windowColumns, columnsSlashes, blocks, unionOfTwo, unionOfMany, nestedUnion }
+    enum Kind: CaseIterable {
+        case dense, windowColumns, columnsSlashes, blocks, unionOfTwo, unionOfMany, nestedUnion
+        case windowKeyBlocks, unionOfKeyBlocks, keyBlocksAndMore
+    }
 }
 
 extension SeededGenerator {
@@ -39,6 +42,10 @@ extension SeededGenerator {
         case .unionOfTwo: return union([windowColumns(keys), below(2) == 0 ? columnsSlashes(keys) : blocks(keys)])
         case .unionOfMany:
             return union([columnsSlashes(keys), windowColumns(keys), blocks(keys), columnsSlashes(keys), blocks(keys), windowColumns(keys)])
+        case .windowKeyBlocks: return windowKeyBlocks(keys)
+        case .unionOfKeyBlocks: return union([windowKeyBlocks(keys), windowKeyBlocks(keys), windowColumns(keys)])
+        case .keyBlocksAndMore:
+            return union([windowKeyBlocks(keys), below(2) == 0 ? columnsSlashes(keys) : blocks(keys), windowColumns(keys)])
         case .nestedUnion:
             let inner = union([blocks(keys), windowColumns(keys)])
             return union([below(3) == 0 ? pattern(.dense, keys: keys) : columnsSlashes(keys), inner])
@@ -82,6 +89,28 @@ extension SeededGenerator {
             .blocks(BlockMask(blocks: blocks, denseLastRows: dense) { kept[$0][$1] }),
             { key, position in
                 key / 128 == position / 128 || kept[position / 128][key / 128] || keys - position <= dense
+            }
+        )
+    }
+
+    /// Lists for some of the query blocks, of blocks anywhere: in the past, among the sinks, in the window, on the diagonal and after the rows.
+    private mutating func windowKeyBlocks(_ keys: Int) -> (SparsePattern, Definition) {
+        let tokens = WindowKeyBlocks.blockLengths[below(4)]
+        let (window, sinks) = (1 + below([3, 40, 300][below(3)]), [0, 4, 37, 2000][below(below(4) + 1)])
+        let blocks = (keys + tokens - 1) / tokens
+        let first = below(3) == 0 ? below(4) : 0
+        let share = [0.1, 0.3, 0.8][below(3)]
+        let chosen = (0..<max(0, (keys + 63) / 64 - first + below(3) - 1)).map { _ in flags(blocks, share: share) }
+        let dense = denseLastRows()
+        return (
+            .windowKeyBlocks(
+                WindowKeyBlocks(
+                    window: window, sinks: sinks, blockTokens: tokens, firstQueryBlock: first, lists: chosen.map(indices),
+                    denseLastRows: dense)),
+            { key, position in
+                let list = position / 64 - first
+                return position - key < window || key < sinks || keys - position <= dense
+                    || chosen.indices.contains(list) && chosen[list][key / tokens]
             }
         )
     }

@@ -15,7 +15,7 @@ import Testing
 
     @Test(arguments: ["fp32", "bf16"])
     func benchesEveryPattern(_ precision: String) throws {
-        let patterns = ["dense", "window-columns", "columns-slashes", "blocks"]
+        let patterns = ["dense", "window-columns", "columns-slashes", "blocks", "key-blocks"]
         let result = try Program.json(
             [
                 "bench", "attention", "--length", "600", "--rounds", "1", "--head-dimension", "32", "--precision", precision, "--density",
@@ -41,7 +41,7 @@ import Testing
         #expect(products.compactMap { $0["library"] as? String } == ["own", "openblas"])
         #expect(products.allSatisfy { ($0["gigaflops"] as? Double ?? 0) > 0 })
         let selections = try rows(["selection", "--length", "600", "--head-dimension", "16", "--rounds", "1"])
-        #expect(selections.compactMap { $0["sampleRatio"] as? Double } == [0.05, 0.01, 0.05, 0.01])
+        #expect(selections.compactMap { $0["sampleRatio"] as? Double } == [0.05, 0.01, 0.05, 0.01, 1])
         #expect(selections.allSatisfy { ($0["selected"] as? Int ?? 0) > 0 })
         let prefill = try #require(rows(["prefill", "--length", "256", "--rounds", "1", "--precision", "bf16"]).first)
         let parts = ["attentionSeconds", "productSeconds", "otherSeconds"].compactMap { prefill[$0] as? Double }

@@ -7,7 +7,7 @@ import Testing
     @Test(arguments: ["fp32", "bf16"]) func everyValidBoundHolds(precision: String) throws {
         let result = try Program.json(["verify", "--length", "64", "--length", "200", "--precision", precision])
         #expect(result["holds"] as? Bool == true)
-        #expect((result["patterns"] as? [String])?.count == 7)
+        #expect((result["patterns"] as? [String])?.count == 8)
         let bounds = try #require(result["bounds"] as? [[String: Any]])
         #expect(bounds.count == 9)
         for bound in bounds where bound["valid"] as? Bool == true {

@@ -24,7 +24,8 @@
 typedef enum SAPrecision { SA_FP32 = 0, SA_BF16 = 1 } SAPrecision;
 
 /* Keys and values of one tile. Up to two arrays (or NULL) of rows of `dimension` floats that will be read next are fetched in the shadow
- * of this tile: next_rows of each, SA_TILE_KEYS at most; a kernel may leave out those past the number of the tile's keys. */
+ * of this tile: next_rows of each, SA_TILE_KEYS at most; a kernel may leave out those past the number of the tile's keys. Row r of them is
+ * the one of number next_index[r], or r where that is NULL. */
 typedef struct SATile {
     const void *keys;
     ptrdiff_t key_stride;
@@ -34,6 +35,7 @@ typedef struct SATile {
     const float *next[2];
     ptrdiff_t next_stride[2];
     int next_rows;
+    const int32_t *next_index;
     /* Scores s become cap * tanh(s / cap), in base-2 units as they are; 0 leaves them. */
     float cap;
 } SATile;

@@ -23,13 +23,13 @@ struct AttentionBenchCommand: MachineCommand {
 
     @Option(
         help:
-            "dense, window-columns, columns-slashes, blocks or openblas-tiles; repeatable (default: dense, window-columns and, in FP32, openblas-tiles)."
+            "dense, window-columns, columns-slashes, blocks, key-blocks or openblas-tiles; repeatable (default: dense, window-columns and, in FP32, openblas-tiles)."
     )
     var pattern: [String] = []
 
     @Option(
         help:
-            "Share of the pairs that sparse patterns keep (default: 0.1): window-columns and columns-slashes take half of it each way; repeatable."
+            "Share of the pairs that sparse patterns keep (default: 0.1): window-columns, columns-slashes and key-blocks take half of it each way; repeatable."
     )
     var density: [Double] = []
 
