@@ -9,6 +9,8 @@ public enum AttentionSystem: String, Sendable, CaseIterable {
     case verticalSlash = "minference"
     case flexPrefill = "flex-prefill"
     case xAttention = "x-attention"
+    case quest
+    case moba
     case keyNorms = "key-norms"
     case lowRank = "low-rank"
     case pooledQueries = "pooled-queries"
@@ -17,7 +19,7 @@ public enum AttentionSystem: String, Sendable, CaseIterable {
 
     /// Published rivals; the others are variants of SampleAttention's selection.
     public static let rivals: [AttentionSystem] = [
-        .bigBird, .streamingLLM, .hyperAttention, .hashSparse, .verticalSlash, .flexPrefill, .xAttention,
+        .bigBird, .streamingLLM, .hyperAttention, .hashSparse, .verticalSlash, .flexPrefill, .xAttention, .quest, .moba,
     ]
     public static let variants = allCases.filter { !rivals.contains($0) }
 
@@ -33,6 +35,8 @@ public enum AttentionSystem: String, Sendable, CaseIterable {
         case .verticalSlash: VerticalSlash(budget: budget)
         case .flexPrefill: FlexPrefill(budget: budget)
         case .xAttention: XAttention(budget: budget)
+        case .quest: Quest(budget: budget)
+        case .moba: MoBA(budget: budget)
         case .keyNorms: ImportanceStripes(.keyNorms, budget: budget)
         case .lowRank: ImportanceStripes(.lowRank(16), budget: budget)
         case .pooledQueries: ImportanceStripes(.pooledQueries, budget: budget)

@@ -16,13 +16,22 @@ public enum Budget: Sendable, Hashable {
     ///
     /// Complexity: some dozen patterns and counts of their pairs for a density.
     func pattern(shape: AttentionShape, _ pattern: (_ strength: Double?) -> SparsePattern) -> SparsePattern {
-        guard case .density(let target) = self else { return pattern(nil) }
+        strongest(pattern) { $0.density(shape) }
+    }
+
+    /// The strongest of a family of choices that this budget allows.
+    ///
+    /// - Parameters:
+    ///   - choice: keeps no less as its strength grows from 0 to 1; nil asks for the paper's own.
+    ///   - density: the share of pairs that a choice keeps.
+    func strongest<Choice>(_ choice: (_ strength: Double?) -> Choice, density: (Choice) -> Double) -> Choice {
+        guard case .density(let target) = self else { return choice(nil) }
         var (low, high) = (0.0, 1.0)
-        var best = pattern(0)
+        var best = choice(0)
         for _ in 0..<14 {
             let middle = (low + high) / 2
-            let candidate = pattern(middle)
-            if candidate.density(shape) <= target.value {
+            let candidate = choice(middle)
+            if density(candidate) <= target.value {
                 low = middle
                 best = candidate
             } else {

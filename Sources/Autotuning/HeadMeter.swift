@@ -7,7 +7,8 @@ import SampleAttention
 /// Measures candidates on every head of one layer: real Q, K and V, real selection, real kernel, every query row.
 ///
 /// Retained mass is r_i = exp(LSE_kept(i) − LSE_all(i)); the output error is Σ_i ‖o_i − ô_i‖₂² / Σ_i ‖o_i‖₂². Stage 1 runs once for
-/// all candidates of a head that score the same rows by the same rule, whatever their α and sinks. Not for two tasks at once.
+/// all candidates of a head that score the same rows by the same rule, whatever their α and sinks, and once for
+/// all counts of key blocks beside one window. Not for two tasks at once.
 public final class HeadMeter {
     /// What one candidate keeps and spoils of one head.
     public struct Measurement: Sendable {
@@ -26,22 +27,12 @@ public final class HeadMeter {
     private let dense: HeadTensor
     /// Σ_i ‖o_i‖₂² of each head.
     private var energies: [Double] = []
-    private var stageOne: [StageOneKey: SampledMass] = [:]
+    private var stageOne: [StageOneKey: StageOneResult] = [:]
 
-    /// What stage 1 depends on: the parameters without those that only stage 2 reads.
+    /// What stage 1 depends on.
     private struct StageOneKey: Hashable {
         let head: Int
         let rule: SampleAttentionParameters
-
-        init(head: Int, parameters: SampleAttentionParameters) {
-            self.head = head
-            var rule = parameters
-            rule.alpha = .one
-            rule.alphaSlashes = nil
-            rule.columnCount = nil
-            rule.sinks = 0
-            self.rule = rule
-        }
     }
 
     private var shape: AttentionShape { inputs.shape }
@@ -156,8 +147,8 @@ public final class HeadMeter {
     }
 
     /// Stage 1 of each head, from earlier candidates where it is the same.
-    private func sampled(_ parameters: [SampleAttentionParameters]) -> [SampledMass] {
-        let keys = parameters.enumerated().map { StageOneKey(head: $0, parameters: $1) }
+    private func sampled(_ parameters: [SampleAttentionParameters]) -> [StageOneResult] {
+        let keys = parameters.enumerated().map { StageOneKey(head: $0, rule: $1.stageOneRule) }
         let missing = keys.contains { stageOne[$0] == nil }
         if missing {
             // Heads that are known already sample nothing.

@@ -18,12 +18,14 @@ public struct ParameterImportance: Sendable, Hashable {
     /// Complexity: O(trials).
     public static func all(_ trials: [FrozenTrial]) -> [ParameterImportance] {
         let sparse = trials.filter { $0.parameters.pattern != .dense && $0.cost > 0 && $0.error.isFinite }
-        let striped = sparse.filter { $0.parameters.pattern != .window }
-        let windowed = sparse.filter { $0.parameters.pattern != .columnSlash }
+        let striped = sparse.filter { $0.parameters.pattern.samplesRows }
+        let windowed = sparse.filter { $0.parameters.pattern.hasWindow }
+        let blocked = sparse.filter { $0.parameters.pattern == .keyBlocks }
         return [
             make("pattern", sparse) { $0.pattern.rawValue }, make("window", windowed) { "\($0.window)" },
             make("alpha", striped) { "\(Int($0.alpha.value * 10))" }, make("sampleRatio", striped) { "\($0.sampleRatio)" },
             make("sinks", sparse) { "\($0.sinks)" },
+            make("keyBlockCount", blocked) { "\($0.keyBlockCount)" }, make("keyBlockTokens", blocked) { "\($0.keyBlockTokens)" },
             make("alphaSlashes", sparse.filter { $0.parameters.pattern == .columnSlash }) {
                 "\(Int(($0.alphaSlashes ?? $0.alpha).value * 10))"
             },

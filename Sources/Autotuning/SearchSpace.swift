@@ -6,16 +6,20 @@ import SampleAttention
 /// Windows and sampling ratios take few values, so that candidates share stage 1; windows are counts of tokens, because what a head
 /// looks back over does not grow with the prompt.
 public struct SearchSpace: Hashable, Sendable, Codable {
-    /// Pattern, window, α, sampling ratio, sinks, α of slashes.
+    /// Pattern; window; α, or the count of key blocks; sampling ratio, or the length of key blocks; sinks; α of slashes.
     public static let dimensions = 6
 
     /// What a head may be beside dense, in equal shares of the first coordinate.
-    public var patterns: [SampleAttentionParameters.Pattern] = [.window, .stripeWindow, .columnSlash]
+    public var patterns: [SampleAttentionParameters.Pattern] = [.window, .stripeWindow, .columnSlash, .keyBlocks]
     /// Tokens, two to an octave.
     public var windows = [32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192]
     public var alpha = 0.5...0.99
     public var sampleRatios = [0.005, 0.01, 0.02, 0.05]
     public var sinks = [0, 4, 16, 64]
+    /// Key blocks of a query block.
+    public var keyBlockCounts = [2, 4, 8, 16, 32, 64]
+    /// Keys of a key block.
+    public var keyBlockTokens = [16, 32, 64]
     public var denseLastRows = 64
 
     public init() {}
@@ -35,6 +39,8 @@ public struct SearchSpace: Hashable, Sendable, Codable {
             parameters.sampling = .tailBlocks
             parameters.alphaSlashes = share(point[5])
         }
+        parameters.keyBlockCount = Self.choice(keyBlockCounts, point[2])
+        parameters.keyBlockTokens = Self.choice(keyBlockTokens, point[3])
         return parameters.normalized
     }
 
@@ -49,6 +55,17 @@ public struct SearchSpace: Hashable, Sendable, Codable {
         var parameters = SampleAttentionParameters.window(tokens: tokens, sinks: sinks.contains(16) ? 16 : sinks.max() ?? 0)
         parameters.denseLastRows = denseLastRows
         return parameters
+    }
+
+    /// Key blocks that every head tries, few to many behind one window, so that their scores are made once: which heads look something up
+    /// shows in what answers lose, long before it shows in an output's error, by which candidates are proposed.
+    public var keyBlockLadder: [SampleAttentionParameters] {
+        guard patterns.contains(.keyBlocks) else { return [] }
+        return keyBlockCounts.filter { (4...32).contains($0) }.map { count in
+            var parameters = SampleAttentionParameters.keyBlocks(count: count, window: 128, sinks: window(128).sinks)
+            parameters.denseLastRows = denseLastRows
+            return parameters
+        }
     }
 
     private func share(_ position: Double) -> Fraction {
@@ -72,17 +89,30 @@ extension SampleAttentionParameters {
     var normalized: SampleAttentionParameters {
         switch pattern {
         case .dense: return .dense
-        case .stripeWindow: return self
+        case .stripeWindow: return withoutKeyBlocks
         case .window:
             var plain = SampleAttentionParameters.window(tokens: 1, sinks: sinks)
             plain.window = window
             plain.denseLastRows = denseLastRows
             return plain
         case .columnSlash:
-            var plain = self
+            var plain = withoutKeyBlocks
             plain.window = Self.standard.window
             plain.columnScoring = Self.standard.columnScoring
             return plain
+        case .keyBlocks:
+            var plain = SampleAttentionParameters.keyBlocks(count: keyBlockCount, window: 1, sinks: sinks)
+            plain.keyBlockTokens = keyBlockTokens
+            plain.window = window
+            plain.denseLastRows = denseLastRows
+            return plain
         }
+    }
+
+    private var withoutKeyBlocks: SampleAttentionParameters {
+        var plain = self
+        plain.keyBlockCount = Self.standard.keyBlockCount
+        plain.keyBlockTokens = Self.standard.keyBlockTokens
+        return plain
     }
 }

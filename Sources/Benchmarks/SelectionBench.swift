@@ -10,9 +10,9 @@ package enum SelectionBench {
         let pattern, precision, isa: String
         let threads, length, queryHeads, keyValueHeads, headDimension: Int
         let sampleRatio, alpha, milliseconds, millisecondsLeast, millisecondsMost, denseMilliseconds, shareOfDense: Double
-        /// 2 · d operations for each sampled pair.
+        /// 2 · d operations for each sampled pair; for key blocks, whose scores are in eight bits, for each pair that is scored.
         let gigaflops, peakGigaflops, shareOfPeak: Double
-        /// Columns, or blocks and slashes, chosen by all heads.
+        /// Columns, blocks and slashes, or key blocks of all query blocks, chosen by all heads.
         let selected: Int
 
         package static let titles = [
@@ -50,17 +50,26 @@ extension HeadBench {
         }
         let dense = timings[cases.count].median
         return cases.indices.map { index in
-            let pairs = cases[index].samplingPlan(queryCount: shape.queryCount).rows.reduce(0) { $0 + shape.firstPosition + $1 + 1 }
+            let pairs = scoredPairs(cases[index])
             let operations = 2 * Double(shape.headDimension) * Double(pairs * shape.queryHeads)
             let gigaflops = operations / timings[index].median / 1e6
             return SelectionBench.Row(
                 pattern: cases[index].pattern.rawValue, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
                 threads: kernel.pool.threads, length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
-                headDimension: shape.headDimension, sampleRatio: cases[index].sampleRatio.value, alpha: cases[index].alpha.value,
+                headDimension: shape.headDimension, sampleRatio: cases[index].pattern == .keyBlocks ? 1 : cases[index].sampleRatio.value,
+                alpha: cases[index].alpha.value,
                 milliseconds: timings[index].median, millisecondsLeast: timings[index].least, millisecondsMost: timings[index].most,
                 denseMilliseconds: dense, shareOfDense: timings[index].median / dense, gigaflops: gigaflops,
                 peakGigaflops: peak, shareOfPeak: gigaflops / peak, selected: selected[index])
         }
+    }
+
+    private func scoredPairs(_ parameters: SampleAttentionParameters) -> Int {
+        guard parameters.pattern == .keyBlocks else {
+            return parameters.samplingPlan(queryCount: shape.queryCount).rows.reduce(0) { $0 + shape.firstPosition + $1 + 1 }
+        }
+        let geometry = KeyBlockGeometry(parameters, shape: shape, promptLength: shape.keyCount)
+        return geometry.queryBlocks.reduce(0) { $0 + geometry.rows(queryBlock: $1).count * geometry.keys(queryBlock: $1) }
     }
 
     private func select(
@@ -82,7 +91,9 @@ extension HeadBench {
             let difference = max(
                 abs((own.sampledMass ?? 1) - (reference.sampledMass ?? 1)),
                 abs(Double(own.count - reference.count)) / Double(shape.keyCount))
-            guard difference < 0.01 else {
+            // Scores in eight bits are the same on every instruction set, and so must be the blocks.
+            let isAlike = if case .keyBlocks = own { own == reference } else { difference < 0.01 }
+            guard isAlike else {
                 throw InputError(
                     .internalFailure, field: parameters.pattern.rawValue, value: "\(difference)",
                     rule: "must agree with the FP32 reference to 0.01")
@@ -92,12 +103,13 @@ extension HeadBench {
 }
 
 extension HeadSelection {
-    /// Columns, or key blocks and slashes.
+    /// Columns, block columns and slashes, or key blocks.
     fileprivate var count: Int {
         switch self {
         case .dense, .window: 0
         case .stripes(let selection): selection.columns.count
         case .columnSlash(let selection): selection.columns.count + selection.slashes.count
+        case .keyBlocks(let selection): selection.count
         }
     }
 }

@@ -9,7 +9,7 @@ public struct HeadProfile: Sendable, Hashable, Codable {
     public let structured: [StructuredSparsity]
     /// The same with structured masks where the *mean* query keeps α, as the algorithm controls it; rare queries may keep little.
     public let structuredMean: [StructuredSparsity]
-    /// SD(α) − the better of the two structured SD(α).
+    /// SD(α) − the best of the three structured SD(α).
     public let structureGaps: [Double]
     /// Where the mass lies.
     public let masses: MassShares
@@ -24,6 +24,8 @@ public struct HeadProfile: Sendable, Hashable, Codable {
     public let window, columns: Int
     /// Window and ever more columns: the window whose mean mass reaches the main α with the fewest pairs.
     public let curve: PatternCurve
+    /// Ever more key blocks for each query block.
+    public let keyBlockCurve: PatternCurve
 
     /// Means over query rows of the mass on some keys; in the order of the counts in `ProfileScale`.
     public struct MassShares: Sendable, Hashable, Codable {

@@ -72,21 +72,21 @@ public struct HeadProfiler: Sendable {
     }
 
     private static func profile(
-        layer: Int, head: Int, masses: HeadMasses, curves: (stripes: [PatternCurve], lines: PatternCurve), pattern: SparsePattern,
-        sampledMass: Double?, scale: ProfileScale
+        layer: Int, head: Int, masses: HeadMasses, curves: StructureCurves, pattern: SparsePattern, sampledMass: Double?,
+        scale: ProfileScale
     ) -> HeadProfile {
         let shape = masses.shape
         let parts = pattern.parts
         let degrees = masses.fewestKeys.map { 1 - Double($0) / Double(shape.causalPairs) }
-        let structured = scale.alphas.map { StructuredSparsity(curves.stripes, curves.lines, alpha: $0, \.leastMasses) }
-        let structuredMean = scale.alphas.map { StructuredSparsity(curves.stripes, curves.lines, alpha: $0, \.meanMasses) }
+        let structured = scale.alphas.map { StructuredSparsity(curves, alpha: $0, \.leastMasses) }
+        let structuredMean = scale.alphas.map { StructuredSparsity(curves, alpha: $0, \.meanMasses) }
         let best = structuredMean[scale.mainAlpha].windowColumns.window
         return HeadProfile(
             layer: layer, head: head, sparsityDegrees: degrees, structured: structured, structuredMean: structuredMean,
             structureGaps: zip(degrees, structured).map { $0 - $1.best },
             masses: shares(masses, scale: scale), retained: RetainedMass(rows: masses.retained[0]), sampledMass: sampledMass,
             density: pattern.density(shape), window: parts.isDense ? shape.keyCount : parts.window, columns: parts.columns.count,
-            curve: curves.stripes.first { $0.window == best } ?? curves.lines)
+            curve: curves.stripes.first { $0.window == best } ?? curves.lines, keyBlockCurve: curves.keyBlocks)
     }
 
     private static func shares(_ masses: HeadMasses, scale: ProfileScale) -> HeadProfile.MassShares {

@@ -1,10 +1,10 @@
 /// What nested patterns keep, from the sparsest of a family to dense: pairs against mass.
 ///
-/// Columns and slashes (128-token blocks), or a window and columns; the heaviest lines come first.
+/// A window and columns, columns and slashes (128-token blocks), or key blocks by query block; the heaviest come first.
 public struct PatternCurve: Hashable, Sendable, Codable {
-    /// The window in positions; nil for columns and slashes.
+    /// The window in positions; nil for columns and slashes and for key blocks, where the diagonal's blocks take its place.
     public let window: Int?
-    /// Lines kept at each step, ascending.
+    /// Lines kept at each step, or key blocks of each query block, ascending.
     public let lines: [Int]
     /// Kept over causal pairs at each step.
     public let densities: [Double]
@@ -30,17 +30,30 @@ public struct PatternCurve: Hashable, Sendable, Codable {
 ///
 /// The best of nested patterns, their columns (and slashes) ranked by mass: in the family of window + columns over windows of
 /// `ProfileScale.windows`, each with its columns ranked by the mass outside it; in that of columns + slashes ranked together
-/// by mass a pair. What SampleAttention can choose from, found with the exact mass of every row; the optimum over arbitrary
-/// column sets is a covering problem (NP-hard) and may be sparser still, so these are lower bounds of it, and SD(α) an upper one.
+/// by mass a pair; in that of key blocks equally many 32-key blocks for each 64-row query block, ranked by the mass of its rows.
+/// What SampleAttention can choose from, found with the exact mass of every row; the optimum over arbitrary column sets is a
+/// covering problem (NP-hard) and may be sparser still, so these are lower bounds of it, and SD(α) an upper one.
 public struct StructuredSparsity: Hashable, Sendable, Codable {
     public let windowColumns, columnsSlashes: PatternCurve.Choice
+    /// Its lines are the blocks of keys that each query block keeps, the diagonal's and the first among them.
+    public let keyBlocks: PatternCurve.Choice
 
-    public var best: Double { max(windowColumns.degree, columnsSlashes.degree) }
+    public var best: Double { max(windowColumns.degree, columnsSlashes.degree, keyBlocks.degree) }
 
-    init(_ stripes: [PatternCurve], _ lines: PatternCurve, alpha: Double, _ masses: KeyPath<PatternCurve, [Double]>) {
+    init(_ curves: StructureCurves, alpha: Double, _ masses: KeyPath<PatternCurve, [Double]>) {
         // Keeping everything always will do.
         let dense = PatternCurve.Choice(degree: 0, window: nil, lines: 0)
-        windowColumns = stripes.compactMap { $0.sparsest(reaching: alpha, masses) }.max { $0.degree < $1.degree } ?? dense
-        columnsSlashes = lines.sparsest(reaching: alpha, masses) ?? dense
+        windowColumns = curves.stripes.compactMap { $0.sparsest(reaching: alpha, masses) }.max { $0.degree < $1.degree } ?? dense
+        columnsSlashes = curves.lines.sparsest(reaching: alpha, masses) ?? dense
+        keyBlocks = curves.keyBlocks.sparsest(reaching: alpha, masses) ?? dense
     }
+}
+
+/// What the structured patterns of one head keep as they grow.
+struct StructureCurves: Sendable {
+    /// A window and columns, one curve a window.
+    let stripes: [PatternCurve]
+    /// Columns and slashes.
+    let lines: PatternCurve
+    let keyBlocks: PatternCurve
 }

@@ -50,7 +50,7 @@ public struct Certificate: Codable, Hashable, Sendable {
     public enum Escalation: String, Codable, Hashable, Sendable, CaseIterable {
         /// It is as its parameters say.
         case none
-        /// It keeps more columns, or blocks and slashes.
+        /// It keeps more columns, blocks and slashes, or key blocks.
         case columns
         /// It attends to everything.
         case dense

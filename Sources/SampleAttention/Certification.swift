@@ -18,7 +18,7 @@ public struct Certification: Hashable, Sendable {
     public let rows: Int
     /// The probability with which each statement of a certificate holds, 1 − δ in (0, 1).
     public let confidence: Double
-    /// A head whose lower bound of the mean retained mass is below this takes more columns, then everything.
+    /// A head whose lower bound of the mean retained mass is below this takes more columns or key blocks, then everything.
     public let minimumMass: Fraction?
     /// The same seed draws the same rows.
     public let seed: UInt64
@@ -78,7 +78,7 @@ public struct Certification: Hashable, Sendable {
         guard parameters.pattern != .dense else { return nil }
         let strata = RowStrata(
             queryCount: queries.count, denseLastRows: max(0, parameters.denseLastRows - (promptLength - queries.upperBound)),
-            scored: parameters.samplingPlan(queryCount: queries.count).rows, sampledMass: 1)
+            scored: parameters.sampledRows(queryCount: queries.count), sampledMass: 1)
         return rowsNeeded(unseenRows: strata.unseenRows, of: queries.count)
     }
 
@@ -98,7 +98,7 @@ public struct Certification: Hashable, Sendable {
     }
 
     /// Parameters that keep more: what α leaves out of the sampled mass, or what `minimumMass` allows if that is less, over 4;
-    /// twice a fixed count of columns, and 64 more at the least.
+    /// twice a fixed count of columns, and 64 more at the least; twice the key blocks.
     func escalated(_ parameters: SampleAttentionParameters) -> SampleAttentionParameters {
         func raised(_ alpha: Fraction) -> Fraction {
             // Between α and 1, so never outside (0, 1].
@@ -108,6 +108,7 @@ public struct Certification: Hashable, Sendable {
         more.alpha = raised(parameters.alpha)
         more.alphaSlashes = parameters.alphaSlashes.map(raised)
         more.columnCount = parameters.columnCount.map { $0 + max($0, 64) }
+        more.keyBlockCount *= 2
         return more
     }
 }

@@ -6,9 +6,10 @@ import Parallelism
 ///
 /// Stage 1 scores a share of the query rows and sums their probabilities down each key column, or down 128-token columns and
 /// slashes; stage 2 keeps, per head, the fewest that reach α (beside the window, for stripes); then attention runs over what
-/// is kept, renormalised, with the prompt's last rows dense.
+/// is kept, renormalised, with the prompt's last rows dense. Heads with key blocks have all rows scored in eight bits instead, and keep
+/// for each query block the blocks of keys with the largest scores.
 ///
-/// Source: SampleAttention (arXiv 2406.15486): v2 (window + stripes), v3 (columns + slashes).
+/// Source: SampleAttention (arXiv 2406.15486): v2 (window + stripes), v3 (columns + slashes); key blocks are this project's.
 public struct SampleAttentionOperator: Sendable {
     public let kernel: AttentionKernel
 
@@ -18,7 +19,8 @@ public struct SampleAttentionOperator: Sendable {
     ///
     /// - Parameters:
     ///   - promptLength: the whole prompt's length: windows given as a ratio and the dense last rows refer to it. A chunked
-    ///     prefill so keeps the same windows; columns are chosen chunk by chunk, from the chunk's own queries.
+    ///     prefill so keeps the same windows; columns are chosen chunk by chunk, from the chunk's own queries, and key blocks as at
+    ///     once where chunks end at multiples of 64 positions.
     ///   - logSumExp: [queryHeads][queryCount] over the kept keys, optional.
     ///   - certification: asks for a certificate of each head, and maybe for a least retained mass; nil costs nothing.
     /// - Throws: `InputError`: `usage` when `parameters` does not have one entry a query head; `invalidData` when certificates are asked
@@ -39,14 +41,14 @@ public struct SampleAttentionOperator: Sendable {
     package func attend(
         _ inputs: LayerInputs, parameters: [SampleAttentionParameters], promptLength: Int, output: MutableHeadTensor,
         logSumExp: UnsafeMutablePointer<Float>? = nil, certification: Certification? = nil, workspace: AttentionWorkspace,
-        stageOne: () -> [SampledMass]
+        stageOne: () -> [StageOneResult]
     ) throws(InputError) -> AttentionReport {
         guard parameters.count == inputs.shape.queryHeads else {
             throw InputError(
                 .usage, field: "parameters", value: "\(parameters.count)",
                 rule: "there must be one for each of \(inputs.shape.queryHeads) query heads")
         }
-        var sampled: [SampledMass] = []
+        var sampled: [StageOneResult] = []
         func selected(_ head: Int, _ parameters: SampleAttentionParameters, _ selection: HeadSelection) -> SelectedHead {
             SelectedHead(
                 pattern: Self.pattern(parameters, selection: selection, shape: inputs.shape, promptLength: promptLength),
@@ -68,8 +70,8 @@ public struct SampleAttentionOperator: Sendable {
     /// Stage 1 of each head.
     package func sample(
         _ inputs: LayerInputs, parameters: [SampleAttentionParameters], promptLength: Int, workspace: AttentionWorkspace
-    ) -> [SampledMass] {
-        SampledMass.ofHeads(inputs, parameters: parameters, promptLength: promptLength, kernel: kernel, workspace: workspace)
+    ) -> [StageOneResult] {
+        StageOneResult.ofHeads(inputs, parameters: parameters, promptLength: promptLength, kernel: kernel, workspace: workspace)
     }
 
     /// Stages 1 and 2: what each head keeps beside its window; `parameters` has one entry a query head.
@@ -82,7 +84,7 @@ public struct SampleAttentionOperator: Sendable {
     }
 
     /// Stage 2, each head on a thread of its own: a selection is quick, but not nothing.
-    private func select(_ sampled: [SampledMass], parameters: [SampleAttentionParameters]) -> [HeadSelection] {
+    private func select(_ sampled: [StageOneResult], parameters: [SampleAttentionParameters]) -> [HeadSelection] {
         kernel.pool.map(sampled.count) { sampled[$0].selection(parameters[$0]) }
     }
 
@@ -102,6 +104,12 @@ public struct SampleAttentionOperator: Sendable {
         case .stripes(let stripes): return windowColumns(stripes.columns)
         case .columnSlash(let lines):
             return .columnsSlashes(ColumnsSlashes(columns: lines.columns, slashes: lines.slashes, denseLastRows: denseRows))
+        case .keyBlocks(let blocks):
+            return .windowKeyBlocks(
+                WindowKeyBlocks(
+                    window: parameters.window.positions(promptLength: promptLength), sinks: min(parameters.sinks, shape.keyCount),
+                    blockTokens: blocks.blockTokens, firstQueryBlock: blocks.firstQueryBlock, lists: blocks.lists,
+                    denseLastRows: denseRows))
         }
     }
 }
@@ -114,13 +122,14 @@ public enum HeadSelection: Sendable, Hashable {
     case window
     case stripes(StripeSelection)
     case columnSlash(ColumnSlashSelection)
+    case keyBlocks(KeyBlockSelection)
 
     /// The share of the sampled rows' mass that is kept (for column-slash at least kept): 1 for dense heads, nil where nothing
     /// was sampled.
     public var sampledMass: Double? {
         switch self {
         case .dense: 1
-        case .window: nil
+        case .window, .keyBlocks: nil
         case .stripes(let selection): selection.sampledMass
         case .columnSlash(let selection): selection.sampledMass
         }

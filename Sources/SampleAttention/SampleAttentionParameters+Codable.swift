@@ -3,23 +3,26 @@ import AttentionCore
 extension SampleAttentionParameters: Codable {
     private enum CodingKeys: String, CodingKey {
         case pattern, alpha, alphaSlashes, windowRatio, windowTokens, sampleRatio, sampling, samplingSeed, sinks, denseLastRows
-        case columnScoring, columnCount
+        case columnScoring, columnCount, keyBlockCount, keyBlockTokens
     }
 
     private typealias Fields = KeyedDecodingContainer<CodingKeys>
 
-    /// Reads the fields of a config file; `alphaSlashes`, `columnCount`, `sampling` and `samplingSeed` may be absent; windows sample
-    /// nothing and have neither `sampleRatio` nor `columnScoring`.
+    /// Reads the fields of a config file; `alphaSlashes`, `columnCount`, `sampling` and `samplingSeed` may be absent; windows and key blocks
+    /// sample no rows and have neither `sampleRatio` nor `columnScoring`, and key blocks no `alpha` but `keyBlockCount` and
+    /// `keyBlockTokens`.
     ///
     /// - Throws: `InputError` (`usage`) or `DecodingError` that names the field: missing, out of range, or without meaning
     ///   beside the others.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
+        let pattern = try fields.decode(Pattern.self, forKey: .pattern)
         self.init(
-            alpha: try fields.decode(Fraction.self, forKey: .alpha), window: try Self.window(fields),
-            sampleRatio: Self.standard.sampleRatio)
-        pattern = try fields.decode(Pattern.self, forKey: .pattern)
-        if pattern != .window {
+            alpha: pattern == .keyBlocks ? Self.standard.alpha : try fields.decode(Fraction.self, forKey: .alpha),
+            window: try Self.window(fields), sampleRatio: Self.standard.sampleRatio)
+        self.pattern = pattern
+        try readKeyBlocks(fields)
+        if pattern.writesSampling {
             sampleRatio = try fields.decode(Fraction.self, forKey: .sampleRatio)
             columnScoring = try fields.decode(ColumnScoring.self, forKey: .columnScoring)
         }
@@ -36,7 +39,12 @@ extension SampleAttentionParameters: Codable {
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(pattern, forKey: .pattern)
-        try container.encode(alpha, forKey: .alpha)
+        if pattern == .keyBlocks {
+            try container.encode(keyBlockCount, forKey: .keyBlockCount)
+            try container.encode(keyBlockTokens, forKey: .keyBlockTokens)
+        } else {
+            try container.encode(alpha, forKey: .alpha)
+        }
         if pattern == .columnSlash { try container.encodeIfPresent(alphaSlashes, forKey: .alphaSlashes) }
         if pattern == .stripeWindow { try container.encodeIfPresent(columnCount, forKey: .columnCount) }
         switch window {
@@ -45,7 +53,7 @@ extension SampleAttentionParameters: Codable {
         }
         try container.encode(sinks, forKey: .sinks)
         try container.encode(denseLastRows, forKey: .denseLastRows)
-        guard pattern != .window else { return }
+        guard pattern.writesSampling else { return }
         try container.encode(sampleRatio, forKey: .sampleRatio)
         try container.encode(sampling, forKey: .sampling)
         if sampling == .random { try container.encode(samplingSeed, forKey: .samplingSeed) }
@@ -55,6 +63,22 @@ extension SampleAttentionParameters: Codable {
     private static func window(_ fields: Fields) throws -> Window {
         if let ratio = try fields.decodeIfPresent(Fraction.self, forKey: .windowRatio) { return .ratio(ratio) }
         return .tokens(try count(fields, .windowTokens, atLeast: 1))
+    }
+
+    private mutating func readKeyBlocks(_ fields: Fields) throws {
+        guard pattern == .keyBlocks else {
+            for key in [CodingKeys.keyBlockCount, .keyBlockTokens] {
+                try Self.require(!fields.contains(key), fields, key, "needs the pattern key-blocks")
+            }
+            return
+        }
+        for key in [CodingKeys.alpha, .sampleRatio, .sampling, .samplingSeed, .columnScoring] {
+            try Self.require(!fields.contains(key), fields, key, "has no meaning in the pattern key-blocks")
+        }
+        keyBlockCount = try Self.count(fields, .keyBlockCount, atLeast: 1)
+        keyBlockTokens = try Self.whole(fields, .keyBlockTokens)
+        try Self.require(
+            Self.keyBlockLengths.contains(keyBlockTokens), fields, .keyBlockTokens, value: "\(keyBlockTokens)", Self.keyBlockLengthRule)
     }
 
     private static func columnCount(_ fields: Fields, sinks: Int, pattern: Pattern) throws -> Int? {
@@ -74,8 +98,16 @@ extension SampleAttentionParameters: Codable {
         return seed
     }
 
+    private static func whole(_ fields: Fields, _ key: CodingKeys) throws -> Int {
+        // Foundation's own error for a number that is not whole names no field.
+        if let number = try? fields.decode(Double.self, forKey: key), (try? fields.decode(Int.self, forKey: key)) == nil {
+            try require(false, fields, key, value: "\(number)", "must be a whole number")
+        }
+        return try fields.decode(Int.self, forKey: key)
+    }
+
     private static func count(_ fields: Fields, _ key: CodingKeys, atLeast minimum: Int) throws -> Int {
-        let value = try fields.decode(Int.self, forKey: key)
+        let value = try whole(fields, key)
         try require(
             (minimum...1 << 40).contains(value), fields, key, value: "\(value)", "must be from \(minimum) to \(1 << 40)")
         return value
@@ -87,4 +119,16 @@ extension SampleAttentionParameters: Codable {
         guard !condition else { return }
         throw InputError(.usage, field: (fields.codingPath + [key]).fieldName, value: value, rule: rule)
     }
+}
+
+extension SampleAttentionParameters {
+    /// What a block's length must be, for errors.
+    package static var keyBlockLengthRule: String {
+        "must be \(keyBlockLengths.dropLast().map(String.init).joined(separator: ", ")) or \(keyBlockLengths.last!)"
+    }
+}
+
+extension SampleAttentionParameters.Pattern {
+    /// Dense heads have always had fields of sampling in their files.
+    fileprivate var writesSampling: Bool { self == .dense || samplesRows }
 }

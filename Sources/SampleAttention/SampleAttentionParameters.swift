@@ -4,7 +4,8 @@ import AttentionCore
 ///
 /// Source: SampleAttention (arXiv 2406.15486): α, the window ratio r_w and the sampling ratio r_row are the paper's
 /// hyperparameters; α_c, α_s and tail blocks are those of its third version (MLSys 2025; arXiv 2406.15486v3). Sinks,
-/// token-count windows and window-aware scoring are this project's; a fixed count of columns is what MInference and vLLM keep.
+/// token-count windows, window-aware scoring and key-blocks are this project's; a fixed count of columns is what MInference and vLLM
+/// keep.
 public struct SampleAttentionParameters: Hashable, Sendable {
     /// The family of patterns the head may use.
     public enum Pattern: String, Sendable, NamedCase {
@@ -16,6 +17,25 @@ public struct SampleAttentionParameters: Hashable, Sendable {
         case stripeWindow = "stripe-window"
         /// Blocks of key columns and diagonals of blocks; see `ColumnSlashSelection`. The window plays no part.
         case columnSlash = "column-slash"
+        /// A sliding window, the sinks, and for each 64 query rows the blocks of keys with the largest scores; see `KeyBlockSelection`.
+        case keyBlocks = "key-blocks"
+
+        /// True where stage 1 scores some of the rows and stage 2 asks what share of their mass is kept: `alpha`, `sampleRatio` and
+        /// `sampling` are read by these patterns only.
+        public var samplesRows: Bool {
+            switch self {
+            case .stripeWindow, .columnSlash: true
+            case .dense, .window, .keyBlocks: false
+            }
+        }
+
+        /// True where `window` is read.
+        public var hasWindow: Bool {
+            switch self {
+            case .window, .stripeWindow, .keyBlocks: true
+            case .dense, .columnSlash: false
+            }
+        }
     }
 
     /// Which query rows stage 1 scores; see `SamplingPlan`.
@@ -74,6 +94,10 @@ public struct SampleAttentionParameters: Hashable, Sendable {
     /// Rows at the prompt's end that see everything.
     public var denseLastRows = 64
     public var columnScoring: ColumnScoring = .windowAware
+    /// For key-blocks: blocks of keys that each query block keeps beside sinks and window, or all that there are; at least 1.
+    public var keyBlockCount = Self.standardKeyBlockCount
+    /// For key-blocks: keys of such a block, one of `keyBlockLengths`.
+    public var keyBlockTokens = Self.standardKeyBlockTokens
 
     public init(alpha: Fraction, window: Window, sampleRatio: Fraction) {
         self.alpha = alpha
@@ -83,6 +107,17 @@ public struct SampleAttentionParameters: Hashable, Sendable {
 
     /// Used where no seed is given.
     static let standardSamplingSeed: UInt64 = 1
+
+    /// Used where none is given: eight blocks of 32 keys kept every answer of a small model at 16,384 tokens.
+    static let standardKeyBlockCount = 8
+    static let standardKeyBlockTokens = 32
+    /// Lengths that blocks of keys may have: multiples of the 16 keys over which the largest scores are taken.
+    public static let keyBlockLengths = [16, 32, 64]
+
+    /// The rows of `queryCount` whose mass stage 1 measures: those of `samplingPlan`, or none where the pattern samples none.
+    package func sampledRows(queryCount: Int) -> [Int] {
+        pattern.samplesRows ? samplingPlan(queryCount: queryCount).rows : []
+    }
 
     /// The rows of `queryCount` that stage 1 scores: ⌈sampleRatio · queryCount⌉ of them.
     ///
@@ -122,6 +157,16 @@ public struct SampleAttentionParameters: Hashable, Sendable {
         var parameters = standard
         parameters.pattern = .window
         parameters.window = .tokens(tokens)
+        parameters.sinks = sinks
+        return parameters
+    }
+
+    /// Blocks of 32 keys beside a window of `window` positions and the first `sinks` keys, `count` of them for each query block.
+    public static func keyBlocks(count: Int = 8, window: Int = 256, sinks: Int = 16) -> SampleAttentionParameters {
+        var parameters = standard
+        parameters.pattern = .keyBlocks
+        parameters.keyBlockCount = count
+        parameters.window = .tokens(window)
         parameters.sinks = sinks
         return parameters
     }

@@ -52,11 +52,13 @@ public struct TunedConfig: Hashable, Sendable, Codable {
         }
 
         /// Work relative to dense attention: kept pairs plus sampled pairs over causal pairs. A sampled pair has a score but no
-        /// value, and its probability goes through memory: 0.65 to 0.8 of a kept pair's time (`bench selection`).
+        /// value, and its probability goes through memory: 0.65 to 0.8 of a kept pair's time (`bench selection`). Key blocks have all pairs
+        /// scored in eight bits, in a seventh (FP32) to a quarter (BF16) of dense attention's time.
         public var cost: Double {
             switch parameters.pattern {
             case .dense: 1
             case .window: measured.density
+            case .keyBlocks: measured.density + 0.2
             case .stripeWindow, .columnSlash: measured.density + 0.7 * parameters.sampleRatio.value
             }
         }

@@ -12,9 +12,9 @@ struct AttentionOptions: ParsableArguments {
         help: ArgumentHelp(
             """
             dense; sample (SampleAttention; implied by its options below), paper (the paper's settings and rule), paper-v3 (its third \
-            version: columns and diagonals), tuned (needs --config, but for the bundled model); another system: \
+            version: columns and diagonals), key-blocks (blocks of keys chosen for each 64 rows, in every head), tuned (needs --config, but for the bundled model); another system: \
             \(AttentionChoice.list(AttentionSystem.rivals)); or a variant of the selection: \(AttentionChoice.list(AttentionSystem.variants)). \
-            Commands that read SampleAttention's parameters (profile, verify) take the first five, without --density.
+            Commands that read SampleAttention's parameters (profile, verify) take the first six, without --density.
             """))
     var attention: String?
 
@@ -56,7 +56,9 @@ struct AttentionOptions: ParsableArguments {
         guard policy.isSampleAttention else {
             throw InputError(
                 .usage, field: density == nil ? "attention" : "density", value: density.map { "\($0)" } ?? policy.name,
-                rule: "this command reads SampleAttention's parameters: give dense, sample, paper, paper-v3 or tuned without --density")
+                rule:
+                    "this command reads SampleAttention's parameters: give dense, sample, paper, paper-v3, key-blocks or tuned without --density"
+            )
         }
         return policy
     }
@@ -74,7 +76,7 @@ struct AttentionChoice {
     private let own: SampleAttentionParameters
     private let session: any Run
 
-    static let ownNames = ["dense", "sample", "paper", "paper-v3", "tuned"]
+    static let ownNames = ["dense", "sample", "paper", "paper-v3", "key-blocks", "tuned"]
     static let names = ownNames + AttentionSystem.allCases.map(\.rawValue)
 
     static func list(_ systems: [AttentionSystem]) -> String { systems.map(\.rawValue).joined(separator: ", ") }
@@ -95,6 +97,7 @@ struct AttentionChoice {
         case "sample": return try policy(own, name: name)
         case "paper": return try policy(.paper, name: name)
         case "paper-v3": return try policy(.paperV3, name: name)
+        case "key-blocks": return try policy(.keyBlocks(), name: name)
         case "tuned":
             guard let config else {
                 throw InputError(.usage, field: "config", rule: "tuned attention needs the --config file that tune writes for a model")
@@ -118,9 +121,10 @@ struct AttentionChoice {
 
     private func policy(_ parameters: SampleAttentionParameters, name: String) throws(InputError) -> AttentionPolicy {
         guard let density else { return .fixed(parameters, name: name) }
-        guard parameters.pattern == .stripeWindow || parameters.pattern == .columnSlash else {
+        guard parameters.pattern.samplesRows || parameters.pattern == .keyBlocks else {
             throw InputError(
-                .usage, field: "density", value: "\(density)", rule: "needs --head-pattern stripe-window or column-slash, which select")
+                .usage, field: "density", value: "\(density)",
+                rule: "needs --head-pattern stripe-window, column-slash or key-blocks, which have something to select")
         }
         return AttentionPolicy(name: name, method: DensityStripes(parameters: parameters, density: density))
     }

@@ -11,7 +11,7 @@ struct CertificateOptions: ParsableArguments {
         inversion: .prefixedNo,
         help: """
             Certify each head's retained mass from query rows held out of the selection (default: with --json, unless --attention is \
-            dense or keeps hash buckets; implied by the options below).
+            dense or keeps hash buckets (or, as moba, what each row chooses); implied by the options below).
             """)
     var certificate: Bool?
 

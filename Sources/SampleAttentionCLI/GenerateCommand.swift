@@ -84,7 +84,9 @@ struct GenerateCommand: ModelCommand {
             return policy
         }
         guard policy.canCertify else {
-            throw InputError(.usage, field: "certificate", value: policy.name, rule: "keeps hash buckets, and certificates are of patterns")
+            throw InputError(
+                .usage, field: "certificate", value: policy.name,
+                rule: "keeps hash buckets or what each row chooses, and certificates are of patterns")
         }
         return policy.certified(certification)
     }

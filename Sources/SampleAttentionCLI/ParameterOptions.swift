@@ -5,7 +5,11 @@ import SampleAttention
 /// The parameters of SampleAttention, where a command takes one set for all heads.
 struct ParameterOptions: ParsableArguments {
     @Option(
-        help: "Pattern of every head: stripe-window, column-slash (128-token columns and diagonals), window (nothing sampled) or dense.")
+        help: ArgumentHelp(
+            """
+            Pattern of every head: stripe-window, column-slash (128-token columns and diagonals), window (nothing sampled), key-blocks (a \
+            window, and the best blocks of keys for each 64 rows) or dense.
+            """))
     var headPattern: String?
 
     @Option(
@@ -14,6 +18,12 @@ struct ParameterOptions: ParsableArguments {
 
     @Option(help: "Share that the slashes of column-slash keep, in (0, 1] (default: alpha).")
     var alphaSlashes: Double?
+
+    @Option(help: "Blocks of keys that key-blocks keeps for each 64 query rows (default: 8).")
+    var keyBlocks: Int?
+
+    @Option(help: "Keys of a block of key-blocks: 16, 32 or 64 (default: 32).")
+    var keyBlockTokens: Int?
 
     @Option(help: "Window as a share of the prompt, in (0, 1].")
     var windowRatio: Double?
@@ -39,7 +49,7 @@ struct ParameterOptions: ParsableArguments {
     /// True when any of them was given.
     var areGiven: Bool {
         [alpha, alphaSlashes, windowRatio, sampleRatio].contains { $0 != nil }
-            || [windowTokens, sinks, denseLastRows].contains { $0 != nil }
+            || [windowTokens, sinks, denseLastRows, keyBlocks, keyBlockTokens].contains { $0 != nil }
             || [headPattern, sampling, columnScoring].contains { $0 != nil }
     }
 
@@ -54,6 +64,14 @@ struct ParameterOptions: ParsableArguments {
         if let sampleRatio { parameters.sampleRatio = try Fraction(sampleRatio, field: "sample-ratio") }
         if let sinks { parameters.sinks = try Self.count(sinks, "sinks", atLeast: 0) }
         if let denseLastRows { parameters.denseLastRows = try Self.count(denseLastRows, "dense-last-rows", atLeast: 0) }
+        if let keyBlocks { parameters.keyBlockCount = try Self.count(keyBlocks, "key-blocks", atLeast: 1) }
+        if let keyBlockTokens {
+            guard SampleAttentionParameters.keyBlockLengths.contains(keyBlockTokens) else {
+                throw InputError(
+                    .usage, field: "key-block-tokens", value: "\(keyBlockTokens)", rule: SampleAttentionParameters.keyBlockLengthRule)
+            }
+            parameters.keyBlockTokens = keyBlockTokens
+        }
         if let headPattern { parameters.pattern = try Self.choice(headPattern, "head-pattern") }
         if let sampling { parameters.sampling = try Self.choice(sampling, "sampling") }
         if parameters.sampling == .random { parameters.samplingSeed = seed }
@@ -71,6 +89,7 @@ struct ParameterOptions: ParsableArguments {
         let shares = [
             ("alpha", alpha.map { "\($0)" }), ("alpha-slashes", alphaSlashes.map { "\($0)" }),
             ("window-ratio", windowRatio.map { "\($0)" }), ("window-tokens", windowTokens.map { "\($0)" }),
+            ("key-blocks", keyBlocks.map { "\($0)" }),
         ]
         for case (let field, let value?) in shares {
             throw InputError(.usage, field: field, value: value, rule: "cannot go with --density, which says how much is kept")
@@ -79,24 +98,26 @@ struct ParameterOptions: ParsableArguments {
 
     /// An option that the pattern has no use for was meant for another pattern.
     private func refuseUnused(by pattern: SampleAttentionParameters.Pattern) throws(InputError) {
-        let stripes = [
-            ("window-ratio", windowRatio.map { "\($0)" }), ("window-tokens", windowTokens.map { "\($0)" }),
-        ]
+        let windows = [("window-ratio", windowRatio.map { "\($0)" }), ("window-tokens", windowTokens.map { "\($0)" })]
         let scoring = [("column-scoring", columnScoring)]
         let lines = [("alpha-slashes", alphaSlashes.map { "\($0)" })]
         let sampled = [("sample-ratio", sampleRatio.map { "\($0)" }), ("sampling", sampling)]
-        let any = [
-            ("alpha", alpha.map { "\($0)" }), ("sinks", sinks.map { "\($0)" }), ("dense-last-rows", denseLastRows.map { "\($0)" }),
-        ]
-        let (unused, needed) =
+        let share = [("alpha", alpha.map { "\($0)" })]
+        let blocks = [("key-blocks", keyBlocks.map { "\($0)" }), ("key-block-tokens", keyBlockTokens.map { "\($0)" })]
+        let any = [("sinks", sinks.map { "\($0)" }), ("dense-last-rows", denseLastRows.map { "\($0)" })]
+        let selecting = "stripe-window or column-slash"
+        let unused: [(options: [(String, String?)], needed: String)] =
             switch pattern {
-            case .stripeWindow: (lines, "column-slash")
-            case .columnSlash: (stripes + scoring, "stripe-window")
-            case .window: (lines + sampled + scoring, "stripe-window or column-slash")
-            case .dense: (stripes + scoring + lines + sampled + any, "stripe-window or column-slash")
+            case .stripeWindow: [(lines, "column-slash"), (blocks, "key-blocks")]
+            case .columnSlash: [(windows + scoring, "stripe-window"), (blocks, "key-blocks")]
+            case .window: [(lines + sampled + scoring, selecting), (blocks, "key-blocks")]
+            case .keyBlocks: [(share + lines + sampled + scoring, selecting)]
+            case .dense: [(windows + scoring + lines + sampled + share + any, selecting), (blocks, "key-blocks")]
             }
-        for case (let field, let value?) in unused {
-            throw InputError(.usage, field: field, value: value, rule: "needs --head-pattern \(needed)")
+        for (options, needed) in unused {
+            for case (let field, let value?) in options {
+                throw InputError(.usage, field: field, value: value, rule: "needs --head-pattern \(needed)")
+            }
         }
     }
 

@@ -19,8 +19,8 @@ struct ProfileCommand: LayerCommand {
         abstract: "Measure every head exactly: sparsity degree, structure, and the attention mass a pattern keeps.",
         discussion: """
             SD(α) is the largest share of causal query-key pairs that any mask could drop while every query keeps α of its mass; \
-            structured SD the same for a window with columns, or columns with slashes; what lies between is the structure gap. Retained \
-            mass is measured for the pattern of --attention (default: sample); its minimum over queries is the paper's CRA, and the \
+            structured SD the same for a window with columns, columns with slashes, or blocks of 32 keys chosen for each 64 queries; \
+            what lies between is the structure gap. Retained mass is measured for the pattern of --attention (default: sample); its minimum over queries is the paper's CRA, and the \
             query it belongs to is named. Every query row counts, none is sampled. With --output, profile.json and report.html are \
             written there; until then a journal is, with which a stopped profile continues by --resume.
             """)

@@ -80,10 +80,11 @@ package struct ConfigText {
     private static func cells(_ parameters: SampleAttentionParameters, promptLength: Int) -> [String] {
         let pattern = parameters.pattern.rawValue
         if parameters.pattern == .dense { return [pattern] + Array(repeating: NumberFormat.missing, count: 4) }
-        let rows = "\(NumberFormat.percent(parameters.sampleRatio.value)) \(parameters.sampling.rawValue)"
-        let window = parameters.pattern == .columnSlash ? NumberFormat.missing : window(parameters.window, promptLength: promptLength)
-        if parameters.pattern == .window { return [pattern, window, NumberFormat.missing, "\(parameters.sinks)", NumberFormat.missing] }
-        return [pattern, window, kept(parameters), "\(parameters.sinks)", rows]
+        let window = parameters.pattern.hasWindow ? window(parameters.window, promptLength: promptLength) : NumberFormat.missing
+        return [
+            pattern, window, kept(parameters) ?? NumberFormat.missing, "\(parameters.sinks)",
+            scored(parameters) ?? NumberFormat.missing,
+        ]
     }
 
     private static func cells(_ measured: TunedConfig.Measurement?) -> [String] {
@@ -100,24 +101,37 @@ package struct ConfigText {
         }
     }
 
-    private static func kept(_ parameters: SampleAttentionParameters) -> String {
-        if let count = parameters.columnCount { return "\(NumberFormat.count(count)) columns" }
-        let slashes = parameters.pattern == .columnSlash ? parameters.alphaSlashes.map { ", slashes \($0)" } ?? "" : ""
-        return "α \(parameters.alpha)" + slashes
+    /// What is kept beside window and sinks; nil where nothing is.
+    private static func kept(_ parameters: SampleAttentionParameters) -> String? {
+        switch parameters.pattern {
+        case .dense, .window: return nil
+        case .stripeWindow:
+            return parameters.columnCount.map { "\(NumberFormat.count($0)) columns" } ?? "α \(parameters.alpha)"
+        case .columnSlash: return "α \(parameters.alpha)" + (parameters.alphaSlashes.map { ", slashes \($0)" } ?? "")
+        case .keyBlocks: return "\(NumberFormat.count(parameters.keyBlockCount)) blocks of \(parameters.keyBlockTokens)"
+        }
+    }
+
+    /// Which rows stage 1 scores; nil where it scores none.
+    private static func scored(_ parameters: SampleAttentionParameters) -> String? {
+        switch parameters.pattern {
+        case .dense, .window: nil
+        case .stripeWindow, .columnSlash: "\(NumberFormat.percent(parameters.sampleRatio.value)) \(parameters.sampling.rawValue)"
+        case .keyBlocks: "all, in INT8"
+        }
     }
 
     private static func summary(_ parameters: SampleAttentionParameters) -> String {
         if parameters.pattern == .dense { return "dense" }
         let window: String? =
-            switch (parameters.pattern, parameters.window) {
-            case (.columnSlash, _): nil
-            case (_, .tokens(let count)): "window \(NumberFormat.count(count))"
-            case (_, .ratio(let ratio)): "window \(NumberFormat.percent(ratio.value))"
+            switch parameters.window {
+            case _ where !parameters.pattern.hasWindow: nil
+            case .tokens(let count): "window \(NumberFormat.count(count))"
+            case .ratio(let ratio): "window \(NumberFormat.percent(ratio.value))"
             }
-        let isSampled = parameters.pattern != .window
         let rows = "\(NumberFormat.percent(parameters.sampleRatio.value)) of rows by \(parameters.sampling.rawValue)"
         return [
-            parameters.pattern.rawValue, isSampled ? kept(parameters) : nil, window, isSampled ? rows : nil, "\(parameters.sinks) sinks",
+            parameters.pattern.rawValue, kept(parameters), window, parameters.pattern.samplesRows ? rows : nil, "\(parameters.sinks) sinks",
         ].compactMap(\.self)
             .joined(separator: ", ")
     }

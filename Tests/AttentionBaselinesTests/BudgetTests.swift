@@ -24,7 +24,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [SampleAttentionParameters.standard, .paper, .paperV3])
+    @Test(arguments: [SampleAttentionParameters.standard, .paper, .paperV3, .keyBlocks()])
     func sampleAttentionKeepsTheDensityAskedFor(parameters: SampleAttentionParameters) throws {
         let fixture = Fixture(queries: 3000, heads: 2)
         for pattern in try fixture.patterns(DensityStripes(parameters: parameters, density: try Fraction(0.2))) {

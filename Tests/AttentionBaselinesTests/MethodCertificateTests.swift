@@ -11,7 +11,8 @@ import Testing
         BigBird(seed: 3), StreamingLLM(), VerticalSlash(), FlexPrefill(budget: .density(try! Fraction(0.3))), XAttention(),
         DensityStripes(parameters: .standard, density: try! Fraction(0.3)),
         DensityStripes(parameters: .paperV3, density: try! Fraction(0.3)),
-        SharedSelection(.group),
+        SharedSelection(.group), Quest(budget: .density(try! Fraction(0.3))),
+        DensityStripes(parameters: .keyBlocks(), density: try! Fraction(0.3)),
     ]
 
     /// The mean over rows of the exact mass that a head's pattern retains.
@@ -67,7 +68,7 @@ import Testing
     @Test func onlyPatternsAreCertified() {
         for system in AttentionSystem.allCases {
             let policy = AttentionPolicy(name: system.rawValue, method: system.method(seed: 1))
-            #expect(policy.canCertify == ![.hashSparse, .hyperAttention].contains(system))
+            #expect(policy.canCertify == ![.hashSparse, .hyperAttention, .moba].contains(system))
             #expect(!policy.isSampleAttention)
         }
         #expect(AttentionPolicy.dense.canCertify && AttentionPolicy.dense.isSampleAttention)

@@ -52,7 +52,11 @@ import Testing
         stripes.sinks = 3
         var lines = stripes
         lines.pattern = .columnSlash
-        return [.window(tokens: 70, sinks: 5), stripes, lines, .dense]
+        let blocks = SampleAttentionParameters.keyBlocks(count: 2, window: 70, sinks: 5)
+        var more = blocks
+        // Of the same stage 1.
+        (more.keyBlockCount, more.sinks) = (4, 0)
+        return [.window(tokens: 70, sinks: 5), stripes, lines, blocks, more, .dense]
     }
 
     @Test func massAndErrorAreThoseOfTheDefinition() throws {
@@ -70,6 +74,19 @@ import Testing
                 #expect(abs(measured.outputError - error(measured.pattern)) < 1e-4 * max(1, measured.outputError))
             }
         }
+    }
+
+    /// Candidates whose stage 1 is another's are what they would be by themselves.
+    @Test func sharedStagesChangeNothing() throws {
+        let candidates = try Self.candidates()
+        let alone = try candidates.map { candidate in try patterns([candidate])[0] }
+        #expect(try patterns(candidates) == alone && patterns(candidates.reversed()) == alone.reversed())
+    }
+
+    private func patterns(_ candidates: [SampleAttentionParameters]) throws -> [SparsePattern] {
+        var patterns: [SparsePattern] = []
+        try withMeter { meter in for candidate in candidates { patterns.append(try meter.measure([candidate, candidate])[1].pattern) } }
+        return patterns
     }
 
     @Test func productsWithGradientsAreThoseOfTheDefinition() throws {
@@ -135,18 +152,21 @@ import Testing
     @Test func pointsOfTheCubeAreParametersOfTheSpace() {
         var random = SeededGenerator(seed: 4)
         var patterns: Set<SampleAttentionParameters.Pattern> = []
+        var shapes: Set<[Int]> = []
         for _ in 0..<500 {
             let point = (0..<SearchSpace.dimensions).map { _ in random.uniform() }
             let parameters = space.parameters(at: point, length: 2048)
             patterns.insert(parameters.pattern)
+            if parameters.pattern == .keyBlocks { shapes.insert([parameters.keyBlockCount, parameters.keyBlockTokens]) }
             #expect(parameters == space.parameters(at: point, length: 2048))
             #expect(space.sinks.contains(parameters.sinks) && parameters.denseLastRows == 64)
-            if parameters.pattern != .columnSlash {
+            if parameters.pattern.hasWindow {
                 #expect(space.ladder(length: 2048).contains(parameters.window.positions(promptLength: 2048)))
             }
-            if parameters.pattern != .window { #expect((0.5...0.991).contains(parameters.alpha.value)) }
+            if parameters.pattern.samplesRows { #expect((0.5...0.991).contains(parameters.alpha.value)) }
         }
-        #expect(patterns == [.window, .stripeWindow, .columnSlash])
+        #expect(patterns == [.window, .stripeWindow, .columnSlash, .keyBlocks])
+        #expect(shapes == Set(space.keyBlockCounts.flatMap { count in space.keyBlockTokens.map { [count, $0] } }))
         for corner in [0.0, 1.0] { _ = space.parameters(at: Array(repeating: corner, count: SearchSpace.dimensions), length: 2) }
     }
 
@@ -156,8 +176,13 @@ import Testing
         let b = space.parameters(at: [0.1, 0.4, 0.8, 0.9, 0.5, 0.2], length: 4096)
         #expect(a.pattern == .window && a == b)
         #expect(a != space.parameters(at: [0.1, 0.9, 0.1, 0.1, 0.5, 0.9], length: 4096))
-        let c = space.parameters(at: [0.9, 0.1, 0.3, 0.1, 0.5, 0.9], length: 4096)
-        #expect(c.pattern == .columnSlash && c == space.parameters(at: [0.9, 0.8, 0.3, 0.1, 0.5, 0.9], length: 4096))
+        let c = space.parameters(at: [0.6, 0.1, 0.3, 0.1, 0.5, 0.9], length: 4096)
+        #expect(c.pattern == .columnSlash && c == space.parameters(at: [0.6, 0.8, 0.3, 0.1, 0.5, 0.9], length: 4096))
+        let d = space.parameters(at: [0.9, 0.1, 0.3, 0.1, 0.5, 0.9], length: 4096)
+        #expect(d.pattern == .keyBlocks && d == space.parameters(at: [0.9, 0.1, 0.3, 0.1, 0.5, 0.2], length: 4096))
+        #expect(d != space.parameters(at: [0.9, 0.1, 0.9, 0.1, 0.5, 0.9], length: 4096))
+        let e = space.parameters(at: [0.4, 0.1, 0.3, 0.1, 0.5, 0.9], length: 4096)
+        #expect(e.pattern == .stripeWindow && e.keyBlockCount == SampleAttentionParameters.standard.keyBlockCount)
     }
 
     @Test func theLadderReachesHalfThePrompt() {

@@ -13,8 +13,8 @@ import Testing
         #expect(work[.laneBlocks] == Double(counts.laneBlocks) && work[.loadedKeys] == Double(counts.loadedKeys))
         #expect(work[.tiles] == Double(counts.tiles) && work[.maskedTiles] == Double(counts.maskedTiles))
         #expect(work[.densePairs] == Double(counts.densePairs) && work[.windowPairs] == Double(counts.windowPairs))
-        #expect(work[.columnPairs] == Double(counts.columnPairs) && work[.blockPairs] == Double(counts.keyBlockPairs))
-        #expect(work[.gatheredColumns] == Double(counts.gatheredColumns))
+        #expect(work[.columnPairs] == Double(counts.columnPairs + counts.chosenPairs) && work[.blockPairs] == Double(counts.keyBlockPairs))
+        #expect(work[.gatheredColumns] == Double(counts.gatheredColumns + counts.gatheredKeys))
         #expect(work[.heads] == 1 && work[.sampledPairs] == 0 && work[.certificates] == 0)
     }
 
@@ -49,6 +49,20 @@ import Testing
         #expect(work()[.sampledPairs] == Double(scored) && work()[.summedPairs] == 0 && work()[.candidates] == 24)
         parameters.pattern = .dense
         #expect(work()[.sampledPairs] == 0 && work()[.candidates] == 0)
+    }
+
+    @Test func countsTheScoresOfKeyBlocks() {
+        let shape = AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: 1000, keyCount: 1500, headDimension: 8)
+        let parameters = SampleAttentionParameters.keyBlocks(count: 4, window: 100, sinks: 64)
+        let work = HeadWork(parameters, pattern: .windowColumns(WindowColumns(window: 100, columns: [])), shape: shape)
+        // Rows 500 … 1435 are not dense; the first two blocks of 32 are sinks.
+        var (keys, blocks) = (0, 0)
+        for lastRow in (500..<1436).filter({ $0 % 64 == 63 || $0 == 1435 }) {
+            keys += lastRow + 1 - 100
+            blocks += (lastRow + 1 - 100 + 31) / 32 - 2
+        }
+        #expect(work[.quantizedPairs] == Double(64 * keys) && work[.candidates] == Double(blocks))
+        #expect(work[.quantizedKeys] == 750 && work[.sampledPairs] == 0 && work[.summedPairs] == 0)
     }
 
     @Test func countsCertificates() {

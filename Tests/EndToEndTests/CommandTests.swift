@@ -239,6 +239,14 @@ import Testing
         #expect(result["text"] as? String == Self.continuation)
     }
 
+    /// Key blocks in a real prefill: the prompt's end needs no more than these.
+    @Test(arguments: ["16", "32", "64"]) func generatesWithKeyBlocks(_ tokens: String) throws {
+        let result = try Program.json(
+            Self.opening + ["--head-pattern", "key-blocks", "--key-blocks", "4", "--key-block-tokens", tokens, "--window-tokens", "64"])
+        #expect(result["attention"] as? String == "sample")
+        #expect(result["text"] as? String == Self.continuation)
+    }
+
     @Test func helpsWithEveryCommand() throws {
         var commands: [[String]] = [[]]
         var seen = 0

@@ -7,8 +7,8 @@ import Testing
 @Suite struct ComparisonCommandTests {
     private let scratch: Scratch
     private static let everyone = [
-        "dense", "sample", "paper", "paper-v3", "tuned", "big-bird", "streaming-llm", "hyper-attention", "hash-sparse", "minference",
-        "flex-prefill", "x-attention",
+        "dense", "sample", "paper", "paper-v3", "key-blocks", "tuned", "big-bird", "streaming-llm", "hyper-attention", "hash-sparse",
+        "minference", "flex-prefill", "x-attention", "quest", "moba",
     ]
 
     init() throws { scratch = try Scratch() }
@@ -137,7 +137,7 @@ import Testing
         #expect(try number(rows.first { $0["task"] as? String == "needle-single" }!, "score") == 5)
     }
 
-    @Test(arguments: ["big-bird", "hash-sparse", "hyper-attention", "shared-layers", "paper-v3"])
+    @Test(arguments: ["big-bird", "hash-sparse", "hyper-attention", "shared-layers", "paper-v3", "key-blocks", "quest", "moba"])
     func generatesWithAnySystem(name: String) throws {
         let prompt = try Program.output(["tasks", "--length", "600", "--prompt-only"])
         let result = try Program.json([
@@ -147,6 +147,6 @@ import Testing
         #expect(result["chunk"] as? Int == 250 && (result["cache"] as? [String: Any])?["format"] as? String == "bf16")
         #expect((result["settings"] as? [String: Any])?["density"] as? Double == 0.5)
         #expect(result["attention"] as? String == name && (result["tokens"] as? [Int])?.isEmpty == false)
-        #expect((result["certificate"] != nil) == !["hash-sparse", "hyper-attention"].contains(name))
+        #expect((result["certificate"] != nil) == !["hash-sparse", "hyper-attention", "moba"].contains(name))
     }
 }

@@ -25,7 +25,7 @@ import Testing
         for head in try profiles.flatMap({ try #require($0["heads"] as? [[String: Any]]) }) {
             let degrees = try #require(head["sparsityDegrees"] as? [Double])
             #expect(degrees[0] >= degrees[1] && degrees[1] >= degrees[2] && degrees[2] >= 0 && degrees[0] < 1)
-            for family in ["windowColumns", "columnsSlashes"] {
+            for family in ["windowColumns", "columnsSlashes", "keyBlocks"] {
                 let structured = try #require(head["structured"] as? [[String: [String: Any]]])
                 for (degree, structured) in zip(degrees, structured) {
                     #expect(try #require(structured[family]?["degree"] as? Double) <= degree)
@@ -132,6 +132,7 @@ import Testing
         let stripes = try report(["--alpha", "0.8"])
         #expect(stripes.contains("columns selected for α = 0.8 of the sampled rows") && stripes.contains("Window of 41 tokens"))
         #expect(stripes.contains("serves some query worst") && stripes.contains("the largest structure gap"))
+        #expect(stripes.contains("Structured SD(0.95) by family, mean query") && stripes.contains("key blocks"))
         let blocks = try report(["--head-pattern", "column-slash"])
         #expect(blocks.contains(" of 128-token blocks</span>") && !blocks.contains("columns selected"))
         #expect(!blocks.contains("Window of") && !blocks.contains("Importance of the key columns"))
@@ -141,7 +142,7 @@ import Testing
     }
 
     @Test func theFileHasASchemaVersion() throws {
-        #expect(try Program.json(["profile", "--length", "64"])["schemaVersion"] as? Int == 1)
+        #expect(try Program.json(["profile", "--length", "64"])["schemaVersion"] as? Int == 2)
     }
 
     @Test func auditComparesRules() throws {

@@ -73,12 +73,14 @@ import Testing
             let profile = measured.profile
             for step in profile.sparsityDegrees.indices {
                 let (every, mean) = (profile.structured[step], profile.structuredMean[step])
-                for degree in [every.windowColumns.degree, every.columnsSlashes.degree] {
+                for degree in [every.windowColumns.degree, every.columnsSlashes.degree, every.keyBlocks.degree] {
                     #expect(degree >= 0 && degree <= profile.sparsityDegrees[step] + 1e-12)
                 }
                 // A pattern that gives every query α gives the mean query α.
                 #expect(every.windowColumns.degree <= mean.windowColumns.degree)
                 #expect(every.columnsSlashes.degree <= mean.columnsSlashes.degree)
+                #expect(every.keyBlocks.degree <= mean.keyBlocks.degree)
+                #expect(every.best == [every.windowColumns, every.columnsSlashes, every.keyBlocks].map(\.degree).max())
                 #expect(abs(profile.structureGaps[step] - (profile.sparsityDegrees[step] - every.best)) < 1e-12)
             }
             for structured in [profile.structured, profile.structuredMean] {

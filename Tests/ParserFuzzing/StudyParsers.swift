@@ -59,7 +59,10 @@ extension FuzzedParser {
         slashes.sampling = .random
         var counted = SampleAttentionParameters.standard
         counted.columnCount = 30
-        let all = [SampleAttentionParameters.standard, .window(tokens: 16, sinks: 4), slashes, counted, .dense]
+        let all = [
+            SampleAttentionParameters.standard, .window(tokens: 16, sinks: 4), slashes, counted, .keyBlocks(count: 3, window: 16, sinks: 4),
+            .dense,
+        ]
         let measured = TunedConfig.Measurement(meanMass: 0.97, p1Mass: 0.5, minMass: 0.25, density: 0.3, outputError: 0.01, milliseconds: 1)
         var model = identity
         model.queryHeads = all.count
@@ -71,8 +74,10 @@ extension FuzzedParser {
 
     private static func exportableConfig() throws -> TunedConfig {
         var config = try config()
-        for bucket in config.buckets.indices { config.buckets[bucket].layers[0].removeAll { $0.parameters.pattern == .columnSlash } }
-        config.model.queryHeads -= 1
+        for bucket in config.buckets.indices {
+            config.buckets[bucket].layers[0].removeAll { [.columnSlash, .keyBlocks].contains($0.parameters.pattern) }
+        }
+        config.model.queryHeads -= 2
         return config
     }
 

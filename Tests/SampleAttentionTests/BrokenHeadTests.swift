@@ -59,7 +59,7 @@ import Testing
         sparse.denseLastRows = 64
         var lines = sparse
         lines.pattern = .columnSlash
-        for parameters in [sparse, lines, .dense, .window(tokens: 30, sinks: 2)] {
+        for parameters in [sparse, lines, .dense, .window(tokens: 30, sinks: 2), .keyBlocks(count: 2, window: 30, sinks: 2)] {
             for least in [nil, try Fraction(0.9)] {
                 let error = try #require(throws: InputError.self) {
                     try attend(fault.oracle(Self.layer), parameters, Certification(rows: 16, minimumMass: least))

@@ -120,6 +120,30 @@ import Testing
         #expect(report.keptPairs == many.map { $0.keptPairs(layer.shape) })
     }
 
+    /// Key blocks are no share either: the second look has twice as many of them, and no row is known before rows are drawn.
+    @Test func keyBlocksEscalate() throws {
+        var parameters = SampleAttentionParameters.keyBlocks(count: 2, window: 20, sinks: 2)
+        parameters.keyBlockTokens = 16
+        parameters.denseLastRows = 0
+        var more = parameters
+        more.keyBlockCount = 4
+        let layer = try CertifiedLayer(queries: 400, [parameters, parameters])
+        let (few, many) = (layer.patterns(layer.parameters), layer.patterns([more, more]))
+        // All rows are drawn, so what the bounds have to pass is the mass itself.
+        let minimum = try Fraction((0..<2).map { mean(layer.masses($0, few[$0])) }.max()! + 0.01)
+        let report = try layer.attend(Certification(rows: 400, minimumMass: minimum)).report
+        #expect(report.certificates?.map(\.escalation) == [.columns, .columns] && report.patterns == many)
+        let masses = (0..<2).map { mean(layer.masses($0, many[$0])) }
+        for (certificate, mass) in zip(report.certificates ?? [], masses) {
+            #expect(certificate.isExact && abs(certificate.meanMass - mass) < 1e-5)
+        }
+        var window = parameters
+        window.pattern = .window
+        let strict = try Certification(rows: 30, minimumMass: Fraction(0.95))
+        let needed = strict.rowsNeeded(parameters, queries: 0..<400, promptLength: 400)
+        #expect(needed != nil && needed == strict.rowsNeeded(window, queries: 0..<400, promptLength: 400))
+    }
+
     /// A window that misses the least mass has no columns to add: it is dense at once, and one that meets it stays.
     @Test func windowsAreCertifiedAndEscalateToEverything() throws {
         var narrow = SampleAttentionParameters.window(tokens: 8, sinks: 0), wide = SampleAttentionParameters.window(tokens: 900, sinks: 0)

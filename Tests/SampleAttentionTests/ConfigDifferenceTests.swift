@@ -45,7 +45,7 @@ import Testing
         let bucket = try Self.differences { $0.buckets.removeFirst() }
         #expect(bucket.map(\.field) == ["buckets[4096]"] && bucket[0].right == nil && bucket[0].left == "a list of 1")
         let head = try Self.differences { $0.buckets[1].layers[0].removeLast() }
-        #expect(head.map(\.field) == ["buckets[16384][0][1]"] && head[0].right == nil)
+        #expect(head.map(\.field) == ["buckets[16384][0][2]"] && head[0].right == nil)
         let window = try Self.differences { $0.buckets[0].layers[0][0].parameters.window = .ratio(try Fraction(0.5)) }
         #expect(window.map(\.field) == ["windowRatio", "windowTokens"].map { "buckets[4096][0][0].parameters.\($0)" })
         #expect(window[0].left == nil && window[0].right == "0.5" && window[1].left == "128" && window[1].right == nil)

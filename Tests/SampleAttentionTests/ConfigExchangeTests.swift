@@ -147,6 +147,10 @@ import Testing
             "column-slash", .unsupported, { $0[1][0].parameters.pattern = .columnSlash },
             ["layer 1, head 0, pattern: column-slash", "share"]
         ),
+        (
+            "key-blocks", .unsupported, { $0[1][0].parameters.pattern = .keyBlocks },
+            ["layer 1, head 0, pattern: key-blocks", "keyBlockCount"]
+        ),
         ("density below the window's", .configuration, { $0[1][0].measured.density = 0.01 }, ["layer 1, head 0, density: 0.01"]),
         ("no measurement", .unsupported, { $0[1].removeLast() }, ["layer 1, head 1, measured"]),
     ]

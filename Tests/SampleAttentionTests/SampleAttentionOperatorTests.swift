@@ -70,6 +70,23 @@ import Testing
         #expect(try attend(oracle, Array(repeating: window, count: 4)).report.density == 1)
     }
 
+    /// Window, sinks, and the blocks that selection found: each row is attention over these alone.
+    @Test func keyBlocksAreAttended() throws {
+        let oracle = NaiveAttention(shape: Self.shape, seed: 6)
+        var blocks = SampleAttentionParameters.keyBlocks(count: 2, window: 40, sinks: 3)
+        blocks.keyBlockTokens = 16
+        blocks.denseLastRows = 7
+        let result = try attend(oracle, [blocks, .dense, blocks, .standard])
+        let pattern = result.report.patterns[2]
+        #expect(result.report.sampledMass[0] == nil && result.report.sampledMass[3] != nil)
+        guard case .windowKeyBlocks(let kept) = pattern else { return #expect(Bool(false), "\(pattern)") }
+        #expect(kept.keyBlocks(queryBlock: 4).count == 2 && kept.keyBlocks(queryBlock: 0).count == 2)
+        for row in [0, 19, 63, 64, 150, 292, 299] {
+            let expected = oracle.row(head: 2, row: row) { pattern.keeps(key: $0, position: row, shape: Self.shape) }.output
+            for index in 0..<16 { #expect(abs(Double(result.output[(row * 4 + 2) * 16 + index]) - expected[index]) < 1e-5, "row \(row)") }
+        }
+    }
+
     /// Last rows are dense at the prompt's end, not at a chunk's end.
     @Test func denseRowsBelongToThePromptsEnd() throws {
         let shape = AttentionShape(queryHeads: 1, keyValueHeads: 1, queryCount: 50, keyCount: 200, headDimension: 8)

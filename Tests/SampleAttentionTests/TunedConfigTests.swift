@@ -17,18 +17,20 @@ import Testing
         var tails = SampleAttentionParameters.paper
         tails.sampling = .tailBlocks
         tails.columnCount = 7
+        var blocks = SampleAttentionParameters.keyBlocks(count: 5, window: 200, sinks: 9)
+        blocks.keyBlockTokens = 16
         let measured = TunedConfig.Measurement(meanMass: 0.96, p1Mass: 0.7, minMass: 0.2, density: 0.11)
         func bucket(_ length: Int, _ heads: SampleAttentionParameters...) -> TunedConfig.Bucket {
             .init(length: length, layers: [heads.map { .init(parameters: $0, measured: measured) }])
         }
         return TunedConfig(
             model: .init(
-                family: "llama", layers: 1, queryHeads: 2, keyValueHeads: 1, headDimension: 8, weightsSHA256: "aa", tokenizerSHA256: "bb"),
+                family: "llama", layers: 1, queryHeads: 3, keyValueHeads: 1, headDimension: 8, weightsSHA256: "aa", tokenizerSHA256: "bb"),
             provenance: .init(
                 tool: .init(version: "1", commit: "c"), machine: .init(cpu: "x", instructionSet: "scalar", threads: 2, precision: .bf16),
                 seed: 1,
                 texts: [.init(name: "t", sha256: "d")], lengths: [4096, 16384], date: "2026-01-01T00:00:00Z"),
-            denseBelow: 1000, defaults: .standard, buckets: [bucket(4096, narrow), bucket(16384, tails, slashes)])
+            denseBelow: 1000, defaults: .standard, buckets: [bucket(4096, narrow), bucket(16384, tails, slashes, blocks)])
     }
 
     func withFile<Result>(_ data: Data, _ body: (String) throws -> Result) throws -> Result {
@@ -78,15 +80,20 @@ import Testing
         #expect(try !fields().contains("columnCount"))
         parameters.alphaSlashes = nil
         #expect(try !fields().contains("alphaSlashes"))
+        parameters.keyBlockCount = 3
+        #expect(try fields().isDisjoint(with: ["keyBlockCount", "keyBlockTokens"]))
+        parameters.pattern = .keyBlocks
+        #expect(try fields() == ["pattern", "keyBlockCount", "keyBlockTokens", "windowRatio", "sinks", "denseLastRows"])
     }
 
     @Test func nearestBucketInRatioApplies() throws {
         let config = try Self.config()
-        #expect(config.parameters(layer: 0, promptLength: 999) == [.dense, .dense])
+        #expect(config.parameters(layer: 0, promptLength: 999) == [.dense, .dense, .dense])
         #expect(config.parameters(layer: 0, promptLength: 1000)[0].window == .tokens(128))
         #expect(config.parameters(layer: 0, promptLength: 8192)[0].window == .tokens(128))
         #expect(config.parameters(layer: 0, promptLength: 8300)[0].sampling == .tailBlocks)
         #expect(config.parameters(layer: 0, promptLength: 1 << 20)[1].pattern == .columnSlash)
+        #expect(config.parameters(layer: 0, promptLength: 1 << 20)[2].keyBlockTokens == 16)
         // Head 1 has no entry.
         #expect(config.parameters(layer: 0, promptLength: 4096)[1] == .standard)
     }
@@ -109,6 +116,18 @@ import Testing
         ("\"sinks\" : 4", "\"sinks\" : 4, \"columnCount\" : 3", "columnCount"),
         ("\"columnCount\" : 7", "\"columnCount\" : -7", "columnCount"),
         ("\"alphaSlashes\" : 0.85", "\"columnCount\" : 7", "columnCount"),
+        ("\"keyBlockCount\" : 5", "\"keyBlockCount\" : 0", "keyBlockCount"),
+        ("\"keyBlockCount\" : 5", "\"keyBlockCount\" : 2.5", "keyBlockCount"),
+        ("\"keyBlockCount\" : 5", "\"keyBlocks\" : 5", "keyBlockCount"),
+        ("\"keyBlockTokens\" : 16", "\"keyBlockTokens\" : 128", "keyBlockTokens"),
+        ("\"keyBlockTokens\" : 16", "\"keyBlockToken\" : 16", "keyBlockTokens"),
+        ("\"keyBlockCount\" : 5", "\"keyBlockCount\" : 5, \"alpha\" : 0.95", "alpha"),
+        ("\"keyBlockCount\" : 5", "\"keyBlockCount\" : 5, \"sampleRatio\" : 0.05", "sampleRatio"),
+        ("\"keyBlockCount\" : 5", "\"keyBlockCount\" : 5, \"sampling\" : \"stride\"", "sampling"),
+        ("\"keyBlockCount\" : 5", "\"keyBlockCount\" : 5, \"columnScoring\" : \"all-mass\"", "columnScoring"),
+        ("\"keyBlockCount\" : 5", "\"keyBlockCount\" : 5, \"columnCount\" : 7", "columnCount"),
+        ("\"sinks\" : 4", "\"sinks\" : 4, \"keyBlockCount\" : 3", "keyBlockCount"),
+        ("\"sinks\" : 4", "\"sinks\" : 4, \"keyBlockTokens\" : 32", "keyBlockTokens"),
         ("\"layers\" : 1", "\"layers\" : 0", "model"), ("\"denseBelow\" : 1000", "\"denseBelow\" : -3", "denseBelow"),
     ]) func damagedFilesAreRefused(original: String, replacement: String, field: String) throws {
         let text = String(decoding: try Self.config().encoded(), as: UTF8.self)
@@ -144,6 +163,7 @@ import Testing
         let definitions = try #require(try schema()["$defs"] as? [String: [String: Any]])
         let properties = try #require(definitions["parameters"]?["properties"] as? [String: [String: Any]])
         typealias Parameters = SampleAttentionParameters
+        #expect(properties["keyBlockTokens"]?["enum"] as? [Int] == Parameters.keyBlockLengths)
         #expect(properties["pattern"]?["enum"] as? [String] == Parameters.Pattern.allCases.map(\.rawValue))
         #expect(properties["sampling"]?["enum"] as? [String] == Parameters.Sampling.allCases.map(\.rawValue))
         #expect(properties["columnScoring"]?["enum"] as? [String] == Parameters.ColumnScoring.allCases.map(\.rawValue))

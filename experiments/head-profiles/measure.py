@@ -18,15 +18,17 @@ def mean(heads, value):
 
 def summary(result):
     alphas = result["scale"]["alphas"]
-    yield ("| text | tokens | α | SD | structured, every query | structure gap | structured, mean query: window + columns | columns + slashes |\n"
-           "|---|---|---|---|---|---|---|---|")
+    columns = ["text", "tokens", "α", "SD", "every query: window + columns", "key blocks", "structure gap",
+               "mean query: window + columns", "columns + slashes", "key blocks"]
+    yield "| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|"
     for prompt in result["profiles"]:
         for i, alpha in enumerate(alphas):
             heads = prompt["heads"]
-            family = lambda key, name: mean(heads, lambda h: h[key][i][name]["degree"])
+            # Profiles of before key blocks were measured lack them.
+            family = lambda key, name: mean(heads, lambda h: h[key][i].get(name, {"degree": float("nan")})["degree"])
             yield (f"| {prompt['text']} | {prompt['length']:,} | {alpha} | {mean(heads, lambda h: h['sparsityDegrees'][i]):.3f} | "
-                   f"{family('structured', 'windowColumns'):.3f} | {mean(heads, lambda h: h['structureGaps'][i]):.3f} | "
-                   f"{family('structuredMean', 'windowColumns'):.3f} | {family('structuredMean', 'columnsSlashes'):.3f} |")
+                   f"{family('structured', 'windowColumns'):.3f} | {family('structured', 'keyBlocks'):.3f} | {mean(heads, lambda h: h['structureGaps'][i]):.3f} | "
+                   f"{family('structuredMean', 'windowColumns'):.3f} | {family('structuredMean', 'columnsSlashes'):.3f} | {family('structuredMean', 'keyBlocks'):.3f} |")
 
 
 def masses(result):
@@ -77,9 +79,9 @@ def picture(result):
         label = f"{prompt['length']:,} tokens"
         heads = prompt["heads"]
         axes[0].plot(sorted((h["sparsityDegrees"][main] for h in heads), reverse=True), color=colour, label=label)
-        axes[0].plot(sorted((max(h["structured"][main][f]["degree"] for f in ("windowColumns", "columnsSlashes")) for h in heads), reverse=True),
+        axes[0].plot(sorted((max(f["degree"] for f in h["structured"][main].values()) for h in heads), reverse=True),
                      color=colour, linestyle="--")
-        axes[0].plot(sorted((h["structuredMean"][main]["windowColumns"]["degree"] for h in heads), reverse=True), color=colour, linestyle=":")
+        axes[0].plot(sorted((max(f["degree"] for f in h["structuredMean"][main].values()) for h in heads), reverse=True), color=colour, linestyle=":")
         axes[1].plot(result["scale"]["windows"], [mean(heads, lambda h: h["masses"]["windows"][i]) for i in range(8)], "o-", color=colour)
         axes[2].scatter([h["retained"]["mean"] for h in heads], [h["retained"]["min"] for h in heads], s=14, color=colour)
     axes[0].set(title="SD(.95) –, structured: every query – –, mean ···", xlabel="heads, sparsest first", ylim=(0, 1.02))

@@ -183,15 +183,36 @@ def line_curve(p):
     return counts, np.array(density), kept.mean(0), kept.min(0)
 
 
-def structured(p):
+def key_block_curve(p):
+    """Equally many blocks of 32 keys for each 64 rows: those the rows stand in, block 0, then the others by the rows' mass."""
+    n = len(p)
+    blocks = -(-n // 32)
+    counts = [c for c in line_counts(blocks) if c >= min(3, blocks)]
+    rows = np.add.reduceat(p, range(0, n, 32), 1)
+    pairs = np.add.reduceat(np.tril(np.ones((n, n))), range(0, n, 32), 1)
+    joins = np.empty((n, blocks), int)
+    for first in range(0, n, 64):
+        mass = rows[first : first + 64].sum(0)
+        mass[0] = max(mass[0], 1e6)
+        mass[first // 32 : first // 32 + 2] = 2e6
+        joins[first : first + 64, np.argsort(-mass, kind="stable")] = np.arange(blocks)
+    kept = np.stack([np.where(joins < c, rows, 0).sum(1) for c in counts], 1)
+    density = [np.where(joins < c, pairs, 0).sum() / (n * (n + 1) / 2) for c in counts]
+    return counts, np.array(density), kept.mean(0), kept.min(0)
+
+
+def structured(p, blocks):
     """1 - density of the sparsest pattern of each family whose least (or mean) retained mass reaches alpha."""
     stripes, lines = list(stripe_curves(p)), line_curve(p)
     result = {}
     for name, index in (("structured", -1), ("structuredMean", -2)):
         for alpha in ALPHAS:
             best = max([0.0] + [1 - c[2][c[index] >= alpha].min() for c in stripes if (c[index] >= alpha).any()])
-            ok = lines[index] >= alpha
-            result.setdefault(name, []).append((best, 1 - lines[1][ok].min() if ok.any() else 0.0))
+            families = [best]
+            for curve in (lines, blocks):
+                ok = curve[index] >= alpha
+                families.append(1 - curve[1][ok].min() if ok.any() else 0.0)
+            result.setdefault(name, []).append(families)
     return result
 
 
@@ -229,9 +250,12 @@ def main():
             compare(name, entry["retained"][name], value, where)
         compare("density", entry["density"], mask.sum() / (length * (length + 1) / 2), where)
         compare("sparsityDegrees", entry["sparsityDegrees"], sparsity_degrees(p), where)
-        for name, pairs in structured(p).items():
-            got = [(c["windowColumns"]["degree"], c["columnsSlashes"]["degree"]) for c in entry[name]]
-            compare(name, got, pairs, where)
+        blocks = key_block_curve(p)
+        for name, degrees in structured(p, blocks).items():
+            got = [[c[family]["degree"] for family in ("windowColumns", "columnsSlashes", "keyBlocks")] for c in entry[name]]
+            compare(name, got, degrees, where)
+        for name, values in zip(("lines", "densities", "meanMasses", "leastMasses"), blocks):
+            compare("key block curve " + name, entry["keyBlockCurve"][name], values, where)
         for name, values in masses(p).items():
             compare("mass on " + name, entry["masses"][name], values, where)
         window = entry["curve"].get("window")

@@ -5,9 +5,10 @@ import SampleAttention
 /// SampleAttention's patterns at a given density: the heaviest columns that the budget has room for instead of the fewest that reach α.
 ///
 /// Stripes spend half of the budget on the window and the rest on columns; column-slash gives columns and slashes the same share of
-/// the sampled mass. The dense last rows count.
+/// the sampled mass; key-blocks keeps its window, or one of half the budget where that is shorter, and gives every query block the
+/// same number of key blocks. The dense last rows count.
 public struct DensityStripes: PatternMethod {
-    /// Everything but α and the window is used.
+    /// Everything is used but α, the window of stripes and the count of key blocks.
     public let parameters: SampleAttentionParameters
     public let density: Fraction
 
@@ -21,7 +22,8 @@ public struct DensityStripes: PatternMethod {
         switch parameters.pattern {
         case .stripeWindow: return stripes(call, rows: rows, workspace: workspace)
         case .columnSlash: return lines(call, rows: rows, workspace: workspace)
-        case .window, .dense: preconditionFailure("only patterns with a selection have a density to choose")
+        case .keyBlocks: return keyBlocks(call, workspace: workspace)
+        case .window, .dense: preconditionFailure("only patterns that select have a density to choose")
         }
     }
 
@@ -48,6 +50,28 @@ public struct DensityStripes: PatternMethod {
                     ColumnsSlashes(
                         columns: columns.positions(reaching: share * columns.total).positions,
                         slashes: slashes.positions(reaching: share * slashes.total).positions, denseLastRows: denseRows))
+            }
+        }
+    }
+}
+
+extension DensityStripes {
+    private func keyBlocks(_ call: LayerCall, workspace: AttentionWorkspace) -> [SparsePattern] {
+        let plan = StripeBudget(call, denseLastRows: parameters.denseLastRows, budget: .density(density))
+        var ranked = parameters
+        ranked.window = .tokens(min(parameters.window.positions(promptLength: call.promptLength), plan.window))
+        // c blocks in every query block, or all where there are fewer, keep a share 2x − x² with x = c / all: at least x.
+        ranked.keyBlockCount = max(1, density.ceiling(of: call.shape.keyCount / parameters.keyBlockTokens + 1))
+        let most = ranked
+        let sampled = SampleAttentionOperator(kernel: call.kernel).sample(
+            call.inputs, parameters: Array(repeating: most, count: call.shape.queryHeads), promptLength: call.promptLength,
+            workspace: workspace)
+        return call.patternOfEachHead { head in
+            Budget.density(density).pattern(shape: call.shape) { strength in
+                var own = most
+                own.keyBlockCount = Int(((strength ?? 1) * Double(most.keyBlockCount)).rounded())
+                return SampleAttentionOperator.pattern(
+                    own, selection: sampled[head].selection(own), shape: call.shape, promptLength: call.promptLength)
             }
         }
     }

@@ -14,6 +14,8 @@ package struct CalibrationSetting: Hashable, Sendable {
         case stripes
         /// The columns and slashes of blocks that they find.
         case lines
+        /// A window and key blocks.
+        case keyBlocks
         /// Stripes with a certificate.
         case certified
     }
@@ -48,6 +50,7 @@ package struct CalibrationSetting: Hashable, Sendable {
         case .window: return "window \(window)"
         case .stripes: return "window \(window), \(sampled)\(parameters.columnScoring == .allMass ? ", all mass" : "")"
         case .lines: return "column-slash \(sampled), slashes \(parameters.alphaSlashes ?? parameters.alpha)"
+        case .keyBlocks: return "window \(window), \(parameters.keyBlockCount) key blocks of \(parameters.keyBlockTokens)"
         case .certified: return "window \(window), \(sampled), certified"
         }
     }
@@ -64,8 +67,9 @@ extension CalibrationSetting {
         let windows = [64, 256, 1024].filter { 2 * $0 <= length }.map { setting(.window, .bareWindow($0, denseLastRows: 0)) }
         let stripes = (0..<5).map { setting(.stripes, .stripes(at: points.next(), length: length, isPaper: $0 == 4)) }
         let lines = (0..<3).map { _ in setting(.lines, .lines(at: points.next())) }
-        return [setting(.dense, .dense)] + windows + stripes + lines
-            + [setting(.certified, .stripes(at: points.next(), length: length, isPaper: false))]
+        let certified = setting(.certified, .stripes(at: points.next(), length: length, isPaper: false))
+        let keyBlocks = (0..<3).map { _ in setting(.keyBlocks, .keyBlocks(at: points.next(), length: length)) }
+        return [setting(.dense, .dense)] + windows + stripes + lines + [certified] + keyBlocks
     }
 }
 
@@ -99,6 +103,14 @@ extension SampleAttentionParameters {
             alpha: thousandths(geometric(20, 500, point[0])), window: .tokens(1), sampleRatio: thousandths(geometric(5, 100, point[2])))
         parameters.pattern = .columnSlash
         parameters.alphaSlashes = thousandths(geometric(20, 500, point[1]))
+        return parameters
+    }
+
+    /// The key-blocks parameters at a point of the unit cube: window and count even in their logarithms.
+    fileprivate static func keyBlocks(at point: [Double], length: Int) -> SampleAttentionParameters {
+        let window = geometric(32, Double(max(64, min(2048, length / 2))), point[0])
+        var parameters = SampleAttentionParameters.keyBlocks(count: Int(geometric(2, 64, point[1])), window: Int(window), sinks: 4)
+        parameters.keyBlockTokens = keyBlockLengths[min(keyBlockLengths.count - 1, Int(point[2] * Double(keyBlockLengths.count)))]
         return parameters
     }
 

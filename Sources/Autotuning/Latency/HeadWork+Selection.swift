@@ -16,9 +16,18 @@ extension HeadWork {
             let positions = positions(parameters.samplingPlan(queryCount: shape.queryCount).rows, shape: shape)
             self[.sampledPairs] += Double(SampledScores.scoredPairs(positions: positions))
             self[.candidates] += 2 * Double(BlockMask.blockCount(tokens: shape.keyCount))
-        default:
-            // Patterns that sample nothing.
+        case .keyBlocks: addKeyBlockScoring(KeyBlockGeometry(parameters, shape: shape, promptLength: promptLength), shape: shape)
+        case .window, .dense:
+            // Nothing is scored.
             return
+        }
+    }
+
+    private mutating func addKeyBlockScoring(_ geometry: KeyBlockGeometry, shape: AttentionShape) {
+        self[.quantizedKeys] += Double(shape.keyCount) / Double(shape.groupSize)
+        for block in geometry.queryBlocks {
+            self[.quantizedPairs] += Double(SampledScores.lanesPerBlock * geometry.keys(queryBlock: block))
+            self[.candidates] += Double(geometry.keyBlocks(queryBlock: block).count)
         }
     }
 

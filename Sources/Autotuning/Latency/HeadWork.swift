@@ -27,17 +27,21 @@ public struct HeadWork: Hashable, Sendable {
         case densePairs
         /// Pairs in windows, those of a row block among itself included.
         case windowPairs
-        /// Pairs in gathered columns.
+        /// Pairs in gathered columns, and in key blocks chosen for 64 rows, which are gathered too.
         case columnPairs
         /// Pairs in blocks of columns and slashes.
         case blockPairs
-        /// Columns copied next to each other.
+        /// Columns copied next to each other, and keys of chosen blocks, once for each 64 rows.
         case gatheredColumns
         /// Pairs of sampled rows and keys: scores only, and their probabilities go to memory.
         case sampledPairs
         /// Pairs of whole lane blocks of sampled rows whose probabilities are added down the columns.
         case summedPairs
-        /// Masses from which stage 2 chooses.
+        /// Pairs of whole lane blocks of rows and keys that are scored in eight bits, for key blocks.
+        case quantizedPairs
+        /// Keys packed in eight bits for that, shared out among the heads that have them in common.
+        case quantizedKeys
+        /// Masses, or largest scores of key blocks, from which stage 2 chooses.
         case candidates
         /// Certificates: 1 a head that asks for one.
         case certificates

@@ -5,12 +5,14 @@ import SampleAttention
 public struct HeadPattern: Sendable, Hashable, Codable {
     public let kind: SampleAttentionParameters.Pattern
     /// The share of the sampled rows' mass that columns (and the window, for stripes) were selected for; nil for dense heads, bare
-    /// windows and those that keep a fixed number of columns.
+    /// windows, key blocks and those that keep a fixed number of columns.
     public let alpha: Double?
     /// The same for slashes; nil where there are none.
     public let alphaSlashes: Double?
     /// 128-token columns and slashes; nil where the pattern is not one of blocks.
     public let blockColumns, slashes: Int?
+    /// Key blocks of all query blocks together, and the keys of one; nil where the pattern has none.
+    public let keyBlocks, keyBlockTokens: Int?
 
     public init(_ parameters: SampleAttentionParameters, _ selection: HeadSelection) {
         switch selection {
@@ -25,6 +27,13 @@ public struct HeadPattern: Sendable, Hashable, Codable {
             (kind, blockColumns, slashes) = (.columnSlash, lines.columns.count, lines.slashes.count)
             alpha = parameters.alpha.value
             alphaSlashes = (parameters.alphaSlashes ?? parameters.alpha).value
+        case .keyBlocks:
+            (kind, alpha, alphaSlashes, blockColumns, slashes) = (.keyBlocks, nil, nil, nil, nil)
+        }
+        if case .keyBlocks(let blocks) = selection {
+            (keyBlocks, keyBlockTokens) = (blocks.count, blocks.blockTokens)
+        } else {
+            (keyBlocks, keyBlockTokens) = (nil, nil)
         }
     }
 }

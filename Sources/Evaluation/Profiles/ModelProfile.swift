@@ -65,7 +65,7 @@ public struct HeadError: Sendable, Hashable, Codable {
 
 /// What a profile is of: the header of its journal.
 public struct ProfileHeader: JournalHeader, Hashable {
-    public var schemaVersion = 2
+    public var schemaVersion = 3
     public let model: ModelIdentity
     /// The prompts: SHA-256 of their texts.
     public let textSHA256: [String]

@@ -86,7 +86,8 @@ struct ProfileRecordCheck {
         try require(head.sparsityDegrees, in: 0...1, "\(place).sparsityDegrees")
         try require(head.structureGaps, in: -1...1, "\(place).structureGaps")
         for choice in head.structured + head.structuredMean {
-            try require([choice.windowColumns.degree, choice.columnsSlashes.degree], in: 0...1, "\(place).structured")
+            let families = [choice.windowColumns, choice.columnsSlashes, choice.keyBlocks]
+            try require(families.map(\.degree), in: 0...1, "\(place).structured")
         }
         let shares = head.masses.sinks + head.masses.windows + head.masses.columns + head.masses.slashes
         try require(shares, in: Self.masses, "\(place).masses")
@@ -99,6 +100,7 @@ struct ProfileRecordCheck {
         try require((1...length).contains(head.window), "\(place).window", head.window, "must be from 1 to \(length)")
         try require((0...length).contains(head.columns), "\(place).columns", head.columns, "must be from 0 to \(length)")
         try check(head.curve, "\(place).curve")
+        try check(head.keyBlockCurve, "\(place).keyBlockCurve")
     }
 
     private func check(_ curve: PatternCurve, _ place: String) throws(RecordFault) {
@@ -131,6 +133,10 @@ struct ProfileRecordCheck {
         try require([pattern.alpha, pattern.alphaSlashes].compactMap(\.self), in: 0...1, "\(place).alpha")
         let blocks = [pattern.blockColumns, pattern.slashes].compactMap(\.self)
         try require(blocks.allSatisfy { (0...length).contains($0) }, place, blocks, "must not be negative")
+        let keyBlocks = [pattern.keyBlocks, pattern.keyBlockTokens].compactMap(\.self)
+        // No query block keeps more than all keys.
+        try require(
+            keyBlocks.allSatisfy { (0...length * length).contains($0) }, "\(place).keyBlocks", keyBlocks, "must not be negative")
     }
 }
 

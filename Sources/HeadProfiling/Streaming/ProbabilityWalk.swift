@@ -16,10 +16,11 @@ struct ProbabilityWalk: Sendable {
 
     init(kernel: AttentionKernel) {
         self.kernel = kernel
+        precondition(Self.lanes == WindowKeyBlocks.queryBlockRows, "the rows of a step are those of one query block of key blocks")
         scores = SampledScores(kernel: kernel)
     }
 
-    /// One block of rows of a head with its scored strip.
+    /// One block of rows of a head with its scored strip: the rows of one 64-row query block, as `WindowKeyBlocks` counts them.
     struct Step {
         let block: SampledBlock
         let strip: SampledStrip
@@ -40,16 +41,17 @@ struct ProbabilityWalk: Sendable {
             pool.run(blocks - firstBlock) { worker, index in
                 // The longest first.
                 let queryBlock = blocks - 1 - index
-                let first = max(0, queryBlock * BlockMask.blockSize - shape.firstPosition)
-                let end = min(shape.queryCount, (queryBlock + 1) * BlockMask.blockSize - shape.firstPosition)
-                for row in stride(from: first, to: end, by: Self.lanes) {
+                for start in stride(from: queryBlock * BlockMask.blockSize, to: (queryBlock + 1) * BlockMask.blockSize, by: Self.lanes) {
+                    let first = max(start, shape.firstPosition) - shape.firstPosition
+                    let end = min(start + Self.lanes, shape.keyCount) - shape.firstPosition
+                    guard first < end else { continue }
                     let block = scores.block(
                         query: inputs.query.head(head), key: inputs.key.head(shape.keyValueHead(of: head)),
-                        rows: Array(row..<min(row + Self.lanes, end))[...], rule: shape.scores, precision: .fp32, worker: worker,
+                        rows: Array(first..<end)[...], rule: shape.scores, precision: .fp32, worker: worker,
                         workspace: workspace)
                     let strip = workspace.strip(layout, worker: worker)
                     block.scoreAll(into: strip)
-                    body(Step(block: block, strip: strip, firstRow: row, worker: worker, queryBlock: queryBlock))
+                    body(Step(block: block, strip: strip, firstRow: first, worker: worker, queryBlock: queryBlock))
                 }
             }
         }
@@ -64,7 +66,10 @@ enum MassSum {
 
     /// The nearest whole number of units.
     @inline(__always)
-    static func units(_ mass: Float) -> Int64 { Int64(bitPattern: (Double(mass) + aligned).bitPattern &- aligned.bitPattern) }
+    static func units(_ mass: Float) -> Int64 { units(Double(mass)) }
+
+    @inline(__always)
+    static func units(_ mass: Double) -> Int64 { Int64(bitPattern: (mass + aligned).bitPattern &- aligned.bitPattern) }
 
     static func mass(_ units: Int64) -> Double { Double(units) * unit }
 }

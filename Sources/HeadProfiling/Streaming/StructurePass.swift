@@ -5,24 +5,26 @@ import SampleAttention
 
 /// The second pass over a head's probabilities: what growing structured patterns retain of every row.
 ///
-/// A family's lines are ranked before; a row's mass is summed by the step at which its key joins the pattern, and the running
-/// sum over steps is the row's retained mass under each pattern of the family at once.
+/// Columns and slashes are ranked before; a row's mass is summed by the step at which its key joins the pattern, and the running
+/// sum over steps is the row's retained mass under each pattern of the family at once. Key blocks are ranked as their rows come.
 final class StructurePass: @unchecked Sendable {
     private let walk: ProbabilityWalk
     private let shape: AttentionShape
     private let columnCounts, lineCounts: LineCounts
+    private let keyBlocks: KeyBlockFamily
 
     init(walk: ProbabilityWalk, shape: AttentionShape) {
         self.walk = walk
         self.shape = shape
         columnCounts = LineCounts(upTo: shape.keyCount)
         lineCounts = LineCounts(upTo: 2 * BlockMask.blockCount(tokens: shape.keyCount))
+        keyBlocks = KeyBlockFamily(shape: shape, workers: walk.pool.threads)
     }
 
-    /// One curve a window, then that of columns and slashes.
+    /// Follows one head.
     func run(
         head: Int, inputs: LayerInputs, masses: HeadMasses, windows: [Int], workspace: AttentionWorkspace
-    ) -> (stripes: [PatternCurve], lines: PatternCurve) {
+    ) -> StructureCurves {
         let stripes = walk.pool.map(windows.count) { StripeFamily(masses: masses, window: windows[$0], counts: columnCounts) }
         let lines = LineFamily(masses: masses, counts: lineCounts)
         let stripeSteps = columnCounts.counts.count
@@ -30,23 +32,24 @@ final class StructurePass: @unchecked Sendable {
         let least = AlignedBuffer<Double>(count: walk.pool.threads * width)
         least.elements.update(repeating: 1)
         let target = SharedPointer(least.base)
-        walk.run(head: head, inputs: inputs, workspace: workspace) { step in
+        keyBlocks.clear()
+        walk.run(head: head, inputs: inputs, workspace: workspace) { [keyBlocks] step in
             let own = target.base + step.worker * width
             let totals = step.totals
             stripes.lower(own, step: step, totals: totals, steps: stripeSteps)
             lines.lower(own + stripes.count * stripeSteps, step: step, totals: totals)
+            keyBlocks.add(step, totals: totals)
         }
         let minima = (0..<width).map { index in (0..<walk.pool.threads).map { least[$0 * width + index] }.least()! }
-        return (
-            stripes.indices.map { stripes[$0].curve(least: Array(minima[$0 * stripeSteps..<($0 + 1) * stripeSteps])) },
-            lines.curve(least: Array(minima[(stripes.count * stripeSteps)...]))
-        )
+        return StructureCurves(
+            stripes: stripes.indices.map { stripes[$0].curve(least: Array(minima[$0 * stripeSteps..<($0 + 1) * stripeSteps])) },
+            lines: lines.curve(least: Array(minima[(stripes.count * stripeSteps)...])), keyBlocks: keyBlocks.curve())
     }
 }
 
 extension ProbabilityWalk.Step {
     /// [lane]: a row's sum, near 1.
-    fileprivate var totals: [Double] {
+    var totals: [Double] {
         var totals = [Double](repeating: 0, count: block.positions.count)
         block.forEachTile { index, _ in
             let (sum, weight) = (strip.sum(tile: index), strip.shift(tile: index))

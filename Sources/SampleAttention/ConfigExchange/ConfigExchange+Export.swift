@@ -5,8 +5,8 @@ extension ConfigExchange {
     /// What the config says for prompts of `length` tokens, in the format's words.
     ///
     /// - Parameter file: the config's file, for errors.
-    /// - Throws: `InputError` (`unsupported`) naming layer, head and field where a head cannot be expressed: column-slash; a head
-    ///   without measurement; columns chosen by α at a length other than the measured one. `configuration` when a density is less
+    /// - Throws: `InputError` (`unsupported`) naming layer, head and field where a head cannot be expressed: column-slash and
+    ///   key-blocks; a head without measurement; columns chosen by α at a length other than the measured one. `configuration` when a density is less
     ///   than its own window's.
     public func exported(_ config: TunedConfig, file: String) throws(InputError) -> Export {
         let bucket = length < config.denseBelow ? nil : config.nearestBucket(promptLength: length).map { config.buckets[$0] }
@@ -48,6 +48,10 @@ extension ConfigExchange {
             throw head.refusal(
                 "pattern", head.parameters.pattern.rawValue,
                 "\(rules.name) has \(rules.kindNames), none of which keeps blocks by their share (alpha, alphaSlashes)")
+        case .keyBlocks:
+            throw head.refusal(
+                "pattern", head.parameters.pattern.rawValue,
+                "\(rules.name) has \(rules.kindNames), none of which chooses keys for each block of queries (keyBlockCount)")
         }
     }
 }

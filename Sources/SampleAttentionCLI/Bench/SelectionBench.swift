@@ -14,7 +14,8 @@ struct SelectionBenchCommand: MachineCommand {
         discussion: """
             Stage 1 scores the sampled rows and sums them by key (or, for column-slash, by block and diagonal); stage 2 takes the fewest \
             that reach alpha. "of dense" is the time over that of dense attention in the same run. Random heads are nearly flat, so a large \
-            part of the columns is selected: the most work stage 2 can have.
+            part of the columns is selected: the most work stage 2 can have. key-blocks has all rows scored in eight bits instead, whatever the \
+            sample ratio and alpha.
             """)
 
     @OptionGroup var machine: MachineOptions
@@ -23,7 +24,7 @@ struct SelectionBenchCommand: MachineCommand {
     @Option(help: "Share of the query rows that is scored; repeatable (default: 0.05 0.01).")
     var sampleRatio: [Double] = []
 
-    @Option(help: "stripe-window or column-slash; repeatable (default: both).")
+    @Option(help: "stripe-window, column-slash or key-blocks; repeatable (default: all).")
     var headPattern: [String] = []
 
     @Option(help: "Share of the sampled mass to keep.")
@@ -49,9 +50,13 @@ struct SelectionBenchCommand: MachineCommand {
 
     private func cases() throws(InputError) -> [SampleAttentionParameters] {
         var cases: [SampleAttentionParameters] = []
-        for name in headPattern.isEmpty ? ["stripe-window", "column-slash"] : headPattern {
-            guard let pattern = SampleAttentionParameters.Pattern(rawValue: name), pattern != .dense else {
-                throw InputError(.usage, field: "head-pattern", value: name, rule: "must be stripe-window or column-slash")
+        for name in headPattern.isEmpty ? ["stripe-window", "column-slash", "key-blocks"] : headPattern {
+            guard let pattern = SampleAttentionParameters.Pattern(rawValue: name), pattern.samplesRows || pattern == .keyBlocks else {
+                throw InputError(.usage, field: "head-pattern", value: name, rule: "must be stripe-window, column-slash or key-blocks")
+            }
+            if pattern == .keyBlocks {
+                cases.append(.keyBlocks())
+                continue
             }
             for ratio in sampleRatio.isEmpty ? [0.05, 0.01] : sampleRatio {
                 var parameters = SampleAttentionParameters.standard

@@ -36,12 +36,14 @@ package struct ProfileReport {
         report.append(
             .paragraph(
                 "SD(α) is the share of query-key pairs that some mask could drop while every query keeps α of its mass; structured SD the "
-                    + "same for a window with columns, or columns with slashes. The selection controls the mean over sampled rows; the "
-                    + "least mass of any query (CRA) shows the one it serves worst."))
+                    + "same for a window with columns, columns with slashes, or key blocks: equally many blocks of 32 keys for each block "
+                    + "of 64 queries. The selection controls the mean over sampled rows; the least mass of any query (CRA) shows the one it "
+                    + "serves worst."))
         report.append(.figureRow(maps(prompt).map { .heatmap($0) }))
         report.append(.figureRow([.lineChart(curves(prompt, \.meanMasses, "Mean retained mass")), .lineChart(degrees(prompt))]))
         report.append(
             .figureRow([.lineChart(curves(prompt, \.leastMasses, "Least retained mass of any query")), .scatter(sampled(prompt))]))
+        report.append(.figureRow(StructureFamily.charts(prompt, scale: result.scale).map { .lineChart($0) }))
         for (head, why) in examples(prompt) { report.append(.attentionMap(picture(head, why, prompt))) }
         report.append(
             .table(bounds(prompt), caption: "Output error of the pattern beside its bound (1 − CRA)·D, in the L1 norm of a query's output"))
@@ -144,7 +146,7 @@ package struct ProfileReport {
         let layer = prompt.layers.first { $0.layer == head.layer }!
         let (picture, selection) = (layer.pictures[head.head], layer.patterns[head.head])
         var pattern = AttentionMap.Pattern(
-            window: [.window, .stripeWindow].contains(selection.kind) && head.window < prompt.length ? head.window : nil,
+            window: selection.kind.hasWindow && head.window < prompt.length ? head.window : nil,
             kept: picture.square(\.kept),
             density: head.density, retainedMass: head.retained.mean)
         if let columns = selection.blockColumns, let slashes = selection.slashes {
@@ -152,10 +154,14 @@ package struct ProfileReport {
         }
         var map = AttentionMap(
             title: "Layer \(head.layer), head \(head.head): \(why)", length: prompt.length, mass: picture.square(\.mass),
-            importance: selection.kind == .columnSlash ? nil : importance(picture, selection, columns: head.columns), pattern: pattern)
+            importance: [.columnSlash, .keyBlocks].contains(selection.kind) ? nil : importance(picture, selection, columns: head.columns),
+            pattern: pattern)
         map.caption =
             "SD(\(alphaText)) \(NumberFormat.percent(head.sparsityDegrees[alpha])); the least mass of any query is "
             + "\(NumberFormat.fixed(head.retained.minimum, decimals: 3)), at query \(head.retained.worstQuery)"
+        if let blocks = selection.keyBlocks, let tokens = selection.keyBlockTokens {
+            map.caption! += "; \(NumberFormat.count(blocks)) blocks of \(tokens) keys are kept for the blocks of 64 queries"
+        }
         return map
     }
 

@@ -6,7 +6,7 @@ import SampleAttention
 /// What `profile` prints and writes.
 package struct ProfileResult: Encodable {
     /// Of profile.json; grows when a field changes its meaning or goes.
-    private static let schemaVersion = 1
+    private static let schemaVersion = 2
 
     let model: ModelIdentity
     let provenance: Provenance

@@ -24,8 +24,8 @@ extension ProfileResult {
         }
         return
             "\(prompts[0].heads.count) heads, means over heads; density and mass of the pattern of attention '\(attention)', min "
-            + "mass the least of all.\nStructured: SD with a window and columns, or columns and slashes, where every query keeps "
-            + "\(alpha); beside it where the mean query does.\n\n" + table.text() + prompts.map(extremes).joined()
+            + "mass the least of all.\nStructured: SD with a window and columns, columns and slashes, or key blocks by query block, where "
+            + "every query keeps \(alpha); beside it where the mean query does.\n\n" + table.text() + prompts.map(extremes).joined()
     }
 
     /// The heads that need the most keys, those whose pattern serves some query worst, and what sharing columns would keep.
@@ -39,7 +39,17 @@ extension ProfileResult {
         return "\n\(prompt.text), \(prompt.length) tokens\n  least sparse: "
             + list(densest) { "SD " + NumberFormat.percent($0.sparsityDegrees[alpha]) } + "\n  served worst: "
             + list(worst) { "\(NumberFormat.fixed($0.retained.minimum, decimals: 3)) at query \($0.retained.worstQuery)" } + "\n"
-            + sharing(prompt)
+            + families(prompt) + sharing(prompt)
+    }
+
+    /// What each family of structured patterns reaches, and how many heads it suits best.
+    private func families(_ prompt: PromptProfile) -> String {
+        let texts = StructureFamily.allCases.map { family in
+            let degrees = prompt.heads.map { family.degree($0.structuredMean[scale.mainAlpha]) }
+            let leads = prompt.heads.count { family.isBest(of: $0.structuredMean[scale.mainAlpha]) }
+            return "\(family.name) \(NumberFormat.percent(degrees.reduce(0, +) / Double(degrees.count))) (\(leads))"
+        }
+        return "  structured, mean query, by family (heads it suits best): " + texts.joined(separator: ", ") + "\n"
     }
 
     private func sharing(_ prompt: PromptProfile) -> String {
