@@ -18,8 +18,8 @@ public struct ConfigCheck: Sendable, Codable {
 
 /// Finds the cheapest parameters of all heads at one length that keep the floor on whole prompts.
 ///
-/// Damages of single heads add up well enough to choose by, not well enough to promise by. So an allocation for a total damage τ is
-/// run on the prompts, and τ follows what was found: up while there is room, down while the floor is missed.
+/// Damages of single heads add up well enough to choose by, not well enough to promise by. So an allocation for some allotted damage is
+/// run on the prompts, and the allotment follows what was found: up while there is room, down while the floor is missed.
 struct ConfigSearch {
     let layerCount: Int
     /// Those that are tuned.
@@ -28,14 +28,14 @@ struct ConfigSearch {
     let settings: TuningSettings
     /// What was measured on heads, and what is on whole prompts.
     let work: StudyWork
-    let sensitivities: HeadSensitivities
+    let damages: HeadDamages
     let length: Int
 
     /// What one length came to.
     struct Outcome {
         let heads: [[TunedConfig.Head]]
-        /// Total damage that was allotted, in shares of the floor.
-        let damage: Double
+        /// What was allotted; nil where no allocation held.
+        let allotment: DamageAllotment?
         /// Every allocation tried, in order.
         let steps: [AllocationStep]
     }
@@ -43,62 +43,54 @@ struct ConfigSearch {
     private struct Choice {
         let trials: [FrozenTrial]
         let parameters: [[SampleAttentionParameters]]
+        /// Of the floor, as predicted.
+        let shares: FloorShares
         var milliseconds: Double { trials.reduce(0) { $0 + $1.cost } }
     }
 
     /// - Parameters:
     ///   - denseMilliseconds: of one head, predicted.
-    ///   - start: the τ to begin with.
+    ///   - start: the allotment to begin with.
     ///   - isOver: asked before each allocation but the first; the rest is left out when it says so.
     func run(
-        on prefilled: [PrefilledPrompt], denseMilliseconds: Double, start: Double, isOver: () -> Bool,
+        on prefilled: [PrefilledPrompt], denseMilliseconds: Double, start: DamageAllotment, isOver: () -> Bool,
         advance: (String) -> Void
     ) throws -> Outcome {
         let options = options(denseMilliseconds: denseMilliseconds)
         let target = settings.floor.tightened(by: settings.headroom)
         var steps: [AllocationStep] = []
-        var best: (choice: Choice, point: Point)?
-        var miss: Point?
-        var damage = start
-        for _ in 0..<settings.checksPerLength {
+        var best: (choice: Choice, allotment: DamageAllotment)?
+        var search = AllotmentSearch(start)
+        // A few more where none has held so far: dense heads are what is left then.
+        while steps.count < settings.checksPerLength + (best == nil ? Self.moreChecks : 0) {
             if !steps.isEmpty, isOver() { break }
-            guard let choice = choose(options, damage: damage) else { break }
+            let allotment = search.allotment
+            guard let choice = choose(options, allotment) else { break }
             let checks = try prefilled.map { try check(choice, on: $0) }
-            let share = target.worstShare(checks.map(\.quality))
-            steps.append(AllocationStep(length: length, damage: damage, milliseconds: choice.milliseconds, checks: checks, share: share))
-            advance("\(length) tokens, " + Self.progress(share))
-            if settings.budgetMilliseconds != nil { return outcome(choice, damage: damage, steps: steps) }
-            let point = Point(damage: damage, share: share)
-            if share <= 1 {
-                if damage > best?.point.damage ?? -1 { best = (choice, point) }
-                // Near enough.
-                if share > 0.9 { break }
-            } else if damage < miss?.damage ?? .infinity {
-                miss = point
+            let lost = target.shares(of: checks.map(\.quality))
+            steps.append(
+                AllocationStep(length: length, allotment: allotment, milliseconds: choice.milliseconds, checks: checks, share: lost.worst))
+            advance("\(length) tokens, " + Self.progress(lost.worst))
+            if settings.budgetMilliseconds != nil { return outcome(choice, allotment, steps: steps) }
+            if lost.worst <= 1 {
+                if choice.milliseconds < best?.choice.milliseconds ?? .infinity { best = (choice, allotment) }
             }
-            damage = next(point, best: best?.point, miss: miss)
+            search.learn(used: choice.shares, lost: lost)
+            if search.isSettled { break }
         }
-        return outcome(best?.choice ?? dense(options), damage: best?.point.damage ?? 0, steps: steps)
+        return outcome(best?.choice ?? dense(options), best?.allotment, steps: steps)
     }
+
+    private static let moreChecks = 3
 
     private static func progress(_ share: Double) -> String {
         share < 1e6 ? "\(Int((100 * share).rounded())) % of what may be lost" : "what must not be lost is lost"
     }
 
-    /// A total damage that was tried, and the share of what may be lost that it came to.
-    private struct Point {
-        let damage, share: Double
-    }
-
-    /// In proportion to the room until one damage holds and one misses, then between the two, not too near to either.
-    private func next(_ last: Point, best: Point?, miss: Point?) -> Double {
-        guard let best, let miss, miss.damage > best.damage else { return last.damage * min(4, max(0.15, 0.93 / max(last.share, 1e-3))) }
-        let position = (0.95 - best.share) / (miss.share - best.share)
-        return best.damage + (miss.damage - best.damage) * min(0.85, max(0.15, position))
-    }
+    private typealias Option = (trial: FrozenTrial, shares: FloorShares)
 
     /// Dense first, then what was measured at this length.
-    private func options(denseMilliseconds: Double) -> [[(trial: FrozenTrial, damage: Double)]] {
+    private func options(denseMilliseconds: Double) -> [[Option]] {
         let trials = work.trials.trials(length: length)
         return layers.flatMap { layer in
             (0..<queryHeads).map { head in
@@ -106,29 +98,41 @@ struct ConfigSearch {
                 let dense = FrozenTrial(
                     length: length, layer: layer, head: head, number: -1, parameters: .dense,
                     measured: .dense(milliseconds: denseMilliseconds))
-                let sparse = HeadProbing.fronts(trials[index] ?? [])
+                let sparse = HeadProbing.options(trials[index] ?? [])
                     .filter { $0.measured.meanMass >= settings.floor.mass ?? 0 && $0.cost < denseMilliseconds }
-                    .compactMap { trial in sensitivities.damage(index, trial).map { (trial, $0) } }
-                return [(dense, 0)] + sparse
+                    .compactMap { trial in damages.shares(index, trial).map { (trial, $0) } }
+                return [(dense, FloorShares(text: 0, answers: 0))] + sparse
             }
         }
     }
 
-    private func choose(_ options: [[(trial: FrozenTrial, damage: Double)]], damage: Double) -> Choice? {
-        let table = options.map { $0.map { Allocation.Option(cost: $0.trial.cost, damage: $0.damage) } }
-        guard let budget = settings.budgetMilliseconds else {
-            return Allocation.cheapest(table, budget: damage).map { choice(zip(options, $0).map { $0[$1].trial }) }
+    private func choose(_ options: [[Option]], _ allotment: DamageAllotment) -> Choice? {
+        func table(_ damage: (FloorShares) -> (Double, Double)) -> [[Allocation.Option]] {
+            options.map {
+                $0.map { option in
+                    let (damage, other) = damage(option.shares)
+                    return Allocation.Option(cost: option.trial.cost, damage: damage, otherDamage: other)
+                }
+            }
         }
+        guard let budget = settings.budgetMilliseconds else {
+            return Allocation.cheapest(table { ($0.text, $0.answers) }, budget: allotment.text, otherBudget: allotment.answers)
+                .map { choice(zip(options, $0).map { $0[$1] }) }
+        }
+        let summed = table { ($0.sum, 0) }
         // Out of reach, the budget gets the nearest there is.
         let chosen =
-            Allocation.leastDamage(table, costBudget: budget) ?? table.map { row in row.indices.min { row[$0].cost < row[$1].cost } ?? 0 }
-        return choice(zip(options, chosen).map { $0[$1].trial })
+            Allocation.leastDamage(summed, costBudget: budget) ?? summed.map { row in row.indices.min { row[$0].cost < row[$1].cost } ?? 0 }
+        return choice(zip(options, chosen).map { $0[$1] })
     }
 
-    private func dense(_ options: [[(trial: FrozenTrial, damage: Double)]]) -> Choice { choice(options.map { $0[0].trial }) }
+    private func dense(_ options: [[Option]]) -> Choice { choice(options.map { $0[0] }) }
 
-    private func choice(_ trials: [FrozenTrial]) -> Choice {
-        Choice(trials: trials, parameters: ofAllLayers(trials.map(\.parameters), others: .dense))
+    private func choice(_ options: [Option]) -> Choice {
+        Choice(
+            trials: options.map(\.trial), parameters: ofAllLayers(options.map(\.trial.parameters), others: .dense),
+            shares: FloorShares(
+                text: options.reduce(0) { $0 + $1.shares.text }, answers: options.reduce(0) { $0 + $1.shares.answers }))
     }
 
     /// What was found for the heads of the tuned layers, in order, and for all others the same: by layer and head.
@@ -138,12 +142,12 @@ struct ConfigSearch {
         return all
     }
 
-    private func outcome(_ choice: Choice, damage: Double, steps: [AllocationStep]) -> Outcome {
+    private func outcome(_ choice: Choice, _ allotment: DamageAllotment?, steps: [AllocationStep]) -> Outcome {
         Outcome(
             heads: ofAllLayers(
                 choice.trials.map { TunedConfig.Head(parameters: $0.parameters, measured: $0.measured) },
                 others: TunedConfig.Head(parameters: .dense, measured: .dense(milliseconds: nil))),
-            damage: damage, steps: steps)
+            allotment: allotment, steps: steps)
     }
 
     private func check(_ choice: Choice, on prefilled: PrefilledPrompt) throws -> ConfigCheck {
@@ -160,8 +164,8 @@ struct ConfigSearch {
 /// One allocation that was run on whole prompts.
 public struct AllocationStep: Sendable, Encodable {
     public let length: Int
-    /// Total damage allotted, in shares of the floor.
-    public let damage: Double
+    /// What was allotted.
+    public let allotment: DamageAllotment
     /// Attention as the latency model has it.
     public let milliseconds: Double
     public let checks: [ConfigCheck]
@@ -169,12 +173,12 @@ public struct AllocationStep: Sendable, Encodable {
     /// was lost of what must not be.
     public let share: Double
 
-    private enum CodingKeys: String, CodingKey { case length, damage, milliseconds, share, density, quality }
+    private enum CodingKeys: String, CodingKey { case length, allotment, milliseconds, share, density, quality }
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(length, forKey: .length)
-        try container.encode(damage, forKey: .damage)
+        try container.encode(allotment, forKey: .allotment)
         try container.encode(milliseconds, forKey: .milliseconds)
         try container.encode(share.isFinite ? share : nil, forKey: .share)
         try container.encode(checks.map(\.density), forKey: .density)

@@ -16,14 +16,14 @@ public struct HeadOption: Hashable, Sendable {
 
 /// What a head's option costs the model on a prompt, as gradients predict it; in nats, a mean over tokens each.
 public struct PredictedDamage: Hashable, Sendable, Codable {
-    /// The change of the text's loss outside answers and repetitions, to first order.
-    public let loss: Double
+    /// The change of the text's loss outside answers and repetitions, to first order; nil where it was not asked for.
+    public let loss: Double?
     /// KL(full ‖ sparse) over all positions, to second order.
     public let divergence: Double
     /// The same at the tokens of answers, at most `Quality.mostAnswerDivergence`; 0 where there are none.
     public let answerDivergence: Double
 
-    public init(loss: Double, divergence: Double, answerDivergence: Double) {
+    public init(loss: Double? = nil, divergence: Double, answerDivergence: Double) {
         (self.loss, self.divergence, self.answerDivergence) = (loss, divergence, answerDivergence)
     }
 }
@@ -37,9 +37,12 @@ public struct PredictedDamage: Hashable, Sendable, Codable {
 struct DamagePredictor {
     let model: LanguageModel
     let prompt: TuningPrompt
-    /// Labels drawn for each position, at least 1; the prediction's standard error falls with their root.
-    let draws: Int
+    /// Labels drawn for each position, and for each position before a token of an answer where there are any; at least 1. The prediction's
+    /// standard error falls with their root.
+    let draws: Int, answerDraws: Int
     let seed: UInt64
+    /// Whether the change of the text's own loss is predicted as well, which takes labels of its own.
+    let predictsLoss: Bool
 
     struct Prediction {
         let damage: PredictedDamage
@@ -62,8 +65,7 @@ struct DamagePredictor {
                 let measured = try meter.measure(round.map { $0?.parameters ?? .window(tokens: 1, sinks: 0) })
                 let products = meter.products(with: layer.gradients)
                 for case let (head, option?) in round.enumerated() {
-                    found[option] = Prediction(
-                        damage: damage(products[head]), density: measured[head].density, outputError: measured[head].outputError)
+                    found[option] = prediction(products[head], measured[head])
                 }
             }
             done += 1
@@ -93,28 +95,31 @@ struct DamagePredictor {
         return left
     }
 
-    /// The text's own, then drawn ones at all positions, then at answers alone.
+    /// Drawn ones at all positions, then at answers alone, then the text's own.
     private var labels: [GradientLabels] {
         var generator = SeededGenerator(seed: seed)
-        var text = GradientLabels.text
-        text.positions = plain
         let drawn = (0..<draws).map { _ in GradientLabels.drawn(seed: generator.next()) }
-        let atAnswers = drawn.map { labels in
-            var labels = labels
+        let atAnswers = (0..<answerDraws).map { _ in
+            var labels = GradientLabels.drawn(seed: generator.next())
             labels.positions = asked
             return labels
         }
-        return [text] + drawn + (prompt.answers.isEmpty ? [] : atAnswers)
+        var text = GradientLabels.text
+        text.positions = plain
+        return drawn + (prompt.answers.isEmpty ? [] : atAnswers) + (predictsLoss ? [text] : [])
     }
 
-    private func damage(_ products: [HeadMeter.GradientProduct]) -> PredictedDamage {
+    private func prediction(_ products: [HeadMeter.GradientProduct], _ measured: HeadMeter.Measurement) -> Prediction {
         func tokens(_ spans: [Range<Int>]) -> Double { Double(max(1, spans.reduce(0) { $0 + $1.count })) }
         func divergence(_ own: ArraySlice<HeadMeter.GradientProduct>, over count: Double) -> Double {
             own.isEmpty ? 0 : 0.5 * own.reduce(0) { $0 + $1.squares } / (Double(own.count) * count)
         }
-        return PredictedDamage(
-            loss: -products[0].sum / tokens(plain),
-            divergence: divergence(products[1..<1 + draws], over: Double(prompt.tokens.count)),
-            answerDivergence: .smaller(Quality.mostAnswerDivergence, divergence(products[(1 + draws)...], over: tokens(asked))))
+        let atAnswers = prompt.answers.isEmpty ? [] : products[draws..<draws + answerDraws]
+        return Prediction(
+            damage: PredictedDamage(
+                loss: predictsLoss ? -products.last!.sum / tokens(plain) : nil,
+                divergence: divergence(products[..<draws], over: Double(prompt.tokens.count)),
+                answerDivergence: .smaller(Quality.mostAnswerDivergence, divergence(atAnswers, over: tokens(asked)))),
+            density: measured.density, outputError: measured.outputError)
     }
 }

@@ -69,42 +69,32 @@ struct HeadProbing {
         }
     }
 
-    /// The trials of a head that are worth a probe: windows and sampled patterns, each spread over their front.
+    /// Of each pattern the trials of which none is both cheaper and nearer than another, by cost.
     ///
-    /// Families are kept apart, because the same output error spoils different things: a window forgets, a selection favours what
-    /// many queries look at.
-    static func options(_ trials: [FrozenTrial], count: Int) -> [FrozenTrial] {
-        let useful = trials.filter { $0.measured.density < 0.95 }
-        let windows = spread(front(useful, .window), count: (count + 1) / 2)
-        return windows + spread(front(useful, .sampled), count: count - windows.count)
+    /// Patterns are kept apart, because the same output error spoils different things: a window forgets, a selection favours what many
+    /// queries look at.
+    static func fronts(_ trials: [FrozenTrial]) -> [FrozenTrial] {
+        SampleAttentionParameters.Pattern.allCases.filter { $0 != .dense }.flatMap { front(trials, $0) }
     }
 
-    /// Every family's front.
-    static func fronts(_ trials: [FrozenTrial]) -> [FrozenTrial] { PatternFamily.allCases.flatMap { front(trials, $0) } }
-
-    /// Trials of which none is both cheaper and nearer than another, by ascending cost.
-    private static func front(_ trials: [FrozenTrial], _ family: PatternFamily) -> [FrozenTrial] {
-        let trials = trials.filter { PatternFamily($0.parameters) == family }.sorted { $0.cost < $1.cost }
-        return ParetoFront(trials.enumerated().map { .init(cost: $1.cost, loss: $1.error, trial: $0) }).members.map { trials[$0.trial] }
-    }
-
-    /// Evenly chosen, none at the ends: those spoil everything or nothing, and what lies between tells more.
-    static func spread(_ trials: [FrozenTrial], count: Int) -> [FrozenTrial] {
-        guard trials.count > count, count > 0 else { return Array(trials.prefix(max(0, count))) }
-        return (0..<count).map { trials[(2 * $0 + 1) * trials.count / (2 * count)] }
-    }
-}
-
-/// Patterns that spoil alike.
-enum PatternFamily: Int, CaseIterable {
-    case window, sampled
-
-    /// Nil for dense heads.
-    init?(_ parameters: SampleAttentionParameters) {
-        switch parameters.pattern {
-        case .dense: return nil
-        case .window: self = .window
-        case .stripeWindow, .columnSlash: self = .sampled
+    /// The trials on fronts that are worth judging by what they do to the model: of neighbours whose errors differ little only the cheapest,
+    /// and none that costs more than one of another pattern and errs several times as much.
+    static func options(_ trials: [FrozenTrial]) -> [FrozenTrial] {
+        let fronts = fronts(trials).filter { $0.parameters.pattern != .dense }
+        let useful = fronts.filter { one in !fronts.contains { $0.cost < one.cost && $0.error < one.error / Self.otherPatternsError } }
+        var least: [SampleAttentionParameters.Pattern: Double] = [:]
+        return useful.filter { trial in
+            let pattern = trial.parameters.pattern
+            guard trial.error <= Self.lesserError * least[pattern, default: .infinity] else { return false }
+            least[pattern] = trial.error
+            return true
         }
+    }
+
+    private static let otherPatternsError = 4.0, lesserError = 0.75
+
+    private static func front(_ trials: [FrozenTrial], _ pattern: SampleAttentionParameters.Pattern) -> [FrozenTrial] {
+        let trials = trials.filter { $0.parameters.pattern == pattern }.sorted { $0.cost < $1.cost }
+        return ParetoFront(trials.enumerated().map { .init(cost: $1.cost, loss: $1.error, trial: $0) }).members.map { trials[$0.trial] }
     }
 }

@@ -36,7 +36,7 @@ struct HeadSearch {
 
     /// What a longer length tries of a shorter one.
     func survivors(length: Int) -> [HeadIndex: [SampleAttentionParameters]] {
-        trials.trials(length: length).mapValues { HeadProbing.fronts($0).map(\.parameters) }
+        trials.trials(length: length).mapValues { HeadProbing.options($0).map(\.parameters) }
     }
 
     /// Rounds of trials of each layer, at most.
@@ -111,9 +111,10 @@ private struct LayerRounds {
         TrialItem(length: length, layer: layer, head: head, parameters: parameters)
     }
 
-    /// What is tried whatever the sampler thinks: the ladder, an earlier config, what a shorter length left.
+    /// What is tried whatever the sampler thinks: the ladders, an earlier config, what a shorter length left.
     private func fixed(_ head: Int) -> [SampleAttentionParameters] {
         var fixed = settings.space.ladder(length: length).map(settings.space.window)
+        if survivors == nil { fixed += settings.space.keyBlockLadder }
         if let survivors {
             let left = survivors[HeadIndex(layer: layer, head: head)] ?? []
             // Windows that the shorter length had no use for stay away; wider ones than it could try are new.

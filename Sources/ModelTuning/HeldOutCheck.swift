@@ -72,7 +72,7 @@ public struct HeldOutCheck {
     /// Whole prompts at the tuned lengths and between them, then every head at every tuned length on a plain prompt from the middle of
     /// the text, in the otherwise dense model.
     ///
-    /// - Parameter text: another one than was tuned on, or the same: plain prompts are then from its end, interleaved ones from other places.
+    /// - Parameter text: another one than was tuned on, or the same: all prompts are then from other places.
     /// - Throws: `InputError` for a text that is too short, and as `TunableModel.densePrefill`.
     public func run(_ text: TuningText, progress: (TuningStudy.Progress) -> Void = { _ in }) throws -> Outcome {
         let prompts = try lengths.flatMap { try Self.prompts(text, length: $0, seed: seed) }
@@ -106,7 +106,10 @@ public struct HeldOutCheck {
     private static func prompts(_ text: TuningText, length: Int, seed: UInt64) throws(InputError) -> [TuningPrompt] {
         let counts = TuningText.promptCounts(length: length)
         var prompts: [TuningPrompt] = []
-        for index in 1...counts.plain { prompts.append(try text.plain(length: length, position: Double(index) / Double(counts.plain))) }
+        // From within, as those that are tuned on: books begin and end with what is not like them.
+        for index in 0..<counts.plain {
+            prompts.append(try text.plain(length: length, position: (Double(index) + 0.5) / Double(counts.plain)))
+        }
         for number in 0..<counts.interleaved { prompts.append(try text.interleaved(length: length, seed: seed, number: 100 + number)) }
         return prompts
     }

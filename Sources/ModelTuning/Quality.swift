@@ -62,7 +62,7 @@ public struct Quality: Sendable, Hashable, Codable {
 public struct QualityFloor: Sendable, Hashable, Codable {
     /// Most loss above dense, over the dense loss; see `Quality.lossIncrease`.
     public var lossIncrease = 0.01
-    /// Least share of the answers inside interleaved text that dense attention gives.
+    /// Least share of the answers inside interleaved text that dense attention gives, but for what is lost by chance.
     public var answersKept = 0.98
     /// Least share of positions with dense attention's first choice; nil asks for none.
     public var agreement: Double?
@@ -78,22 +78,31 @@ public struct QualityFloor: Sendable, Hashable, Codable {
     /// 2 of 42 answers lost, 0.0005 with none (4,096 to 32,768 tokens). At least what rounding in BF16 comes to.
     var answerDivergence: Double { max(1e-4, 0.25 * (1 - answersKept)) }
 
-    /// How much of what may be lost is lost, of whatever comes nearest to its floor: above 1 a floor is missed; infinite where something
-    /// is lost of what must not be lost at all.
+    /// How much of what may be lost is lost, on text and at answers, of whatever comes nearest to its floor: above 1 a floor is missed; infinite
+    /// where something is lost of what must not be lost at all.
     ///
     /// Losses are averaged, answers counted together.
-    public func worstShare(_ qualities: [Quality]) -> Double {
+    func shares(of qualities: [Quality]) -> FloorShares {
         let summary = QualitySummary(qualities)
-        var shares = [
-            Self.share(summary.lossIncrease, of: lossIncrease), Self.share(summary.lostAnswers, of: mayLose(summary)),
-            Self.share(summary.answerDivergence, of: answerDivergence),
-        ]
-        if let agreement { shares.append(Self.share(1 - summary.agreement, of: 1 - agreement)) }
-        if let tailDivergence { shares.append(Self.share(summary.p99Divergence, of: tailDivergence)) }
-        return shares.largest() ?? 0
+        var text = [Self.share(summary.lossIncrease, of: lossIncrease)]
+        if let agreement { text.append(Self.share(1 - summary.agreement, of: 1 - agreement)) }
+        if let tailDivergence { text.append(Self.share(summary.p99Divergence, of: tailDivergence)) }
+        return FloorShares(
+            text: text.largest() ?? 0,
+            answers: .larger(
+                Self.share(lostAnswers(summary), of: mayLose(summary)), Self.share(summary.answerDivergence, of: answerDivergence)))
     }
 
-    /// Answers that may be lost: of a few, one, by chance, unless none may.
+    /// The same of the worse of both.
+    public func worstShare(_ qualities: [Quality]) -> Double { shares(of: qualities).worst }
+
+    /// Answers that are lost beyond chance: of those that turn out otherwise, right or wrong, which the model was not sure of, as many more than
+    /// their root go one way by chance in one of six cases. All that are lost, where none may.
+    private func lostAnswers(_ summary: QualitySummary) -> Double {
+        answersKept < 1 ? max(0, summary.lostAnswers - Double(summary.changedAnswers).squareRoot()) : summary.lostAnswers
+    }
+
+    /// Answers that may be lost: of a few, one, unless none may.
     private func mayLose(_ summary: QualitySummary) -> Double {
         answersKept < 1 ? max(1, (1 - answersKept) * Double(summary.denseAnswers)) : 0
     }
@@ -106,7 +115,7 @@ public struct QualityFloor: Sendable, Hashable, Codable {
         if !(summary.lossIncrease <= floor.lossIncrease) {
             misses.append("loss \(percent(summary.lossIncrease)) above dense, floor \(percent(floor.lossIncrease))")
         }
-        if summary.lostAnswers > floor.mayLose(summary) {
+        if floor.lostAnswers(summary) > floor.mayLose(summary) {
             misses.append("\(percent(summary.answersKept)) of the answers kept, floor \(percent(floor.answersKept))")
         }
         if let least = floor.agreement, !(summary.agreement >= least) {
@@ -141,6 +150,8 @@ public struct QualitySummary: Sendable, Hashable, Codable {
     public let answersKept: Double
     /// Answers that dense attention has right.
     public let denseAnswers: Int
+    /// Answers that one of both has right.
+    public let changedAnswers: Int
     /// Fewer right answers than dense attention has; 0 where there are more.
     public var lostAnswers: Double { max(0, (1 - answersKept) * Double(denseAnswers)) }
     /// Mean KL at the tokens of answers, of the prompts that have some.
@@ -154,6 +165,7 @@ public struct QualitySummary: Sendable, Hashable, Codable {
         agreement = read.reduce(0) { $0 + $1.agreement } / count
         p99Divergence = read.reduce(0) { $0 + $1.p99Divergence } / count
         denseAnswers = qualities.reduce(0) { $0 + $1.denseAnswers }
+        changedAnswers = qualities.reduce(0) { $0 + $1.denseAnswers + $1.answers - 2 * $1.sharedAnswers }
         answersKept = denseAnswers == 0 ? 1 : Double(qualities.reduce(0) { $0 + $1.answers }) / Double(denseAnswers)
         let asking = qualities.filter { $0.asked > 0 }
         answerDivergence = asking.reduce(0) { $0 + $1.answerDivergence } / Double(max(1, asking.count))

@@ -77,14 +77,14 @@ public struct SensitivityStudy {
         let options = layers.flatMap { layer in
             (0..<model.description.queryHeads).map { HeadOption(layer: layer, head: $0, parameters: parameters) }
         }
-        let predictions = try DamagePredictor(model: model, prompt: prompt, draws: draws, seed: seed).run(options) { done in
-            advance(done, layers[layers.count - done])
-        }
+        let predictions = try DamagePredictor(
+            model: model, prompt: prompt, draws: draws, answerDraws: 1, seed: seed, predictsLoss: true
+        ).run(options) { done in advance(done, layers[layers.count - done]) }
         return options.map { option in
             let own = predictions[option]!
             return Head(
                 layer: option.layer, head: option.head, density: own.density, outputError: own.outputError,
-                predictedDivergence: own.damage.divergence, predictedLossChange: own.damage.loss)
+                predictedDivergence: own.damage.divergence, predictedLossChange: own.damage.loss ?? 0)
         }
     }
 

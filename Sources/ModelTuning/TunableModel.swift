@@ -111,16 +111,18 @@ private struct TracedPrefill: DensePrefill {
 
     func fullAttention() throws -> Divergence { try trace.divergence(from: trace) }
 
-    /// As many as told SmolLM2's heads apart (`experiments/gradient-sensitivity`).
-    private static let draws = 4
+    /// More prompts tell more than more draws, and each head's prediction is a sum over all rows of them.
+    private static let draws = 1
+    /// Short prompts ask little.
+    private var answerDraws: Int { trace.tokens.count < 8192 ? 2 : 1 }
 
     func predict(
         _ options: [HeadOption], on prompt: TuningPrompt, seed: UInt64, advance: (Double) -> Void
     ) throws -> [PredictedDamage] {
         let layers = Set(options.map(\.layer)).count
-        let found = try DamagePredictor(model: model, prompt: prompt, draws: Self.draws, seed: seed).run(options) {
-            advance(Double($0) / Double(layers))
-        }
+        let predictor = DamagePredictor(
+            model: model, prompt: prompt, draws: Self.draws, answerDraws: answerDraws, seed: seed, predictsLoss: true)
+        let found = try predictor.run(options) { advance(Double($0) / Double(layers)) }
         return options.map { found[$0]!.damage }
     }
 

@@ -16,8 +16,8 @@ public struct TuningSettings: Hashable, Sendable, Codable {
     public var sampler = SamplerKind.tpe
     public var space = SearchSpace()
     public var seed: UInt64 = 1
-    /// Options of a head that are followed through the model to its answers.
-    public var probesPerHead = 4
+    /// Options of a probed head that are followed through the model to the scores of every position.
+    public var probesPerHead = 2
     /// Configs tried on whole prompts for each length.
     public var checksPerLength = 5
 

@@ -8,9 +8,9 @@ import SampleAttention
 /// Tunes a whole model: what each head may be, what each head's choice does to the model, and what all heads get at each length.
 ///
 /// 1. **Search** (`HeadSearch`): candidates on each head's real Q, K and V; fronts of predicted time against output error.
-/// 2. **Predictions** (`HeadPredicting`): what a few of each head's options cost the model, from one pass backward a prompt, on the text as
-///    it is and on the same text with things to look up; **probes** (`HeadProbing`): the options of the heads that cost most followed to the
-///    scores of every position. From them, what an output error of that head costs the model.
+/// 2. **Predictions** (`HeadPredicting`): what every option on those fronts costs the model, from one pass backward a prompt, on text with
+///    things to look up; **probes** (`HeadProbing`): two options each of the few heads that cost most
+///    (`ProbeChoice`), followed to the scores of every position, which correct the predictions of their head (`HeadCalibration`).
 /// 3. **Allocation** (`ConfigSearch`): the cheapest choice for all heads within a total damage, run on whole prompts of each
 ///    length and corrected until the floor holds there.
 /// 4. **Held-out check** (`HeldOutCheck`): the config on text and lengths the study has not seen.
@@ -45,29 +45,34 @@ public struct TuningStudy {
         public let buckets: [TunedConfig.Bucket]
         /// Every trial, by length, layer and head.
         public let trials: [FrozenTrial]
-        /// Every option whose cost was predicted or probed: its trial and what it spoils.
+        /// Every option that was judged, by length, layer and head.
         public let options: [OptionDamage]
         public let steps: [AllocationStep]
         /// True when time ran out before everything was measured.
         public let isCutShort: Bool
     }
 
-    /// An option whose cost to the model is known.
+    /// An option and what it costs the model, in nats.
     public struct OptionDamage: Sendable, Encodable {
         public let layer, head: Int
         public let trial: FrozenTrial
-        /// Nats a token that the loss grows by, at least KL; and KL at the tokens of answers: as measured where the option was followed through
-        /// the model, else as predicted.
-        public let lossDamage, answerDamage: Double
-        public let isMeasured: Bool
-        /// Nil where only probes know.
-        public let predictedLossDamage, predictedAnswerDamage: Double?
+        /// Loss a token (at least KL), and KL at the tokens of answers: as predicted, and corrected by what was probed of the head.
+        public let loss, answerDivergence: Double
+        /// KL, over all positions and at answers, on one prompt, for options that were followed through the model there.
+        public let probed: Probed?
 
-        init(_ option: HeadSensitivities.Option) {
+        public struct Probed: Sendable, Encodable {
+            public let predictedDivergence, divergence, predictedAnswerDivergence, answerDivergence: Double
+        }
+
+        init(_ option: HeadDamages.Option) {
             (layer, head, trial) = (option.head.layer, option.head.head, option.trial)
-            (lossDamage, answerDamage) = (option.damage.loss, option.damage.answers)
-            isMeasured = option.measured != nil
-            (predictedLossDamage, predictedAnswerDamage) = (option.predicted?.loss, option.predicted?.answers)
+            (loss, answerDivergence) = (option.damage.text, option.damage.answers)
+            probed = option.probed.map {
+                Probed(
+                    predictedDivergence: $0.predicted.text, divergence: $0.measured.text,
+                    predictedAnswerDivergence: $0.predicted.answers, answerDivergence: $0.measured.answers)
+            }
         }
     }
 
@@ -113,45 +118,42 @@ public struct TuningStudy {
     public func run(_ text: TuningText, progress: @escaping (Progress) -> Void = { _ in }) throws -> Result {
         var steps: [AllocationStep] = []
         var buckets: [TunedConfig.Bucket] = []
-        var sensitivities: HeadSensitivities?
+        var damages: HeadDamages?
+        var options: [HeadDamages.Option] = []
         var survivors: [HeadIndex: [SampleAttentionParameters]]?
-        var damage = 1.0
+        var allotment = DamageAllotment(text: settings.headroom, answers: settings.headroom)
         for length in settings.lengths {
             let prompts = try Self.prompts(text, length: length, seed: settings.seed)
-            let retrieval = sensitivities?.retrievalHeads(floor: settings.floor)
-            let firstDepth = retrieval.map { $0.map(\.layer).min() } ?? 0
-            // All heads at the shortest length, on text of both kinds; then those that look things up, on what they have to look up.
-            let probedPrompts = prompts.count { $0.kind == .interleaved } + (retrieval == nil ? 1 : 0)
-            let first = try search(prompts[0], survivors: survivors, probedFrom: firstDepth, progress: progress)
-            let others = try prompts.indices.dropFirst().map { index in
-                try model.densePrefill(prompts[index].tokens, probedFrom: index < probedPrompts ? firstDepth : nil, tap: nil)
-            }
+            // Any head at the shortest length; then those that look things up.
+            let retrieval = damages?.retrievalHeads
+            let first = try search(
+                prompts[0], survivors: survivors, probedFrom: retrieval.map { $0.map(\.layer).min() } ?? 0, progress: progress)
+            let others = try prompts.dropFirst().map { try model.densePrefill($0.tokens, probedFrom: nil, tap: nil) }
             let prefilled = zip(prompts, [first] + others).map { PrefilledPrompt(prompt: $0, dense: $1) }
-            let probed = try probe(Array(prefilled.prefix(probedPrompts)), heads: retrieval, length: length, progress: progress)
-            let known = sensitivities?.replacing(probed) ?? probed
-            if sensitivities == nil { sensitivities = known }
+            let known = try judge(prefilled, earlier: damages, length: length, progress: progress)
+            damages = known
+            options += known.options
             let search = ConfigSearch(
                 layerCount: model.layerCount, layers: model.tunedLayers, queryHeads: model.attentionShape(tokens: length).queryHeads,
-                settings: settings, work: work,
-                sensitivities: known, length: length)
+                settings: settings, work: work, damages: known, length: length)
             let total = settings.lengths.count * settings.checksPerLength
             progress(.init(phase: .allocation, done: steps.count, total: total, status: "\(length) tokens"))
             var tried = 0
             let outcome = try search.run(
-                on: prefilled, denseMilliseconds: denseMilliseconds(length), start: damage, isOver: { time.isOver(1) }
+                on: prefilled, denseMilliseconds: denseMilliseconds(length), start: allotment, isOver: { time.isOver(1) }
             ) { status in
                 tried += 1
-                progress(.init(phase: .allocation, done: steps.count + tried, total: total, status: status))
+                progress(.init(phase: .allocation, done: min(steps.count + tried, total), total: total, status: status))
             }
             steps += outcome.steps
-            if outcome.damage > 0 { damage = outcome.damage }
+            if let held = outcome.allotment { allotment = held }
             buckets.append(TunedConfig.Bucket(length: length, layers: outcome.heads))
-            survivors = headSearch.survivors(length: length)
+            survivors = known.survivors(work.trials.trials(length: length).mapValues(HeadProbing.options))
         }
         return Result(
             buckets: buckets,
             trials: settings.lengths.flatMap { work.trials.trials(length: $0).sorted { $0.key < $1.key }.flatMap(\.value) },
-            options: (sensitivities?.options ?? []).map(OptionDamage.init), steps: steps, isCutShort: time.isReached)
+            options: options.map(OptionDamage.init), steps: steps, isCutShort: time.isReached)
     }
 
     private func search(
@@ -180,34 +182,35 @@ public struct TuningStudy {
         HeadSearch(kernel: model.kernel, settings: settings, latency: latency, trials: work.trials, warmStart: warmStart)
     }
 
-    /// - Parameter heads: those whose options are all probed; nil predicts those of all heads, and probes the ones that cost most.
-    private func probe(
-        _ prefilled: [PrefilledPrompt], heads: Set<HeadIndex>?, length: Int, progress: @escaping (Progress) -> Void
-    ) throws -> HeadSensitivities {
-        let options = work.trials.trials(length: length)
-            .filter { heads?.contains($0.key) ?? true }
-            .mapValues { HeadProbing.options($0, count: settings.probesPerHead) }
-        let losses = try prefilled.map { Quality(try $0.dense.fullAttention(), prompt: $0.prompt).denseLoss }
+    /// What the options of all heads cost, predicted on interleaved prompts alone: they are of the same text, and plain prompts, which say
+    /// what a config costs in loss, then say it of one that was not chosen by them.
+    ///
+    /// - Parameters:
+    ///   - prefilled: the first of them may be probed.
+    ///   - earlier: what was found at the length before; nil at the shortest.
+    private func judge(
+        _ prefilled: [PrefilledPrompt], earlier: HeadDamages?, length: Int, progress: @escaping (Progress) -> Void
+    ) throws -> HeadDamages {
+        let options = work.trials.trials(length: length).mapValues(HeadProbing.options)
+        let predicted = prefilled.filter { $0.prompt.kind == .interleaved }
+        let losses = try prefilled.filter { $0.prompt.kind == .plain }
+            .map { Quality(try $0.dense.fullAttention(), prompt: $0.prompt).denseLoss }
         let denseLoss = losses.reduce(0, +) / Double(max(1, losses.count))
-        func sensitivities() -> HeadSensitivities {
-            HeadSensitivities(options, work: work, prompts: prefilled.map(\.prompt), floor: settings.floor, denseLoss: denseLoss)
+        func damages() -> HeadDamages {
+            HeadDamages(
+                options, work: work, prompts: predicted.map(\.prompt), floor: settings.floor, denseLoss: denseLoss,
+                calibrations: earlier?.calibrations ?? [:])
         }
-        var probed = options
-        if heads == nil {
-            let predicting = HeadPredicting(work: work.predictions, seed: settings.seed)
-            try predicting.run(options, on: prefilled, isOver: { time.isOver(0.7) }) { share in
-                progress(.init(phase: .gradients, done: Int(100 * share), total: 100, status: "\(length) tokens"))
-            }
-            let known = sensitivities()
-            let chosen = predicting.probed(
-                options.keys.sorted(), damage: { known.worst($0, floor: settings.floor, denseLoss: denseLoss) },
-                answers: { known.worstAtAnswers($0) })
-            probed = options.filter { chosen.contains($0.key) }
+        try HeadPredicting(work: work.predictions, seed: settings.seed).run(options, on: predicted, isOver: { time.isOver(0.7) }) {
+            progress(.init(phase: .gradients, done: Int(100 * $0), total: 100, status: "\(length) tokens"))
         }
-        try HeadProbing(pool: model.kernel.pool, work: work.probes).run(probed, on: prefilled, isOver: { time.isOver(0.7) }) {
+        let known = damages()
+        let choice = ProbeChoice(seed: settings.seed, options: settings.probesPerHead)
+        let probed = earlier.map { choice.later(options, of: $0.retrievalHeads, known) } ?? choice.first(options, known)
+        try HeadProbing(pool: model.kernel.pool, work: work.probes).run(probed, on: [prefilled[0]], isOver: { time.isOver(0.7) }) {
             progress(.init(phase: .probes, done: $0.done, total: $0.total, status: "layer \($0.item.layer), head \($0.item.head)"))
         }
-        return sensitivities()
+        return damages()
     }
 
     /// Of one head with full attention.

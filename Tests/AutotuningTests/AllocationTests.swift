@@ -54,6 +54,57 @@ import Testing
         #expect(Allocation.cheapest([[.init(cost: 1, damage: 2), .init(cost: 3, damage: 0)]], budget: 0) == [1])
         #expect(Allocation.cheapest([], budget: 1) == [])
     }
+
+    /// A dense option and four cheaper ones for each of six heads, of which two have damage of the other kind.
+    private static func twoKinds() -> [[Allocation.Option]] {
+        var generator = SeededGenerator(seed: 5)
+        return (0..<6).map { head in
+            var own = [Allocation.Option(cost: 10, damage: 0)]
+            for level in 1...4 {
+                let damage = generator.uniform() * Double(level)
+                let rare: Double = head < 2 ? generator.uniform() * Double(level) : 0
+                own.append(Allocation.Option(cost: 10 / Double(1 + level), damage: damage, otherDamage: rare))
+            }
+            return own
+        }
+    }
+
+    /// Whatever is chosen stays within both budgets, and costs little more than the best of all choices that do.
+    @Test(arguments: [0.2, 1, 5]) func otherDamageHasABudgetOfItsOwn(otherBudget: Double) throws {
+        let options = Self.twoKinds()
+        func rare(_ choice: [Int]) -> Double { zip(options, choice).reduce(0.0) { $0 + $1.0[$1.1].otherDamage } }
+        let found = try #require(Allocation.cheapest(options, budget: 6, otherBudget: otherBudget))
+        let sums = Self.total(options, found)
+        #expect(sums.damage <= 6 && rare(found) <= otherBudget)
+        var least = Double.infinity
+        for code in 0..<15_625 {
+            var (rest, choice) = (code, [Int]())
+            for _ in 0..<6 {
+                choice.append(rest % 5)
+                rest /= 5
+            }
+            let own = Self.total(options, choice)
+            if own.damage <= 6, rare(choice) <= otherBudget { least = min(least, own.cost) }
+        }
+        #expect(sums.cost >= least - 1e-9 && sums.cost < 1.15 * least)
+    }
+
+    /// Costs and both damages in one proportion, where a price alone finds nothing between everything and nothing.
+    @Test func proportionalDamagesAreShared() throws {
+        let options = (0..<4).map { _ in
+            (0...8).map { Allocation.Option(cost: 10 - Double($0), damage: Double($0), otherDamage: Double(3 * $0)) }
+        }
+        let found = try #require(Allocation.cheapest(options, budget: 16, otherBudget: 24.01))
+        #expect(Self.total(options, found).cost == 32)
+    }
+
+    @Test func otherDamageThatCannotBeAvoidedHasNoChoice() {
+        let options: [[Allocation.Option]] = [[.init(cost: 1, damage: 0, otherDamage: 2)]]
+        #expect(Allocation.cheapest(options, budget: 1, otherBudget: 1) == nil)
+        #expect(Allocation.cheapest(options, budget: 1, otherBudget: 2) == [0])
+        #expect(
+            Allocation.cheapest([[.init(cost: 1, damage: 0, otherDamage: 1), .init(cost: 2, damage: 0)]], budget: 1, otherBudget: 0) == [1])
+    }
 }
 
 @Suite struct ParameterImportanceTests {

@@ -16,10 +16,14 @@ enum Study {
     /// A machine that is made up, so that no test measures this one: pairs cost, the rest is free.
     static func latencyModel(_ scratch: Scratch, headDimension: Int) throws -> String {
         let free = [
-            "heads", "laneBlocks", "distantRows", "loadedKeys", "tiles", "maskedTiles", "gatheredColumns", "summedPairs", "candidates",
+            "heads", "laneBlocks", "distantRows", "loadedKeys", "tiles", "maskedTiles", "gatheredColumns", "summedPairs", "quantizedKeys",
+            "candidates",
             "certificates", "certifiedPairs",
         ]
-        let pairs = ["densePairs": 1e-9, "windowPairs": 1e-9, "columnPairs": 1.2e-9, "blockPairs": 1e-9, "sampledPairs": 6e-10]
+        let pairs = [
+            "densePairs": 1e-9, "windowPairs": 1e-9, "columnPairs": 1.2e-9, "blockPairs": 1e-9, "sampledPairs": 6e-10,
+            "quantizedPairs": 2e-10,
+        ]
         let file: [String: Any] = [
             "schemaVersion": 1, "headDimension": headDimension, "meanAbsolutePercentageError": 0.05, "fitMeanAbsolutePercentageError": 0.04,
             "secondsPerUnit": pairs.merging(free.map { ($0, 0) }) { $1 },
@@ -79,10 +83,11 @@ enum Study {
         let scratch = try Scratch()
         let folder = scratch.file("out")
         let result = try Program.json(["tune", "--length", "512", "--trials", "3", "--force", "--output", folder])
-        // Two of the three windows tried leave something out; 14 heads are followed through the model.
-        #expect(result["predictions"] as? Int == 48 * 2 && result["probes"] as? Int == 14 * 2)
+        // One to three windows of each head; two of six heads that answers hang on and one of five others are followed through the model.
+        #expect((48...3 * 48).contains(try #require(result["predictions"] as? Int)))
+        #expect((11...17).contains(try #require(result["probes"] as? Int)))
         let report = try scratch.read("out/report.html")
-        #expect(report.contains("as the pass backward predicted, and as measured"))
+        #expect(report.contains("on the prompt they were probed on"))
     }
 
     @Test func writesConfigJournalAndReport() throws {

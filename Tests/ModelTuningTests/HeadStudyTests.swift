@@ -45,8 +45,8 @@ import Testing
         #expect(places == lengths.flatMap { n in [[n, 0, 0], [n, 0, 1], [n, 1, 0], [n, 1, 1]] })
         for head in heads {
             #expect(head.denseMilliseconds == study.denseMilliseconds(head.length) && !head.front.isEmpty)
-            for family in [true, false] {
-                let front = head.front.filter { ($0.parameters.pattern == .window) == family }
+            for pattern in SampleAttentionParameters.Pattern.allCases {
+                let front = head.front.filter { $0.parameters.pattern == pattern }
                 #expect(zip(front, front.dropFirst()).allSatisfy { $0.cost <= $1.cost && $0.error >= $1.error })
             }
             let cheapest = try #require(head.cheapest(meanMass: 0.5))

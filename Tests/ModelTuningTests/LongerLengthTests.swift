@@ -24,7 +24,7 @@ import Testing
             let own = short.filter { $0.layer == trial.layer && $0.head == trial.head }
             if let same = own.first(where: { $0.parameters == trial.parameters }) {
                 let beaten = own.contains {
-                    ($0.parameters.pattern == .window) == (trial.parameters.pattern == .window) && $0.cost < same.cost
+                    $0.parameters.pattern == trial.parameters.pattern && $0.cost < same.cost
                         && $0.error < same.error
                 }
                 #expect(!beaten)
@@ -35,7 +35,7 @@ import Testing
         #expect(Set(long.map(\.parameters)).count < Set(short.map(\.parameters)).count + 4)
     }
 
-    /// Heads that answers hang on are probed again at the next length, on interleaved prompts, and no others.
+    /// Heads that answers hang on are probed again at the next length, and no others; predicted are all.
     @Test func probesRetrievalHeadsAgain() throws {
         let model = try MadeModel([[0.0001, 0.0001], [0.04, 0.0001]])
         let result = try study.run(model)
@@ -43,6 +43,8 @@ import Testing
         #expect(!long.isEmpty && long.allSatisfy { $0[0] == 1 && $0[1] == 0 })
         #expect(Set(model.calls.probed.filter { $0[2] <= 320 }.map { $0[0] * 2 + $0[1] }) == [0, 1, 2, 3])
         #expect(result.buckets.allSatisfy { $0.patterns[0] != [.dense, .dense] })
+        let predicted = result.options.filter { $0.trial.length == 640 }
+        #expect(Set(predicted.map { 2 * $0.layer + $0.head }) == [0, 1, 2, 3])
     }
 
     @Test func withoutRetrievalHeadsNothingIsProbedAgain() throws {
@@ -56,7 +58,7 @@ import Testing
     @Test func theAllottedDamageIsHandedOn() throws {
         let result = try study.run(try MadeModel(interaction: 6))
         let (short, long) = (result.steps.filter { $0.length == 320 }, result.steps.filter { $0.length == 640 })
-        let held = try #require(short.filter { $0.share <= 1 }.map(\.damage).max())
-        #expect(long.first?.damage == held && held < 1)
+        let held = try #require(short.filter { $0.share <= 1 }.min { $0.milliseconds < $1.milliseconds })
+        #expect(long.first?.allotment == held.allotment && held.allotment.answers < study.settings.headroom)
     }
 }

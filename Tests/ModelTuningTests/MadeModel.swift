@@ -102,6 +102,7 @@ final class MadeModel: TunableModel {
         case .dense: 0
         case .window: max(0, 1 - Double(parameters.window.positions(promptLength: tokens)) / Double(tokens))
         case .stripeWindow, .columnSlash: 1 - parameters.alpha.value
+        case .keyBlocks: max(0, 1 - Double(parameters.keyBlockCount * parameters.keyBlockTokens) / Double(tokens))
         }
     }
 
@@ -144,7 +145,6 @@ private struct MadePrefill: DensePrefill {
     func predict(
         _ options: [HeadOption], on prompt: TuningPrompt, seed: UInt64, advance: (Double) -> Void
     ) throws -> [PredictedDamage] {
-        if options.contains(where: { $0.layer < firstLayer }) { throw MadeModel.Unprobed() }
         try model.count { $0.predictions += 1 }
         advance(0.5)
         return options.map { option in

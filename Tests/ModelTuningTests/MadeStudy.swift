@@ -27,7 +27,10 @@ struct MadeStudy {
             tokenizer: try Tokenizer(path: scratch.file("tokenizer.json"), settingsPath: settingsPath))
         latency = LatencyModel(
             machine: .init(cpu: "none", instructionSet: "scalar", threads: 1, precision: .fp32), headDimension: 8,
-            secondsPerUnit: [.densePairs: 1e-9, .windowPairs: 1e-9, .columnPairs: 1.2e-9, .blockPairs: 1e-9, .sampledPairs: 6e-10])
+            secondsPerUnit: [
+                .densePairs: 1e-9, .windowPairs: 1e-9, .columnPairs: 1.2e-9, .blockPairs: 1e-9, .sampledPairs: 6e-10,
+                .quantizedPairs: 2e-10,
+            ])
         settings = TuningSettings(lengths: lengths)
         settings.trials = trials
         settings.seed = 7

@@ -8,10 +8,13 @@ import Testing
     private static let prompt = TuningPrompt(
         name: "t", kind: .interleaved, tokens: [0, 1, 2, 3, 4, 5, 6, 7], answers: [4..<6], repetitions: [7..<8])
 
-    private static func divergence(choices: [Int32], divergences: [Float] = Array(repeating: 0, count: 8), added: Float = 0) -> Divergence {
+    private static func divergence(
+        choices: [Int32], divergences: [Float] = Array(repeating: 0, count: 8), added: Float = 0,
+        referenceChoices: [Int32] = [1, 2, 3, 4, 5, 6, 7, 0]
+    ) -> Divergence {
         Divergence(
             divergences: divergences, logProbabilities: Array(repeating: -1 - added, count: 7),
-            referenceLogProbabilities: Array(repeating: -1, count: 7), choices: choices, referenceChoices: [1, 2, 3, 4, 5, 6, 7, 0])
+            referenceLogProbabilities: Array(repeating: -1, count: 7), choices: choices, referenceChoices: referenceChoices)
     }
 
     @Test func anAnswerIsKeptWhenEveryTokenIs() {
@@ -72,14 +75,23 @@ import Testing
         #expect(abs(floor.worstShare([good]) - 0.5) < 1e-4)
         #expect(QualityFloor.misses([good], floor: floor).isEmpty)
         let forgetful = Quality(Self.divergence(choices: [1, 2, 3, 9, 9, 6, 7, 0]), prompt: Self.prompt)
-        // One lost answer may be chance; two are not, nor is it when all answers' scores moved.
-        #expect(floor.worstShare([forgetful]) == 1 && floor.worstShare([forgetful, forgetful]) == 2)
+        // One lost answer may be chance, of four two; of nine it is six that are not, nor is it chance when all answers' scores moved.
+        #expect(floor.worstShare([forgetful]) == 0)
+        #expect(floor.worstShare(Array(repeating: forgetful, count: 4)) == 2)
+        #expect(floor.worstShare(Array(repeating: forgetful, count: 9)) == 6)
         let moved = Quality(
             Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], divergences: [0, 0, 0, 0.01, 0.01, 0, 0, 0]), prompt: Self.prompt)
         #expect(abs(floor.worstShare([moved]) - 2) < 1e-4)
         #expect(QualityFloor.misses([good, forgetful], floor: floor).isEmpty)
         #expect(
-            QualityFloor.misses([good, good, forgetful, forgetful], floor: floor) == ["50.0 % of the answers kept, floor 98.0 %"])
+            QualityFloor.misses([good, good, good, good] + Array(repeating: forgetful, count: 4), floor: floor)
+                == ["50.0 % of the answers kept, floor 98.0 %"])
+        // Answers that are won and lost change more than is lost.
+        let lucky = Quality(
+            Self.divergence(choices: [1, 2, 3, 4, 5, 6, 7, 0], referenceChoices: [1, 2, 3, 9, 9, 6, 7, 0]), prompt: Self.prompt)
+        let mixed = Array(repeating: forgetful, count: 4) + [lucky, lucky]
+        #expect(QualitySummary(mixed).lostAnswers == 2 && QualitySummary(mixed).changedAnswers == 6)
+        #expect(QualityFloor.misses(mixed, floor: floor).isEmpty)
         floor.tailDivergence = 0.004
         #expect(floor.worstShare([moved, moved]) > 2 && floor.tightened(by: 0.5).tailDivergence == 0.002)
         #expect(QualityFloor.misses([moved], floor: floor).contains { $0.hasPrefix("99th percentile of KL 0.01 nats") })
@@ -113,24 +125,36 @@ import Testing
     }
 }
 
-@Suite struct DamageCurveTests {
-    private let curve = DamageCurve([(0.01, 0.1), (1, 10), (0.1, 1)])
+@Suite struct CalibrationCurveTests {
+    private let curve = CalibrationCurve([(0.01, 0.1), (1, 2), (0.1, 1)], noise: 0.05)
 
-    @Test func probesComeBack() throws {
-        for (error, damage) in [(0.01, 0.1), (0.1, 1), (1, 10)] { #expect(abs(try #require(curve.damage(error: error)) - damage) < 1e-9) }
-        #expect(abs(try #require(curve.damage(error: 0.03)) - 0.3) < 1e-9)
+    @Test func probesComeBack() {
+        for (predicted, measured) in [(0.01, 0.1), (0.1, 1), (1, 2)] { #expect(abs(curve.measured(predicted) - measured) < 1e-6) }
+        // In between it goes on evenly in the logarithms.
+        #expect(abs(curve.measured(0.0316) / 0.316 - 1) < 0.01)
     }
 
-    @Test func beyondTheEndsDamageIsProportional() throws {
-        for (error, damage) in [(0.001, 0.01), (2, 20)] { #expect(abs(try #require(curve.damage(error: error)) - damage) < 1e-9) }
-        #expect(curve.damage(error: 0) == 0)
+    @Test func beyondTheEndsItIsInProportion() {
+        #expect(abs(curve.measured(10) / 20 - 1) < 1e-6 && abs(curve.measured(0.005) / 0.05 - 1) < 1e-6)
+        #expect(abs(CalibrationCurve([(0, 3)], noise: 0.05).measured(0) - 3) < 1e-6)
     }
 
-    /// Noise may make a larger error look harmless; the curve does not believe it.
-    @Test func damageNeverFalls() throws {
-        let noisy = DamageCurve([(0.01, 0.5), (0.1, 0.2), (1, 4)])
-        let values = try [0.001, 0.01, 0.05, 0.1, 0.5, 1, 5].map { try #require(noisy.damage(error: $0)) }
-        #expect(values == values.sorted() && noisy.damage(error: 0.1) == 0.5)
-        #expect(DamageCurve([]).damage(error: 1) == nil && DamageCurve([(0, 3)]).damage(error: 1) == nil)
+    /// What is measured of nothing is not nothing, and says no more than that there is not more.
+    @Test func noiseTellsNothing() {
+        let quiet = CalibrationCurve([(1e-7, 0.04)], noise: 0.05)
+        #expect(abs(quiet.measured(0.1) - 0.1) < 1e-3)
+        #expect(abs(CalibrationCurve([(0.2, 0.04)], noise: 0.05).measured(0.2) - 0.05) < 1e-6)
+    }
+
+    @Test func withoutProbesPredictionsStay() {
+        for predicted in [0, 0.01, 3] { #expect(CalibrationCurve([], noise: 0.05).measured(predicted) == predicted) }
+    }
+
+    /// Noise may make an option that is predicted to cost more look harmless; the curve does not believe it.
+    @Test func itNeverFalls() {
+        let noisy = CalibrationCurve([(0.01, 0.5), (0.1, 0.2), (1, 4), (1, 6)], noise: 0.05)
+        let values = [0, 0.001, 0.01, 0.05, 0.1, 0.5, 1, 5].map(noisy.measured)
+        #expect(values == values.sorted() && values.allSatisfy { $0 >= 0 })
+        #expect(abs(noisy.measured(0.1) - 0.5) < 1e-6 && abs(noisy.measured(1) - 6) < 1e-6)
     }
 }

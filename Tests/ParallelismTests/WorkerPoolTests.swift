@@ -55,7 +55,7 @@ import Testing
     }
 
     /// All threads have to be at work at once for this run to end: those that slept must have been woken.
-    @Test(.timeLimit(.minutes(1))) func sleepingThreadsAreWoken() async throws {
+    @Test(.timeLimit(.minutes(10))) func sleepingThreadsAreWoken() async throws {
         let threads = 6
         let pool = WorkerPool(threads: threads)
         for _ in 0..<20 {
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func bodiesMayRunPiecesThemselves() {
+    @Test(.timeLimit(.minutes(10))) func bodiesMayRunPiecesThemselves() {
         let pool = WorkerPool(threads: 4)
         let done = Counter()
         let strangers = Counter()
@@ -100,7 +100,7 @@ import Testing
     }
 
     /// Several callers share a pool: each has its own indices and its own workers' numbers.
-    @Test(.timeLimit(.minutes(1))) func callersMayRunAtOnce() {
+    @Test(.timeLimit(.minutes(10))) func callersMayRunAtOnce() {
         let pool = WorkerPool(threads: 3)
         let wrong = Counter()
         DispatchQueue.concurrentPerform(iterations: 8) { _ in

@@ -12,10 +12,13 @@ public enum Allocation {
     /// What choosing an option costs and spoils; any units, the same for all heads. Damage may be negative and counts as 0 then.
     public struct Option: Hashable, Sendable {
         public let cost, damage: Double
+        /// Damage of another kind, with a budget of its own; not negative.
+        public let otherDamage: Double
 
-        public init(cost: Double, damage: Double) {
+        public init(cost: Double, damage: Double, otherDamage: Double = 0) {
             self.cost = cost
             self.damage = damage
+            self.otherDamage = otherDamage
         }
     }
 
@@ -31,6 +34,50 @@ public enum Allocation {
     public static func cheapest(_ options: [[Option]], budget: Double, levels: Int = standardLevels) -> [Int]? {
         let steps = options.map { $0.map { option in step(option, budget: budget, levels: levels) } }
         return Table(options: options, steps: steps, levels: levels).choices()
+    }
+
+    /// The same within a budget of the other damage as well.
+    ///
+    /// Exact for two kinds takes a table in two dimensions. Mostly one of them binds: so each is kept exactly while the other has a price, the
+    /// least at which it stays within its budget, and both are summed, as parts of their budgets; the cheapest of the three is what is
+    /// returned. A price reaches only choices on the convex hull of cost and that damage, a sum only half-way where both kinds count alike.
+    public static func cheapest(
+        _ options: [[Option]], budget: Double, otherBudget: Double, levels: Int = standardLevels
+    ) -> [Int]? {
+        guard budget > 0, otherBudget > 0 else {
+            let allowed = options.map {
+                $0.map { Option(cost: $0.cost, damage: $0.damage > budget || $0.otherDamage > otherBudget ? .infinity : $0.damage) }
+            }
+            return cheapest(allowed, budget: budget, levels: levels)
+        }
+        let shares = options.map {
+            $0.map { Option(cost: $0.cost, damage: max(0, $0.damage) / budget, otherDamage: max(0, $0.otherDamage) / otherBudget) }
+        }
+        let swapped = shares.map { $0.map { Option(cost: $0.cost, damage: $0.otherDamage, otherDamage: $0.damage) } }
+        let summed = shares.map { $0.map { Option(cost: $0.cost, damage: $0.damage + $0.otherDamage) } }
+        let found = [priced(shares, levels: levels), priced(swapped, levels: levels), cheapest(summed, budget: 1, levels: levels)]
+        func cost(_ choices: [Int]) -> Double { zip(options, choices).reduce(0) { $0 + $1.0[$1.1].cost } }
+        return found.compactMap(\.self).min { cost($0) < cost($1) }
+    }
+
+    /// Damage up to 1 kept exactly, the other up to 1 by a price.
+    private static func priced(_ options: [[Option]], levels: Int) -> [Int]? {
+        func choices(_ price: Double) -> [Int]? {
+            let priced = options.map { $0.map { Option(cost: $0.cost + price * $0.otherDamage, damage: $0.damage) } }
+            return cheapest(priced, budget: 1, levels: levels)
+        }
+        func holds(_ choices: [Int]) -> Bool { zip(options, choices).reduce(0) { $0 + $1.0[$1.1].otherDamage } <= 1 }
+        guard let free = choices(0) else { return nil }
+        if holds(free) { return free }
+        // All costs together for a thousandth of the budget: whatever can be avoided is not worth that.
+        var high = 1000 * options.joined().reduce(0) { $0 + ($1.cost.isFinite ? $1.cost : 0) }
+        guard var best = choices(high), holds(best) else { return nil }
+        var low = high * 1e-9
+        while high > 1.02 * low {
+            let price = (low * high).squareRoot()
+            if let found = choices(price), holds(found) { (best, high) = (found, price) } else { low = price }
+        }
+        return best
     }
 
     /// The same with the roles changed: the least damage whose cost stays within a budget.

@@ -33,17 +33,18 @@ package struct TuningReport {
         report.append(.heading("Heads that matter"))
         report.append(
             .paragraph(
-                "What the model loses at \(NumberFormat.count(shortest)) tokens when one head alone keeps the narrowest window that was "
-                    + "judged, from a pass backward or, of the heads that cost most, from probes: next-token loss (at least KL), and KL at answers that stand far back. The latter finds the retrieval heads."
+                "What one head alone costs the model at \(NumberFormat.count(shortest)) tokens when it keeps the narrowest window that was "
+                    + "judged, predicted by a pass backward and, of the heads that cost most, corrected by probes: loss (at least KL) "
+                    + "over all positions, and KL at answers that stand far back. The latter finds the retrieval heads."
             )
         )
         report.append(
             .figureRow([
-                .heatmap(damages("Loss, nats a token") { $0.lossDamage }),
-                .heatmap(damages("KL at answers, nats a token") { $0.answerDamage }),
+                .heatmap(damages("Loss, nats a token") { $0.loss }),
+                .heatmap(damages("KL at answers, nats a token") { $0.answerDivergence }),
             ]))
         report.append(
-            .table(predictions, caption: "Options that were probed, those that cost most: as the pass backward predicted, and as measured"))
+            .table(predictions, caption: "Options that were probed, those first that cost most, on the prompt they were probed on"))
         for bucket in config.buckets { append(bucket, to: &report) }
         report.append(.heading("Search"))
         report.append(.figureRow([.lineChart(fronts), .lineChart(convergence)]))
@@ -86,17 +87,17 @@ package struct TuningReport {
         }
     }
 
-    /// The options that cost most, of those that are known both ways.
+    /// What was followed through the model, beside what was predicted of it, those first that cost most.
     private var predictions: TextTable {
-        let titles = ["density", "loss predicted", "measured", "KL at answers predicted", "measured"]
+        let titles = ["tokens", "density", "KL predicted", "measured", "at answers predicted", "measured"]
         var table = TextTable(columns: [.left("layer.head"), .left("pattern")] + titles.map { .right($0) })
-        let known = study.options.filter { $0.isMeasured && $0.predictedLossDamage != nil }.sorted { $0.lossDamage > $1.lossDamage }
-        for option in known.prefix(16) {
-            func nats(_ value: Double?) -> String { value.map { NumberFormat.significant($0) } ?? "" }
+        let probed = study.options.compactMap { option in option.probed.map { (option: option, probed: $0) } }
+        for (option, probed) in probed.sorted(by: { $0.probed.divergence > $1.probed.divergence }) {
             table.append([
-                "\(option.layer).\(option.head)", option.trial.parameters.pattern.rawValue,
-                NumberFormat.percent(option.trial.measured.density), nats(option.predictedLossDamage), nats(option.lossDamage),
-                nats(option.predictedAnswerDamage), nats(option.answerDamage),
+                "\(option.layer).\(option.head)", option.trial.parameters.pattern.rawValue, NumberFormat.count(option.trial.length),
+                NumberFormat.percent(option.trial.measured.density), NumberFormat.significant(probed.predictedDivergence),
+                NumberFormat.significant(probed.divergence), NumberFormat.significant(probed.predictedAnswerDivergence),
+                NumberFormat.significant(probed.answerDivergence),
             ])
         }
         return table
@@ -111,14 +112,17 @@ package struct TuningReport {
             .figureRow([
                 map("Density", .fixed(decimals: 3)) { $0.measured.density },
                 map("Window, tokens; – is none", .count) { head in
-                    [.window, .stripeWindow].contains(head.parameters.pattern)
+                    head.parameters.pattern.hasWindow
                         ? Double(head.parameters.window.positions(promptLength: bucket.length)) : .nan
                 },
                 map("α of sampled heads; – is none", .fixed(decimals: 3)) { head in
-                    [.stripeWindow, .columnSlash].contains(head.parameters.pattern) ? head.parameters.alpha.value : .nan
+                    head.parameters.pattern.samplesRows ? head.parameters.alpha.value : .nan
                 },
                 map("Rows sampled; – is none", .percent(decimals: 1)) { head in
-                    [.stripeWindow, .columnSlash].contains(head.parameters.pattern) ? head.parameters.sampleRatio.value : .nan
+                    head.parameters.pattern.samplesRows ? head.parameters.sampleRatio.value : .nan
+                },
+                map("Key blocks for each 64 rows; – is none", .count) { head in
+                    head.parameters.pattern == .keyBlocks ? Double(head.parameters.keyBlockCount) : .nan
                 },
                 map("Predicted milliseconds", .significant(2)) { $0.measured.milliseconds ?? .nan },
                 map("Mean retained mass", .fixed(decimals: 3)) { $0.measured.meanMass },
@@ -188,13 +192,16 @@ package struct TuningReport {
 
     private var steps: TextTable {
         var table = TextTable(
-            columns: ["length", "damage allotted", "of the floor lost", "predicted ms", "density", "loss growth", "answers"].map {
-                .right($0)
-            })
+            columns: ["length", "allotted on text", "at answers", "of the floor lost", "predicted ms", "density", "loss growth", "answers"]
+                .map {
+                    .right($0)
+                })
         for step in study.steps {
             let summary = QualitySummary(step.checks.map(\.quality))
             table.append([
-                NumberFormat.count(step.length), NumberFormat.fixed(step.damage, decimals: 3), NumberFormat.percent(step.share),
+                NumberFormat.count(step.length), NumberFormat.significant(step.allotment.text),
+                NumberFormat.significant(step.allotment.answers),
+                NumberFormat.percent(step.share),
                 NumberFormat.fixed(step.milliseconds, decimals: 0),
                 NumberFormat.percent(step.checks.reduce(0) { $0 + $1.density } / Double(max(1, step.checks.count))),
                 NumberFormat.percent(summary.lossIncrease, decimals: 2), NumberFormat.percent(summary.answersKept),

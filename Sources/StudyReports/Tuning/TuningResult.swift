@@ -81,8 +81,8 @@ package struct TuningResult: Encodable {
         try container.encode(config, forKey: .config)
         try container.encode(settings, forKey: .settings)
         try container.encode(study.trials.count, forKey: .trials)
-        try container.encode(study.options.count { $0.predictedLossDamage != nil }, forKey: .predictions)
-        try container.encode(study.options.count(where: \.isMeasured), forKey: .probes)
+        try container.encode(study.options.count, forKey: .predictions)
+        try container.encode(study.options.count { $0.probed != nil }, forKey: .probes)
         try container.encode(study.steps, forKey: .steps)
         try container.encode(
             LatencySummary(meanAbsolutePercentageError: latency.meanAbsolutePercentageError), forKey: .latencyModel)

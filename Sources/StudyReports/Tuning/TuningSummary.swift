@@ -15,8 +15,8 @@ package struct TuningSummary {
     package var text: String {
         let study = result.study
         let words =
-            "\(NumberFormat.count(study.trials.count)) trials, \(study.options.count) options of heads judged, "
-            + "\(study.options.count(where: \.isMeasured)) of them probed, \(study.steps.count) configs on whole prompts in \(NumberFormat.seconds(result.seconds)), "
+            "\(NumberFormat.count(study.trials.count)) trials, \(NumberFormat.count(study.options.count)) options of heads predicted, "
+            + "\(study.options.count { $0.probed != nil }) of them probed, \(study.steps.count) configs on whole prompts in \(NumberFormat.seconds(result.seconds)), "
             + "\(result.config.provenance.machine.threads) threads busy \(NumberFormat.percent(result.threadsBusy, decimals: 0)) of it"
         return result.remarks.map { $0 + "\n" }.joined() + words + "; on the tuning text:\n\n" + buckets.text()
             + "\nOn text it was not tuned on"
@@ -54,9 +54,10 @@ package struct TuningSummary {
 
     private var buckets: TextTable {
         var table = TextTable(
-            columns: ["length", "density", "predicted ms", "of dense", "mean mass", "min mass", "dense", "window", "sampled"].map {
-                .right($0)
-            })
+            columns: ["length", "density", "predicted ms", "of dense", "mean mass", "min mass", "dense", "window", "sampled", "key blocks"]
+                .map {
+                    .right($0)
+                })
         for bucket in result.config.buckets {
             let heads = bucket.layers.flatMap(\.self)
             func mean(_ value: (TunedConfig.Measurement) -> Double) -> Double {
@@ -71,7 +72,7 @@ package struct TuningSummary {
                 NumberFormat.percent(milliseconds / max(1e-9, result.denseMilliseconds(bucket.length))),
                 NumberFormat.fixed(mean(\.meanMass), decimals: 4),
                 NumberFormat.fixed(heads.map(\.measured.minMass).min() ?? 1, decimals: 4),
-                count(.dense), count(.window), count(.stripeWindow, .columnSlash),
+                count(.dense), count(.window), count(.stripeWindow, .columnSlash), count(.keyBlocks),
             ])
         }
         return table
