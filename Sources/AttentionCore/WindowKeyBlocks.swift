@@ -52,16 +52,8 @@ public struct WindowKeyBlocks: Hashable, Sendable {
         return blocks[starts[queryBlock - firstQueryBlock]..<starts[queryBlock - firstQueryBlock + 1]]
     }
 
-    /// True when a key block was chosen for a query block. O(log list).
-    public func keeps(queryBlock: Int, keyBlock: Int) -> Bool {
-        let list = keyBlocks(queryBlock: queryBlock)
-        var (low, high) = (list.startIndex, list.endIndex)
-        while low < high {
-            let middle = (low + high) / 2
-            if Int(list[middle]) < keyBlock { low = middle + 1 } else { high = middle }
-        }
-        return low < list.endIndex && Int(list[low]) == keyBlock
-    }
+    /// True when a key block was chosen for a query block. O(list).
+    public func keeps(queryBlock: Int, keyBlock: Int) -> Bool { keyBlocks(queryBlock: queryBlock).contains(Int32(keyBlock)) }
 
     /// The last key block of any list. O(lists), as each is ascending.
     public var lastKeyBlock: Int32? {

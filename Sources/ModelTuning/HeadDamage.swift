@@ -4,7 +4,7 @@ import SampleAttention
 
 /// What an option of a head costs the model, in nats a token.
 struct HeadDamage {
-    /// On text: KL(full ‖ sparse) over all positions, and at least the text's own loss where that is known.
+    /// On text: KL(full ‖ sparse) over all positions, or what the text's loss grows by where that is more.
     let text: Double
     /// KL at the tokens of answers.
     let answers: Double

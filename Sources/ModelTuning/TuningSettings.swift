@@ -16,9 +16,10 @@ public struct TuningSettings: Hashable, Sendable, Codable {
     public var sampler = SamplerKind.tpe
     public var space = SearchSpace()
     public var seed: UInt64 = 1
-    /// Options of a probed head that are followed through the model to the scores of every position.
+    /// Options of a head that answers hang on that are followed through the model to the scores of every position: so many with key blocks,
+    /// and so many of other patterns.
     public var probesPerHead = 2
-    /// Configs tried on whole prompts for each length.
+    /// Configs tried on whole prompts for each length, and up to three more where none of them holds.
     public var checksPerLength = 5
 
     public init(lengths: [Int]) { self.lengths = lengths }

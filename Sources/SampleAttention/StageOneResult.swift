@@ -19,8 +19,8 @@ package struct StageOneResult: Sendable {
         self.found = found
     }
 
-    /// Stage 2: the fewest columns, or blocks and slashes, that reach the parameters' shares, or the heaviest key blocks. Only α, α_s, sinks and the counts of columns and
-    /// key blocks are read: the others were settled when the rows were scored.
+    /// Stage 2: the fewest columns, or blocks and slashes, that reach the parameters' shares, or the heaviest key blocks. Only α, α_s,
+    /// sinks and the counts of columns and key blocks are read: the others were settled when the rows were scored.
     package func selection(_ parameters: SampleAttentionParameters) -> HeadSelection {
         switch found {
         case .nothing: parameters.pattern == .window ? .window : .dense
@@ -73,9 +73,7 @@ extension SampleAttentionParameters {
         case .windowAware: .outsideWindow(window.positions(promptLength: promptLength))
         }
     }
-}
 
-extension SampleAttentionParameters {
     /// What stage 1 depends on: the same with what only stage 2 reads at fixed values, so that equal ones share a result.
     package var stageOneRule: SampleAttentionParameters {
         var rule = self
