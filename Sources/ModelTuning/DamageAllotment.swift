@@ -13,18 +13,18 @@ public struct DamageAllotment: Hashable, Sendable, Codable {
 ///
 /// Text first, which all heads share, where it is what binds. Answers hang on few heads, and what they lose jumps when one of these gets
 /// another option; so their allotment grows only when text has what it may have, and what was won by then is not put at risk.
-struct AllotmentSearch {
+package struct AllotmentSearch {
     private var text = OneKind(), answers = OneKind()
-    private(set) var allotment: DamageAllotment
+    package private(set) var allotment: DamageAllotment
     /// Nothing more is to be expected of another check.
-    private(set) var isSettled = false
+    package private(set) var isSettled = false
 
-    init(_ start: DamageAllotment) { allotment = start }
+    package init(_ start: DamageAllotment) { allotment = start }
 
     /// - Parameters:
     ///   - used: of the allotment, as predicted.
     ///   - lost: what that came to, in shares of what may be lost.
-    mutating func learn(used: FloorShares, lost: FloorShares) {
+    package mutating func learn(used: FloorShares, lost: FloorShares) {
         text.learn(allotment.text, lost.text)
         answers.learn(allotment.answers, lost.answers)
         let isTextDone = lost.text > 0.9 || text.hasMissed || used.text < 0.8 * allotment.text

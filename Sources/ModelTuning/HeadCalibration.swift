@@ -7,7 +7,7 @@ import SampleAttention
 /// Gradients tell small changes, and too little of large ones: a head without which an answer is lost moves that answer's token by nats
 /// where its gradient, of a model that is sure, is nearly nothing. How far it is off is much the same for neighbouring options of one head,
 /// but not for key blocks and others, of which the former keep what a row looks up.
-struct HeadCalibration {
+package struct HeadCalibration {
     private enum Family: Hashable {
         case keyBlocks, others
 
@@ -20,11 +20,13 @@ struct HeadCalibration {
     /// 7e-5 at its answers.
     private static let textNoise = 0.01, answerNoise = 0.03
 
-    mutating func learn(_ parameters: SampleAttentionParameters, predicted: FloorShares, measured: FloorShares) {
+    package init() {}
+
+    package mutating func learn(_ parameters: SampleAttentionParameters, predicted: FloorShares, measured: FloorShares) {
         points[Family(parameters), default: []].append((predicted, measured))
     }
 
-    func corrected(_ parameters: SampleAttentionParameters, _ predicted: FloorShares) -> FloorShares {
+    package func corrected(_ parameters: SampleAttentionParameters, _ predicted: FloorShares) -> FloorShares {
         let known = points[Family(parameters)] ?? []
         let text = CalibrationCurve(known.map { ($0.predicted.text, $0.measured.text) }, noise: Self.textNoise)
         let answers = CalibrationCurve(known.map { ($0.predicted.answers, $0.measured.answers) }, noise: Self.answerNoise)

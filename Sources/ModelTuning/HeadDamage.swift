@@ -56,8 +56,8 @@ struct PromptsDamage {
 }
 
 /// How much of what a floor lets go a head's option costs, by kind.
-struct FloorShares {
-    let text, answers: Double
+package struct FloorShares {
+    package let text, answers: Double
     var sum: Double { text + answers }
     var worst: Double { .larger(text, answers) }
 
@@ -67,7 +67,7 @@ struct FloorShares {
             text: damage.text / max(1e-9, floor.lossIncrease * denseLoss), answers: damage.answers / floor.answerDivergence)
     }
 
-    init(text: Double, answers: Double) { (self.text, self.answers) = (text, answers) }
+    package init(text: Double, answers: Double) { (self.text, self.answers) = (text, answers) }
 
     /// The damage that these are the shares of.
     func damage(floor: QualityFloor, denseLoss: Double) -> HeadDamage {
