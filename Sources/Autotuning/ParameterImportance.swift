@@ -26,6 +26,7 @@ public struct ParameterImportance: Sendable, Hashable {
             make("alpha", striped) { "\(Int($0.alpha.value * 10))" }, make("sampleRatio", striped) { "\($0.sampleRatio)" },
             make("sinks", sparse) { "\($0.sinks)" },
             make("keyBlockCount", blocked) { "\($0.keyBlockCount)" }, make("keyBlockTokens", blocked) { "\($0.keyBlockTokens)" },
+            make("scoredDimensions", blocked) { "\($0.scoredDimensions)" },
             make("alphaSlashes", sparse.filter { $0.parameters.pattern == .columnSlash }) {
                 "\(Int(($0.alphaSlashes ?? $0.alpha).value * 10))"
             },

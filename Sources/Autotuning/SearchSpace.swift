@@ -6,7 +6,8 @@ import SampleAttention
 /// Windows and sampling ratios take few values, so that candidates share stage 1; windows are counts of tokens, because what a head
 /// looks back over does not grow with the prompt.
 public struct SearchSpace: Hashable, Sendable, Codable {
-    /// Pattern; window; α, or the count of key blocks; sampling ratio, or the length of key blocks; sinks; α of slashes.
+    /// Pattern; window; α, or the count of key blocks; sampling ratio, or the length of key blocks; sinks; α of slashes, or the share
+    /// of coordinates that key blocks are scored in.
     public static let dimensions = 6
 
     /// What a head may be beside dense, in equal shares of the first coordinate.
@@ -20,6 +21,8 @@ public struct SearchSpace: Hashable, Sendable, Codable {
     public var keyBlockCounts = [2, 4, 8, 16, 32, 64]
     /// Keys of a key block.
     public var keyBlockTokens = [16, 32, 64]
+    /// Shares of a head's coordinates that key blocks are scored in; the ladder's comes first.
+    public var scoredDimensions = [try! Fraction(0.5), .one]
     public var denseLastRows = 64
 
     public init() {}
@@ -41,6 +44,7 @@ public struct SearchSpace: Hashable, Sendable, Codable {
         }
         parameters.keyBlockCount = Self.choice(keyBlockCounts, point[2])
         parameters.keyBlockTokens = Self.choice(keyBlockTokens, point[3])
+        parameters.scoredDimensions = Self.choice(scoredDimensions, point[5])
         return parameters.normalized
     }
 
@@ -59,10 +63,15 @@ public struct SearchSpace: Hashable, Sendable, Codable {
 
     /// Key blocks that every head tries, few to many behind one window, so that their scores are made once: which heads look something up
     /// shows in what answers lose, long before it shows in an output's error, by which candidates are proposed.
-    public var keyBlockLadder: [SampleAttentionParameters] {
+    ///
+    /// Counts double from 4 on, while that many blocks hold at most a quarter of the prompt.
+    public func keyBlockLadder(length: Int) -> [SampleAttentionParameters] {
         guard patterns.contains(.keyBlocks) else { return [] }
-        return keyBlockCounts.filter { (4...32).contains($0) }.map { count in
+        var counts = [4]
+        while 2 * counts.last! * SampleAttentionParameters.standard.keyBlockTokens <= length / 4 { counts.append(2 * counts.last!) }
+        return counts.map { count in
             var parameters = SampleAttentionParameters.keyBlocks(count: count, window: 128, sinks: window(128).sinks)
+            parameters.scoredDimensions = scoredDimensions[0]
             parameters.denseLastRows = denseLastRows
             return parameters
         }
@@ -103,6 +112,7 @@ extension SampleAttentionParameters {
         case .keyBlocks:
             var plain = SampleAttentionParameters.keyBlocks(count: keyBlockCount, window: 1, sinks: sinks)
             plain.keyBlockTokens = keyBlockTokens
+            plain.scoredDimensions = scoredDimensions
             plain.window = window
             plain.denseLastRows = denseLastRows
             return plain
@@ -113,6 +123,7 @@ extension SampleAttentionParameters {
         var plain = self
         plain.keyBlockCount = Self.standard.keyBlockCount
         plain.keyBlockTokens = Self.standard.keyBlockTokens
+        plain.scoredDimensions = Self.standard.scoredDimensions
         return plain
     }
 }

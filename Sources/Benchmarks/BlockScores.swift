@@ -54,7 +54,9 @@ struct Int8BlockScores: BlockScores {
     mutating func packKeys() throws(InputError) { keys = try Int8Keys(key, kernel: kernel) }
 
     func score(_ block: ScoredBlock, worker: Int) {
-        queries[worker].pack(query.row(head: block.head, token: block.rows.lowerBound), stride: query.tokenStride, count: block.rows.count)
+        queries[worker].pack(
+            query.row(head: block.head, token: block.rows.lowerBound), stride: query.tokenStride, count: block.rows.count,
+            head: block.keyValueHead)
         keys.maxima(of: queries[worker], head: block.keyValueHead, keys: block.keys, group: group, into: rooms[worker])
     }
 

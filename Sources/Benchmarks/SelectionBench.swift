@@ -9,18 +9,22 @@ package enum SelectionBench {
     package struct Row: BenchRow {
         let pattern, precision, isa: String
         let threads, length, queryHeads, keyValueHeads, headDimension: Int
+        /// The share of a head's coordinates that is scored.
+        let scoredDimensions: Double
         let sampleRatio, alpha, milliseconds, millisecondsLeast, millisecondsMost, denseMilliseconds, shareOfDense: Double
-        /// 2 · d operations for each sampled pair; for key blocks, whose scores are in eight bits, for each pair that is scored.
+        /// 2 · d operations for each sampled pair; for key blocks, whose scores are in eight bits, 2 · scored coordinates for each pair.
         let gigaflops, peakGigaflops, shareOfPeak: Double
         /// Columns, blocks and slashes, or key blocks of all query blocks, chosen by all heads.
         let selected: Int
 
         package static let titles = [
-            "pattern", "length", "heads", "d", "sampled", "ms", "least", "most", "dense ms", "of dense", "GFLOP/s", "of peak", "selected",
+            "pattern", "length", "heads", "d", "scored", "sampled", "ms", "least", "most", "dense ms", "of dense", "GFLOP/s", "of peak",
+            "selected",
         ]
         package var cells: [String] {
             [
-                pattern, "\(length)", "\(queryHeads)/\(keyValueHeads)", "\(headDimension)", NumberFormat.percent(sampleRatio),
+                pattern, "\(length)", "\(queryHeads)/\(keyValueHeads)", "\(headDimension)", NumberFormat.percent(scoredDimensions),
+                NumberFormat.percent(sampleRatio),
                 NumberFormat.fixed(milliseconds, decimals: 2), NumberFormat.fixed(millisecondsLeast, decimals: 2),
                 NumberFormat.fixed(millisecondsMost, decimals: 2), NumberFormat.fixed(denseMilliseconds, decimals: 1),
                 NumberFormat.percent(shareOfDense, decimals: 2),
@@ -51,12 +55,15 @@ extension HeadBench {
         let dense = timings[cases.count].median
         return cases.indices.map { index in
             let pairs = scoredPairs(cases[index])
-            let operations = 2 * Double(shape.headDimension) * Double(pairs * shape.queryHeads)
+            let dimension = shape.headDimension
+            let coordinates = cases[index].pattern == .keyBlocks ? cases[index].scoredCoordinates(of: dimension) : dimension
+            let operations = 2 * Double(coordinates) * Double(pairs * shape.queryHeads)
             let gigaflops = operations / timings[index].median / 1e6
             return SelectionBench.Row(
                 pattern: cases[index].pattern.rawValue, precision: kernel.precision.rawValue, isa: kernel.instructionSet.rawValue,
                 threads: kernel.pool.threads, length: shape.keyCount, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads,
-                headDimension: shape.headDimension, sampleRatio: cases[index].pattern == .keyBlocks ? 1 : cases[index].sampleRatio.value,
+                headDimension: dimension, scoredDimensions: Double(coordinates) / Double(dimension),
+                sampleRatio: cases[index].pattern == .keyBlocks ? 1 : cases[index].sampleRatio.value,
                 alpha: cases[index].alpha.value,
                 milliseconds: timings[index].median, millisecondsLeast: timings[index].least, millisecondsMost: timings[index].most,
                 denseMilliseconds: dense, shareOfDense: timings[index].median / dense, gigaflops: gigaflops,

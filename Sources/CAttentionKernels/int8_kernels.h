@@ -28,12 +28,18 @@ INLINE int int8_steps(int dimension) {
     return (dimension + values - 1) / values * values / INT8_VALUES;
 }
 
-/* The scale of a row, NaN where it is not finite. Magnitudes are in the order of their bits, and what is not finite comes last. */
-INLINE float int8_scale(const float *x, int count) {
-    vint most = (vint)splat(0);
+/* The largest magnitudes of a row and of `most`, as bits. */
+INLINE vint int8_magnitudes(const float *x, int count, vint most) {
     int t = 0;
     for (; t + WIDTH <= count; t += WIDTH) most = __builtin_elementwise_max(most, (vint)load(x + t) & 0x7FFFFFFF);
-    most = __builtin_elementwise_max(most, (vint)load_some_numbers(SA_ROW_FP32, x, t, count - t) & 0x7FFFFFFF);
+    return __builtin_elementwise_max(most, (vint)load_some_numbers(SA_ROW_FP32, x, t, count - t) & 0x7FFFFFFF);
+}
+
+/* The scale of some rows together, NaN where they are not finite. Magnitudes are in the order of their bits, and what is not finite comes
+ * last. */
+INLINE float int8_scale(const float *x, ptrdiff_t stride, int rows, int count) {
+    vint most = (vint)splat(0);
+    for (int row = 0; row < rows; row++) most = int8_magnitudes(x + row * stride, count, most);
     int32_t largest = 0;
     for (int i = 0; i < WIDTH; i++) largest = most[i] > largest ? most[i] : largest;
     float magnitude;
@@ -62,7 +68,7 @@ INLINE void quantize_numbers(const float *x, int count, float scale, int8_t *out
 }
 
 static float SA_NAME(quantize_row)(const float *x, int count, int8_t *out) {
-    float scale = int8_scale(x, count);
+    float scale = int8_scale(x, 0, 1, count);
     quantize_numbers(x, count, scale, out);
     return scale;
 }
@@ -106,7 +112,7 @@ static void SA_NAME(pack_int8_queries)(const float *q, ptrdiff_t stride, int row
     memset(scales, 0, SA_LANES * sizeof(float));
     for (int lane = 0; lane < rows; lane++) {
         const float *row = q + lane * stride;
-        scales[lane] = int8_scale(row, dimension);
+        scales[lane] = int8_scale(row, 0, 1, dimension);
         int32_t sum = int8_elements(row, dimension, scales[lane], 0, elements + INT8_START_ROWS * SA_LANES + lane, SA_LANES);
         if (INT8_START_ROWS) elements[lane] = (uint32_t)(-128 * sum);
     }
@@ -115,15 +121,20 @@ static void SA_NAME(pack_int8_queries)(const float *q, ptrdiff_t stride, int row
 static void SA_NAME(pack_int8_keys)(const float *k, ptrdiff_t stride, int count, int dimension, void *out, float *scales) {
     ptrdiff_t steps = int8_steps(dimension), bytes = SA_NAME(int8_key_bytes)(count, dimension);
     for (int key = 0; key < count; key++) {
-        scales[key] = int8_scale(k + key * stride, dimension);
-        int8_elements(k + key * stride, dimension, scales[key], INT8_KEY_SIGNS, (uint32_t *)out + key * steps, 1);
+        float *scale = scales + key / SA_INT8_SCALE_KEYS;
+        int left = count - key < SA_INT8_SCALE_KEYS ? count - key : SA_INT8_SCALE_KEYS;
+        if (key % SA_INT8_SCALE_KEYS == 0) *scale = int8_scale(k + key * stride, stride, left, dimension);
+        int8_elements(k + key * stride, dimension, *scale, INT8_KEY_SIGNS, (uint32_t *)out + key * steps, 1);
     }
     memset((uint32_t *)out + count * steps, 0, (size_t)(bytes - count * steps * 4));
 }
 
-/* The larger of a score and the largest so far, in one instruction: a score that is not a number is passed over, because no comparison
- * with it holds. */
-INLINE vfloat larger_score(vfloat score, vfloat most) { return choose(score > most, score, most); }
+/* The larger of the largest so far and of the score that a whole number stands for, before the query's scale. A score that is not a number
+ * is passed over, because no comparison with it holds. */
+INLINE vfloat larger_score(float key_scale, vint product, vfloat most) {
+    vfloat score = key_scale * __builtin_convertvector(product, vfloat);
+    return choose(score > most, score, most);
+}
 
 #if SA_TILES
 #include "tiled_int8.h"

@@ -33,35 +33,47 @@ INLINE void int8_products(
     }
 }
 
-/* most[key][vector], or most[0][vector] of all keys if `is_one`, becomes the largest of itself and the scores before the query's scale. */
-INLINE void int8_scores(
-    int keys, int is_one, int steps, const int32_t *k, const float *key_scales, const int32_t *queries,
-    vfloat most[INT8_PANEL_KEYS][SA_PANEL_VECTORS]) {
+/* most[vector] becomes the largest of itself and the products of `keys` keys, a constant after inlining. */
+INLINE void int8_largest(int keys, int steps, const int32_t *k, const int32_t *queries, vint most[SA_PANEL_VECTORS]) {
+    vint sum[INT8_PANEL_KEYS][SA_PANEL_VECTORS];
+    int8_products(keys, steps, k, queries, sum);
+    UNROLLED for (int r = 0; r < keys; r++)
+        UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++) most[j] = __builtin_elementwise_max(most[j], sum[r][j]);
+}
+
+/* The maxima of the `count` keys of one group for a panel of lanes: of whole numbers among keys with a scale in common. */
+INLINE void int8_group(
+    int count, int steps, const int32_t *k, const float *key_scales, const int32_t *queries, const float *query_scales, float *out) {
+    vfloat most[SA_PANEL_VECTORS];
+    UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++) most[j] = splat(-__builtin_inff());
+    for (int first = 0; first < count; first += SA_INT8_SCALE_KEYS) {
+        int end = first + SA_INT8_SCALE_KEYS < count ? first + SA_INT8_SCALE_KEYS : count;
+        vint largest[SA_PANEL_VECTORS];
+        UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++) largest[j] = (vint)splat(0) + INT32_MIN;
+        for (int key = first; key < end; key += INT8_PANEL_KEYS) {
+#define INT8_LARGEST(keys) int8_largest(keys, steps, k + (ptrdiff_t)key * steps, queries, largest)
+            FOR_UP_TO_FOUR(end - key, INT8_LARGEST)
+#undef INT8_LARGEST
+        }
+        UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++)
+            most[j] = larger_score(key_scales[first / SA_INT8_SCALE_KEYS], largest[j], most[j]);
+    }
+    UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++) store(out + j * WIDTH, load(query_scales + j * WIDTH) * most[j]);
+}
+
+/* The scores of `keys` keys, a constant after inlining, with one scale for a panel of lanes. */
+INLINE void int8_each(
+    int keys, int steps, const int32_t *k, float key_scale, const int32_t *queries, const float *query_scales, float *out) {
     vint sum[INT8_PANEL_KEYS][SA_PANEL_VECTORS];
     int8_products(keys, steps, k, queries, sum);
     UNROLLED for (int r = 0; r < keys; r++)
         UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++) {
-            int own = is_one ? 0 : r;
-            most[own][j] = larger_score(key_scales[r] * __builtin_convertvector(sum[r][j], vfloat), most[own][j]);
+            vfloat score = larger_score(key_scale, sum[r][j], splat(-__builtin_inff()));
+            store(out + r * SA_LANES + j * WIDTH, load(query_scales + j * WIDTH) * score);
         }
 }
 
-/* The maxima of the `keys` keys of one group, or the scores of up to INT8_PANEL_KEYS keys, for a panel of lanes. */
-INLINE void int8_group(
-    int is_one, int keys, int steps, const int32_t *k, const float *key_scales, const int32_t *queries, const float *query_scales,
-    float *out) {
-    vfloat most[INT8_PANEL_KEYS][SA_PANEL_VECTORS];
-    UNROLLED for (int r = 0; r < INT8_PANEL_KEYS; r++)
-        UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++) most[r][j] = splat(-__builtin_inff());
-    for (int key = 0; key < keys; key += INT8_PANEL_KEYS) {
-#define INT8_SCORES(count) int8_scores(count, is_one, steps, k + (ptrdiff_t)key * steps, key_scales + key, queries, most)
-        FOR_UP_TO_FOUR(keys - key, INT8_SCORES)
-#undef INT8_SCORES
-    }
-    UNROLLED for (int r = 0; r < INT8_PANEL_KEYS; r++)
-        UNROLLED for (int j = 0; j < SA_PANEL_VECTORS; j++)
-            if (r < (is_one ? 1 : keys)) store(out + r * SA_LANES + j * WIDTH, load(query_scales + j * WIDTH) * most[r][j]);
-}
+_Static_assert(SA_INT8_SCALE_KEYS % INT8_PANEL_KEYS == 0, "keys of a panel have one scale");
 
 static void SA_NAME(int8_maxima)(
     const void *queries, const float *query_scales, const void *keys, const float *key_scales, int count, int dimension, int group,
@@ -70,11 +82,14 @@ static void SA_NAME(int8_maxima)(
     for (int first = 0; first < count; first += together) {
         int own = count - first < together ? count - first : together;
         const int32_t *k = (const int32_t *)keys + (ptrdiff_t)first * steps;
+        const float *scales = key_scales + first / SA_INT8_SCALE_KEYS;
         for (int lane = 0; lane < SA_LANES; lane += PANEL_LANES) {
             const int32_t *q = (const int32_t *)queries + lane;
             float *to = out + (ptrdiff_t)(first / group) * SA_LANES + lane;
-            if (group == 1) int8_group(0, own, steps, k, key_scales + first, q, query_scales + lane, to);
-            else int8_group(1, own, steps, k, key_scales + first, q, query_scales + lane, to);
+#define INT8_EACH(keys) int8_each(keys, steps, k, *scales, q, query_scales + lane, to)
+            if (group > 1) int8_group(own, steps, k, scales, q, query_scales + lane, to);
+            else FOR_UP_TO_FOUR(own, INT8_EACH)
+#undef INT8_EACH
         }
     }
 }

@@ -3,6 +3,7 @@
  * tiles and vectors have work at the same time. Part of int8_kernels.h. */
 
 _Static_assert(SA_INT8_KEYS == UNIT_KEYS && INT8_PIECE == TILE_ROWS * INT8_VALUES, "packed operands are whole units");
+_Static_assert(UNIT_KEYS % SA_INT8_SCALE_KEYS == 0, "units have whole scales");
 
 /* s[key][lane] = query . key of a unit, as whole numbers. */
 INLINE void int8_unit(int unit, const int32_t *queries, const int32_t *keys, int steps, float *s) {
@@ -16,16 +17,14 @@ INLINE void int8_unit(int unit, const int32_t *queries, const int32_t *keys, int
     store_sums(s, UNIT_LANES, 0);
 }
 
-/* most[vector] becomes the largest of itself and the scores of `rows` keys before the query's scale. */
-INLINE void int8_unit_maxima(int rows, const float *s, const float *key_scales, vfloat most[UNIT_VECTORS]) {
-    vfloat largest[UNIT_VECTORS];
-    UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) largest[j] = most[j];
-    for (int r = 0; r < rows; r++)
-        UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) {
-            vint sum = (vint)load(s + r * UNIT_LANES + j * WIDTH);
-            largest[j] = larger_score(key_scales[r] * __builtin_convertvector(sum, vfloat), largest[j]);
-        }
-    UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) most[j] = largest[j];
+/* most[vector] becomes the largest of itself and the scores of `rows` keys with one scale, before the query's. */
+INLINE void int8_unit_maxima(int rows, const float *s, float key_scale, vfloat most[UNIT_VECTORS]) {
+    vint largest[UNIT_VECTORS];
+    UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) largest[j] = (vint)load(s + j * WIDTH);
+    for (int r = 1; r < rows; r++)
+        UNROLLED for (int j = 0; j < UNIT_VECTORS; j++)
+            largest[j] = __builtin_elementwise_max(largest[j], (vint)load(s + r * UNIT_LANES + j * WIDTH));
+    UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) most[j] = larger_score(key_scale, largest[j], most[j]);
 }
 
 static void SA_NAME(int8_maxima)(
@@ -41,10 +40,12 @@ static void SA_NAME(int8_maxima)(
         if (unit + 1 < units) int8_unit(unit + 1, queries, keys, steps, sums[(unit + 1) % 2]);
         int first = unit / 2 * UNIT_KEYS, half = unit % 2, end = first + UNIT_KEYS < count ? first + UNIT_KEYS : count;
         for (int key = first; key < end;) {
-            int group_end = key / group * group + group, next = group_end < end ? group_end : end;
+            int scale = key / SA_INT8_SCALE_KEYS, scale_end = (scale + 1) * SA_INT8_SCALE_KEYS, group_end = key / group * group + group;
+            int next = group_end < scale_end ? group_end : scale_end;
+            if (next > end) next = end;
             if (key % group == 0)
                 UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) most[half][j] = splat(-__builtin_inff());
-            int8_unit_maxima(next - key, sums[unit % 2] + (key - first) * UNIT_LANES, key_scales + key, most[half]);
+            int8_unit_maxima(next - key, sums[unit % 2] + (key - first) * UNIT_LANES, key_scales[scale], most[half]);
             if (next == group_end || next == count)
                 UNROLLED for (int j = 0; j < UNIT_VECTORS; j++) {
                     int lane = half * UNIT_LANES + j * WIDTH;

@@ -8,8 +8,8 @@ import SampleAttention
 /// Tries candidates on every head, on the Q, K and V of a layer under full attention, without running a model again.
 ///
 /// At the shortest length a sampler proposes them, a ladder of bare windows first; two objectives, predicted time and output error.
-/// At every longer length only those are measured that the length before left on their head's front, beside the ladder's new windows:
-/// successive halving from short prompts to long ones.
+/// At every longer length only those are measured that the length before left on their head's front, beside the ladders' new windows
+/// and, of heads that kept key blocks, new counts of them: successive halving from short prompts to long ones.
 struct HeadSearch {
     let kernel: AttentionKernel
     let settings: TuningSettings
@@ -114,12 +114,22 @@ private struct LayerRounds {
     /// What is tried whatever the sampler thinks: the ladders, an earlier config, what a shorter length left.
     private func fixed(_ head: Int) -> [SampleAttentionParameters] {
         var fixed = settings.space.ladder(length: length).map(settings.space.window)
-        if survivors == nil { fixed += settings.space.keyBlockLadder }
+        let blocks = settings.space.keyBlockLadder(length: length)
         if let survivors {
             let left = survivors[HeadIndex(layer: layer, head: head)] ?? []
-            // Windows that the shorter length had no use for stay away; wider ones than it could try are new.
-            let widest = settings.space.ladder(length: settings.lengths.last { $0 < length } ?? length).last ?? 0
-            fixed = fixed.filter { $0.window.positions(promptLength: length) > widest } + left
+            let before = settings.lengths.last { $0 < length } ?? length
+            // Windows that the shorter length had no use for stay away; wider ones than it could try are new. So are more key blocks.
+            let widest = settings.space.ladder(length: before).last ?? 0
+            let most = settings.space.keyBlockLadder(length: before).last?.keyBlockCount ?? 0
+            let hasBlocks = left.contains { $0.pattern == .keyBlocks }
+            fixed = fixed.filter { $0.window.positions(promptLength: length) > widest }
+            // The longer the prompt, the more there is that no window reaches, so two counts are tried whatever the shorter length left.
+            fixed += blocks.filter {
+                [blocks.count - 4, blocks.count - 2].contains(blocks.firstIndex(of: $0)!) || hasBlocks && $0.keyBlockCount > most
+            }
+            fixed += left
+        } else {
+            fixed += blocks
         }
         if let warm = search.warmStart?.parameters(layer: layer, promptLength: length), head < warm.count {
             fixed.insert(warm[head], at: 0)

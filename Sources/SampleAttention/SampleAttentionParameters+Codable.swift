@@ -3,14 +3,14 @@ import AttentionCore
 extension SampleAttentionParameters: Codable {
     private enum CodingKeys: String, CodingKey {
         case pattern, alpha, alphaSlashes, windowRatio, windowTokens, sampleRatio, sampling, samplingSeed, sinks, denseLastRows
-        case columnScoring, columnCount, keyBlockCount, keyBlockTokens
+        case columnScoring, columnCount, keyBlockCount, keyBlockTokens, scoredDimensions
     }
 
     private typealias Fields = KeyedDecodingContainer<CodingKeys>
 
     /// Reads the fields of a config file; `alphaSlashes`, `columnCount`, `sampling` and `samplingSeed` may be absent; windows and key blocks
-    /// sample no rows and have neither `sampleRatio` nor `columnScoring`, and key blocks no `alpha` but `keyBlockCount` and
-    /// `keyBlockTokens`.
+    /// sample no rows and have neither `sampleRatio` nor `columnScoring`, and key blocks no `alpha` but `keyBlockCount`,
+    /// `keyBlockTokens` and, unless it is 1, `scoredDimensions`.
     ///
     /// - Throws: `InputError` (`usage`) or `DecodingError` that names the field: missing, out of range, or without meaning
     ///   beside the others.
@@ -42,6 +42,7 @@ extension SampleAttentionParameters: Codable {
         if pattern == .keyBlocks {
             try container.encode(keyBlockCount, forKey: .keyBlockCount)
             try container.encode(keyBlockTokens, forKey: .keyBlockTokens)
+            if scoredDimensions != .one { try container.encode(scoredDimensions, forKey: .scoredDimensions) }
         } else {
             try container.encode(alpha, forKey: .alpha)
         }
@@ -67,7 +68,7 @@ extension SampleAttentionParameters: Codable {
 
     private mutating func readKeyBlocks(_ fields: Fields) throws {
         guard pattern == .keyBlocks else {
-            for key in [CodingKeys.keyBlockCount, .keyBlockTokens] {
+            for key in [CodingKeys.keyBlockCount, .keyBlockTokens, .scoredDimensions] {
                 try Self.require(!fields.contains(key), fields, key, "needs the pattern key-blocks")
             }
             return
@@ -79,6 +80,7 @@ extension SampleAttentionParameters: Codable {
         keyBlockTokens = try Self.whole(fields, .keyBlockTokens)
         try Self.require(
             Self.keyBlockLengths.contains(keyBlockTokens), fields, .keyBlockTokens, value: "\(keyBlockTokens)", Self.keyBlockLengthRule)
+        scoredDimensions = try fields.decodeIfPresent(Fraction.self, forKey: .scoredDimensions) ?? .one
     }
 
     private static func columnCount(_ fields: Fields, sinks: Int, pattern: Pattern) throws -> Int? {

@@ -18,7 +18,7 @@ extension SampleAttentionParameters: Comparable {
             Self.order(pattern), Self.order(alpha), alphaSlashes.map(Self.order) ?? 0, columnCount.map { UInt64($0) + 1 } ?? 0,
         ] + windowFields + [
             Self.order(sampleRatio), Self.order(sampling), samplingSeed, UInt64(sinks), UInt64(denseLastRows), Self.order(columnScoring),
-            UInt64(keyBlockCount), UInt64(keyBlockTokens),
+            UInt64(keyBlockCount), UInt64(keyBlockTokens), Self.order(scoredDimensions),
         ]
     }
 

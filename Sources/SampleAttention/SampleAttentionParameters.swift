@@ -98,6 +98,8 @@ public struct SampleAttentionParameters: Hashable, Sendable {
     public var keyBlockCount = Self.standardKeyBlockCount
     /// For key-blocks: keys of such a block, one of `keyBlockLengths`.
     public var keyBlockTokens = Self.standardKeyBlockTokens
+    /// For key-blocks: the share of a head's coordinates that scores are made of, those that weigh most in its queries and keys.
+    public var scoredDimensions = Fraction.one
 
     public init(alpha: Fraction, window: Window, sampleRatio: Fraction) {
         self.alpha = alpha
@@ -113,6 +115,11 @@ public struct SampleAttentionParameters: Hashable, Sendable {
     static let standardKeyBlockTokens = 32
     /// Lengths that blocks of keys may have: multiples of the 16 keys over which the largest scores are taken.
     public static let keyBlockLengths = [16, 32, 64]
+
+    /// Coordinates of `dimension` that scores of key blocks are made of: their share, rounded up to a multiple of 4.
+    package func scoredCoordinates(of dimension: Int) -> Int {
+        min(dimension, (scoredDimensions.ceiling(of: dimension) + 3) / 4 * 4)
+    }
 
     /// The rows of `queryCount` whose mass stage 1 measures: those of `samplingPlan`, or none where the pattern samples none.
     package func sampledRows(queryCount: Int) -> [Int] {

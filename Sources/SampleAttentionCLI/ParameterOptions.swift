@@ -25,6 +25,9 @@ struct ParameterOptions: ParsableArguments {
     @Option(help: "Keys of a block of key-blocks: 16, 32 or 64 (default: 32).")
     var keyBlockTokens: Int?
 
+    @Option(help: "Share of a head's coordinates that key-blocks scores with, in (0, 1] (default: 1).")
+    var scoredDimensions: Double?
+
     @Option(help: "Window as a share of the prompt, in (0, 1].")
     var windowRatio: Double?
 
@@ -48,7 +51,7 @@ struct ParameterOptions: ParsableArguments {
 
     /// True when any of them was given.
     var areGiven: Bool {
-        [alpha, alphaSlashes, windowRatio, sampleRatio].contains { $0 != nil }
+        [alpha, alphaSlashes, windowRatio, sampleRatio, scoredDimensions].contains { $0 != nil }
             || [windowTokens, sinks, denseLastRows, keyBlocks, keyBlockTokens].contains { $0 != nil }
             || [headPattern, sampling, columnScoring].contains { $0 != nil }
     }
@@ -72,6 +75,7 @@ struct ParameterOptions: ParsableArguments {
             }
             parameters.keyBlockTokens = keyBlockTokens
         }
+        if let scoredDimensions { parameters.scoredDimensions = try Fraction(scoredDimensions, field: "scored-dimensions") }
         if let headPattern { parameters.pattern = try Self.choice(headPattern, "head-pattern") }
         if let sampling { parameters.sampling = try Self.choice(sampling, "sampling") }
         if parameters.sampling == .random { parameters.samplingSeed = seed }
@@ -103,7 +107,10 @@ struct ParameterOptions: ParsableArguments {
         let lines = [("alpha-slashes", alphaSlashes.map { "\($0)" })]
         let sampled = [("sample-ratio", sampleRatio.map { "\($0)" }), ("sampling", sampling)]
         let share = [("alpha", alpha.map { "\($0)" })]
-        let blocks = [("key-blocks", keyBlocks.map { "\($0)" }), ("key-block-tokens", keyBlockTokens.map { "\($0)" })]
+        let blocks = [
+            ("key-blocks", keyBlocks.map { "\($0)" }), ("key-block-tokens", keyBlockTokens.map { "\($0)" }),
+            ("scored-dimensions", scoredDimensions.map { "\($0)" }),
+        ]
         let any = [("sinks", sinks.map { "\($0)" }), ("dense-last-rows", denseLastRows.map { "\($0)" })]
         let selecting = "stripe-window or column-slash"
         let unused: [(options: [(String, String?)], needed: String)] =

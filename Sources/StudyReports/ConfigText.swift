@@ -117,7 +117,9 @@ package struct ConfigText {
         switch parameters.pattern {
         case .dense, .window: nil
         case .stripeWindow, .columnSlash: "\(NumberFormat.percent(parameters.sampleRatio.value)) \(parameters.sampling.rawValue)"
-        case .keyBlocks: "all, in INT8"
+        case .keyBlocks:
+            "all, in INT8"
+                + (parameters.scoredDimensions == .one ? "" : ", \(NumberFormat.percent(parameters.scoredDimensions.value)) of coordinates")
         }
     }
 

@@ -56,7 +56,10 @@ import Testing
         var more = blocks
         // Of the same stage 1.
         (more.keyBlockCount, more.sinks) = (4, 0)
-        return [.window(tokens: 70, sinks: 5), stripes, lines, blocks, more, .dense]
+        // Of another.
+        var half = more
+        half.scoredDimensions = try Fraction(0.5)
+        return [.window(tokens: 70, sinks: 5), stripes, lines, blocks, more, half, .dense]
     }
 
     @Test func massAndErrorAreThoseOfTheDefinition() throws {
@@ -80,6 +83,7 @@ import Testing
     @Test func sharedStagesChangeNothing() throws {
         let candidates = try Self.candidates()
         let alone = try candidates.map { candidate in try patterns([candidate])[0] }
+        #expect(alone[4] != alone[5])
         #expect(try patterns(candidates) == alone && patterns(candidates.reversed()) == alone.reversed())
     }
 
@@ -153,11 +157,17 @@ import Testing
         var random = SeededGenerator(seed: 4)
         var patterns: Set<SampleAttentionParameters.Pattern> = []
         var shapes: Set<[Int]> = []
+        var shares: Set<Fraction> = []
         for _ in 0..<500 {
             let point = (0..<SearchSpace.dimensions).map { _ in random.uniform() }
             let parameters = space.parameters(at: point, length: 2048)
             patterns.insert(parameters.pattern)
-            if parameters.pattern == .keyBlocks { shapes.insert([parameters.keyBlockCount, parameters.keyBlockTokens]) }
+            if parameters.pattern == .keyBlocks {
+                shapes.insert([parameters.keyBlockCount, parameters.keyBlockTokens])
+                shares.insert(parameters.scoredDimensions)
+            } else {
+                #expect(parameters.scoredDimensions == .one)
+            }
             #expect(parameters == space.parameters(at: point, length: 2048))
             #expect(space.sinks.contains(parameters.sinks) && parameters.denseLastRows == 64)
             if parameters.pattern.hasWindow {
@@ -167,6 +177,7 @@ import Testing
         }
         #expect(patterns == [.window, .stripeWindow, .columnSlash, .keyBlocks])
         #expect(shapes == Set(space.keyBlockCounts.flatMap { count in space.keyBlockTokens.map { [count, $0] } }))
+        #expect(shares == Set(space.scoredDimensions) && shares.count == 2)
         for corner in [0.0, 1.0] { _ = space.parameters(at: Array(repeating: corner, count: SearchSpace.dimensions), length: 2) }
     }
 
@@ -179,14 +190,27 @@ import Testing
         let c = space.parameters(at: [0.6, 0.1, 0.3, 0.1, 0.5, 0.9], length: 4096)
         #expect(c.pattern == .columnSlash && c == space.parameters(at: [0.6, 0.8, 0.3, 0.1, 0.5, 0.9], length: 4096))
         let d = space.parameters(at: [0.9, 0.1, 0.3, 0.1, 0.5, 0.9], length: 4096)
-        #expect(d.pattern == .keyBlocks && d == space.parameters(at: [0.9, 0.1, 0.3, 0.1, 0.5, 0.2], length: 4096))
+        #expect(d.pattern == .keyBlocks && d == space.parameters(at: [0.9, 0.1, 0.3, 0.1, 0.5, 0.6], length: 4096))
+        #expect(d != space.parameters(at: [0.9, 0.1, 0.3, 0.1, 0.5, 0.2], length: 4096))
         #expect(d != space.parameters(at: [0.9, 0.1, 0.9, 0.1, 0.5, 0.9], length: 4096))
         let e = space.parameters(at: [0.4, 0.1, 0.3, 0.1, 0.5, 0.9], length: 4096)
+        #expect(e == space.parameters(at: [0.4, 0.1, 0.3, 0.1, 0.5, 0.2], length: 4096))
         #expect(e.pattern == .stripeWindow && e.keyBlockCount == SampleAttentionParameters.standard.keyBlockCount)
     }
 
     @Test func theLadderReachesHalfThePrompt() {
         #expect(space.ladder(length: 4096).last == 2048 && space.ladder(length: 4096).first == 32)
         #expect(space.ladder(length: 40) == [20] && space.ladder(length: 1) == [1])
+    }
+
+    @Test func theLadderOfKeyBlocksReachesAQuarterOfThePrompt() {
+        func counts(_ length: Int) -> [Int] { space.keyBlockLadder(length: length).map(\.keyBlockCount) }
+        #expect(counts(4096) == [4, 8, 16, 32] && counts(4095) == [4, 8, 16] && counts(32768) == [4, 8, 16, 32, 64, 128, 256])
+        #expect(counts(1) == [4] && counts(1023) == [4])
+        let ladder = space.keyBlockLadder(length: 4096)
+        #expect(ladder.allSatisfy { $0.scoredDimensions.value == 0.5 && $0.window == .tokens(128) && $0.keyBlockTokens == 32 })
+        var without = space
+        without.patterns = [.window]
+        #expect(without.keyBlockLadder(length: 4096).isEmpty)
     }
 }

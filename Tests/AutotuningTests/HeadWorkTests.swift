@@ -51,10 +51,13 @@ import Testing
         #expect(work()[.sampledPairs] == 0 && work()[.candidates] == 0)
     }
 
-    @Test func countsTheScoresOfKeyBlocks() {
+    @Test func countsTheScoresOfKeyBlocks() throws {
         let shape = AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: 1000, keyCount: 1500, headDimension: 8)
-        let parameters = SampleAttentionParameters.keyBlocks(count: 4, window: 100, sinks: 64)
-        let work = HeadWork(parameters, pattern: .windowColumns(WindowColumns(window: 100, columns: [])), shape: shape)
+        var parameters = SampleAttentionParameters.keyBlocks(count: 4, window: 100, sinks: 64)
+        func ofParameters() -> HeadWork {
+            HeadWork(parameters, pattern: .windowColumns(WindowColumns(window: 100, columns: [])), shape: shape)
+        }
+        let work = ofParameters()
         // Rows 500 … 1435 are not dense; the first two blocks of 32 are sinks.
         var (keys, blocks) = (0, 0)
         for lastRow in (500..<1436).filter({ $0 % 64 == 63 || $0 == 1435 }) {
@@ -63,6 +66,12 @@ import Testing
         }
         #expect(work[.quantizedPairs] == Double(64 * keys) && work[.candidates] == Double(blocks))
         #expect(work[.quantizedKeys] == 750 && work[.sampledPairs] == 0 && work[.summedPairs] == 0)
+        #expect(work[.quantizedProducts] == 8 * work[.quantizedPairs])
+        parameters.scoredDimensions = try Fraction(0.5)
+        let half = ofParameters()
+        #expect(half[.quantizedPairs] == work[.quantizedPairs] && half[.quantizedProducts] == 4 * work[.quantizedPairs])
+        // In coordinates of its own.
+        #expect(half[.quantizedKeys] == 1500 && half[.candidates] == work[.candidates])
     }
 
     @Test func countsCertificates() {

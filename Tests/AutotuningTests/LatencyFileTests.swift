@@ -63,6 +63,7 @@ import Testing
         #expect(try refusal("tiles", 1e300).contains("secondsPerUnit.tiles: 1e+300"))
         #expect(try refusal("tiles", nil).contains("secondsPerUnit.tiles: is missing"))
         #expect(try refusal("quantizedPairs", nil).contains("secondsPerUnit.quantizedPairs: is missing"))
+        #expect(try refusal("quantizedProducts", nil).contains("secondsPerUnit.quantizedProducts: is missing"))
         #expect(try refusal("hats", 1e-9).contains("secondsPerUnit.hats: is no term"))
     }
 

@@ -40,7 +40,7 @@ enum LatencyFixture {
 
     static let costs: [HeadWork.Term: Double] = [
         .heads: 2e-5, .laneBlocks: 1e-6, .densePairs: 1e-9, .windowPairs: 1.2e-9, .columnPairs: 1.3e-9, .blockPairs: 1.1e-9,
-        .sampledPairs: 0.6e-9, .candidates: 3e-9, .certifiedPairs: 0.8e-9,
+        .sampledPairs: 0.6e-9, .candidates: 3e-9, .certifiedPairs: 0.8e-9, .quantizedPairs: 0.1e-9, .quantizedProducts: 4e-12,
     ]
 
     static func file(_ provenance: Provenance = provenance(), headDimension: Int = 64, noise: Double = 0) throws -> LatencyFile {

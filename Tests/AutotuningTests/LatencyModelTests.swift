@@ -19,6 +19,7 @@ import Testing
         #expect(model.seconds([work, work, work]) == 24)
         #expect(model.seconds([HeadWork]()) == 0)
         #expect(HeadWork.Term.densePairs.operations(headDimension: 64) == 256)
+        #expect(HeadWork.Term.quantizedProducts.operations(headDimension: 64) == 2)
         #expect(HeadWork.Term.heads.operations(headDimension: 64) == nil)
     }
 
@@ -29,6 +30,17 @@ import Testing
         #expect(fit.residuals.allSatisfy { abs($0.relativeError) < 1e-6 }, "\(fit.residuals.map(\.relativeError))")
         #expect(fit.residuals.indices.allSatisfy { fit.residuals[$0].isHeldOut == heldOut.contains($0) })
         #expect(fit.secondsPerUnit.values.allSatisfy { $0 >= 0 } && fit.secondsPerUnit.count == HeadWork.Term.allCases.count)
+    }
+
+    /// Key blocks are scored in all coordinates and in half of them, so that what pairs cost is told from what products do.
+    @Test func productsInEightBitsAreToldFromTheirPairs() throws {
+        let fit = LatencyFit(try LatencyFixture.samples(LatencyFixture.costs), heldOut: [])
+        for term in [HeadWork.Term.quantizedPairs, .quantizedProducts] {
+            let cost = try #require(LatencyFixture.costs[term])
+            #expect(abs(try #require(fit.secondsPerUnit[term]) / cost - 1) < 1e-3, "\(term)")
+        }
+        let settings = CalibrationSetting.design(length: 1024, heads: 2, seed: 1).filter { $0.kind == .keyBlocks }
+        #expect(settings.map(\.parameters.scoredDimensions.value) == [1, 0.5, 1])
     }
 
     /// What is held out has no say: its times can be anything.
@@ -103,7 +115,11 @@ import Testing
         for kind in CalibrationSetting.Kind.allCases { #expect(file.residuals.contains { $0.kind == kind.rawValue }) }
         #expect(file.residuals.first { $0.kind == "stripes" }?.work["sampledPairs"] ?? 0 > 0)
         // The widest windows of short layers leave nothing to score.
-        #expect(file.residuals.contains { $0.kind == "keyBlocks" && $0.work["quantizedPairs"] ?? 0 > 0 })
+        #expect(
+            file.residuals.contains {
+                $0.kind == "keyBlocks" && $0.work["quantizedPairs"] ?? 0 > 0 && $0.work["quantizedProducts"] ?? 0 > 0
+            })
+        #expect(file.residuals.contains { $0.configuration.hasSuffix(", scored in 0.5 of the coordinates") })
         #expect(file.residuals.first { $0.kind == "certified" }?.work["certifiedPairs"] ?? 0 > 0)
     }
 

@@ -40,8 +40,16 @@ import Testing
         let products = try rows(["gemm", "--shape", "100x70x90", "--rounds", "1"])
         #expect(products.compactMap { $0["library"] as? String } == ["own", "openblas"])
         #expect(products.allSatisfy { ($0["gigaflops"] as? Double ?? 0) > 0 })
-        let selections = try rows(["selection", "--length", "600", "--head-dimension", "16", "--rounds", "1"])
-        #expect(selections.compactMap { $0["sampleRatio"] as? Double } == [0.05, 0.01, 0.05, 0.01, 1])
+        let selections = try rows(
+            [
+                "selection", "--length", "600", "--head-dimension", "16", "--scored-dimensions", "1", "--scored-dimensions", "0.5",
+                "--rounds", "1",
+            ]
+        )
+        #expect(selections.compactMap { $0["sampleRatio"] as? Double } == [0.05, 0.01, 0.05, 0.01, 1, 1])
+        #expect(selections.compactMap { $0["scoredDimensions"] as? Double } == [1, 1, 1, 1, 1, 0.5])
+        let work = try selections.suffix(2).map { try number($0, "gigaflops") * number($0, "milliseconds") }
+        #expect(abs(work[0] / work[1] - 2) < 1e-9)
         #expect(selections.allSatisfy { ($0["selected"] as? Int ?? 0) > 0 })
         let prefill = try #require(rows(["prefill", "--length", "256", "--rounds", "1", "--precision", "bf16"]).first)
         let parts = ["attentionSeconds", "productSeconds", "otherSeconds"].compactMap { prefill[$0] as? Double }

@@ -247,6 +247,14 @@ import Testing
         #expect(result["text"] as? String == Self.continuation)
     }
 
+    /// And no more than half of the coordinates to choose them.
+    @Test func generatesWithKeyBlocksOfSomeCoordinates() throws {
+        let result = try Program.json(
+            Self.opening + ["--head-pattern", "key-blocks", "--key-blocks", "4", "--scored-dimensions", "0.5", "--window-tokens", "64"])
+        #expect(result["attention"] as? String == "sample")
+        #expect(result["text"] as? String == Self.continuation)
+    }
+
     @Test func helpsWithEveryCommand() throws {
         var commands: [[String]] = [[]]
         var seen = 0

@@ -79,6 +79,14 @@ import Testing
         Case(generate + ["--head-pattern", "dense", "--key-blocks", "4"], "key-blocks: 4: needs --head-pattern key-blocks"),
         Case(generate + ["--head-pattern", "key-blocks", "--key-blocks", "0"], "key-blocks: 0: must be from 1 to "),
         Case(generate + ["--head-pattern", "key-blocks", "--key-block-tokens", "128"], "key-block-tokens: 128: must be 16, 32 or 64"),
+        Case(generate + ["--scored-dimensions", "0.5"], "scored-dimensions: 0.5: needs --head-pattern key-blocks"),
+        Case(
+            generate + ["--head-pattern", "window", "--scored-dimensions", "1"], "scored-dimensions: 1.0: needs --head-pattern key-blocks"),
+        Case(
+            generate + ["--head-pattern", "key-blocks", "--scored-dimensions", "0"], "scored-dimensions: 0.0: must be in (0, 1]"),
+        Case(generate + ["--head-pattern", "key-blocks", "--scored-dimensions", "32"], "scored-dimensions: 32.0: must be in (0, 1]"),
+        Case(["bench", "selection", "--scored-dimensions", "nan"], "scored-dimensions: nan: must be in (0, 1]"),
+        Case(generate + ["--attention", "dense", "--scored-dimensions", "0.5"], "attention: dense"),
         Case(generate + ["--head-pattern", "key-blocks", "--alpha", "0.9"], "alpha: 0.9: needs --head-pattern stripe-window"),
         Case(generate + ["--head-pattern", "key-blocks", "--sampling", "stride"], "sampling: stride: needs --head-pattern stripe-window"),
         Case(generate + ["--attention", "dense", "--key-blocks", "4"], "attention: dense"),

@@ -17,7 +17,7 @@ enum Study {
     static func latencyModel(_ scratch: Scratch, headDimension: Int) throws -> String {
         let free = [
             "heads", "laneBlocks", "distantRows", "loadedKeys", "tiles", "maskedTiles", "gatheredColumns", "summedPairs", "quantizedKeys",
-            "candidates",
+            "quantizedProducts", "candidates",
             "certificates", "certifiedPairs",
         ]
         let pairs = [

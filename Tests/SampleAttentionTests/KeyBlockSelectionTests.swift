@@ -11,11 +11,12 @@ struct WholeNumberHeads {
     var shape: AttentionShape { oracle.shape }
 
     /// The first number of each row is 127, which makes its scale 1; few different others make many equal scores.
-    init(queries: Int, cached: Int = 0, seed: UInt64 = 1, magnitude: Int = 3) {
-        let shape = AttentionShape(queryHeads: 4, keyValueHeads: 2, queryCount: queries, keyCount: cached + queries, headDimension: 12)
+    init(queries: Int, cached: Int = 0, seed: UInt64 = 1, magnitude: Int = 3, dimension: Int = 12) {
+        let shape = AttentionShape(
+            queryHeads: 4, keyValueHeads: 2, queryCount: queries, keyCount: cached + queries, headDimension: dimension)
         var random = SeededGenerator(seed: seed)
         func rows(_ count: Int) -> [Float] {
-            (0..<count * 12).map { $0 % 12 == 0 ? 127 : Float(Int(random.next() % UInt64(2 * magnitude + 1)) - magnitude) }
+            (0..<count * dimension).map { $0 % dimension == 0 ? 127 : Float(Int(random.next() % UInt64(2 * magnitude + 1)) - magnitude) }
         }
         let (query, key) = (rows(queries * 4), rows(shape.keyCount * 2))
         oracle = NaiveAttention(shape: shape, seed: 1).with(queries: query).with(keys: key)
@@ -54,22 +55,38 @@ struct WholeNumberHeads {
         }
     }
 
-    /// q · k of a row and a key, of whole numbers.
-    private func score(head: Int, row: Int, key: Int) -> Int {
-        let (q, k) = ((row * 4 + head) * 12, (key * 2 + shape.keyValueHead(of: head)) * 12)
-        return (0..<12).reduce(0) { $0 + Int(oracle.query[q + $1]) * Int(oracle.key[k + $1]) }
+    /// q · k of a row and a key in some coordinates, of whole numbers.
+    private func score(head: Int, row: Int, key: Int, _ coordinates: [Int]) -> Int {
+        let dimension = shape.headDimension
+        let (q, k) = ((row * 4 + head) * dimension, (key * 2 + shape.keyValueHead(of: head)) * dimension)
+        return coordinates.reduce(0) { $0 + Int(oracle.query[q + $1]) * Int(oracle.key[k + $1]) }
+    }
+
+    /// The coordinates that a head is scored in, from the definition; all rows count where they are few.
+    func coordinates(_ parameters: SampleAttentionParameters, head: Int) -> [Int] {
+        let (dimension, keyHead) = (shape.headDimension, shape.keyValueHead(of: head))
+        func energy(_ t: Int) -> Int {
+            let queries = (0..<shape.queryCount).map { Int(oracle.query[($0 * 4 + head) * dimension + t]) }
+            let keys = (0..<shape.keyCount).map { Int(oracle.key[($0 * 2 + keyHead) * dimension + t]) }
+            return queries.reduce(0) { $0 + $1 * $1 } * keys.reduce(0) { $0 + $1 * $1 }
+        }
+        let energies = (0..<dimension).map(energy)
+        var count = Int((parameters.scoredDimensions.value * Double(dimension)).rounded(.up))
+        while count % 4 != 0 { count += 1 }
+        return (0..<dimension).sorted { (energies[$1], $0) < (energies[$0], $1) }.prefix(count).sorted()
     }
 
     /// The lists by query block, from the definition: every row that is not dense, every block before the window, every pair.
     func expected(_ parameters: SampleAttentionParameters, head: Int) -> [Int: [Int32]] {
         let (tokens, first) = (parameters.keyBlockTokens, shape.firstPosition)
+        let coordinates = coordinates(parameters, head: head)
         let sparse = (first..<shape.keyCount).filter { $0 < shape.keyCount - parameters.denseLastRows }
         return Dictionary(grouping: sparse) { $0 / 64 }.mapValues { rows in
             let keys = max(0, rows.last! - parameters.window.positions(promptLength: shape.keyCount) + 1)
             let scored = Dictionary(grouping: 0..<keys) { $0 / tokens }.filter { ($0.key + 1) * tokens > parameters.sinks }
             let best = scored.mapValues { keys in
                 let reached = rows.filter { $0 >= keys.last! }
-                return reached.flatMap { row in keys.map { score(head: head, row: row - first, key: $0) } }.max()!
+                return reached.flatMap { row in keys.map { score(head: head, row: row - first, key: $0, coordinates) } }.max()!
             }
             return best.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(parameters.keyBlockCount).map { Int32($0.key) }.sorted()
         }
@@ -195,19 +212,20 @@ struct WholeNumberHeads {
     }
 
     /// Counts up to 32 and sinks of the same whole blocks are one stage 1; what it scores or leaves out is not.
-    @Test func stageOneIsSharedWhereItIsTheSame() {
+    @Test func stageOneIsSharedWhereItIsTheSame() throws {
         let one = Case().parameters
         var alike = [one, one, one]
         alike[0].keyBlockCount = 32
         alike[1].sinks = 31
         alike[2].alpha = .one
         for other in alike { #expect(other.stageOneRule == one.stageOneRule) }
-        var others = [one, one, one, one, one]
+        var others = [one, one, one, one, one, one]
         others[0].keyBlockCount = 33
         others[1].sinks = 32
         others[2].window = .tokens(71)
         others[3].keyBlockTokens = 16
         others[4].denseLastRows = 1
+        others[5].scoredDimensions = try Fraction(0.5)
         for other in others { #expect(other.stageOneRule != one.stageOneRule) }
     }
 }

@@ -12,6 +12,7 @@ import Testing
             { $0.window = .tokens(2) }, { $0.window = .ratio(.one) }, { $0.sampleRatio = .one }, { $0.sampling = .random },
             { $0.samplingSeed = .max }, { $0.samplingSeed = .max - 1 }, { $0.sinks = 4 }, { $0.denseLastRows = 0 },
             { $0.columnScoring = .allMass }, { $0.keyBlockCount = 3 }, { $0.keyBlockTokens = 64 },
+            { $0.scoredDimensions = try! Fraction(0.5) },
         ]
         return changes.map { change in
             var parameters = SampleAttentionParameters.standard

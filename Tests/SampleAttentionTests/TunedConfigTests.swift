@@ -19,6 +19,7 @@ import Testing
         tails.columnCount = 7
         var blocks = SampleAttentionParameters.keyBlocks(count: 5, window: 200, sinks: 9)
         blocks.keyBlockTokens = 16
+        blocks.scoredDimensions = try Fraction(0.25)
         let measured = TunedConfig.Measurement(meanMass: 0.96, p1Mass: 0.7, minMass: 0.2, density: 0.11)
         func bucket(_ length: Int, _ heads: SampleAttentionParameters...) -> TunedConfig.Bucket {
             .init(length: length, layers: [heads.map { .init(parameters: $0, measured: measured) }])
@@ -60,6 +61,19 @@ import Testing
         #expect(read.sampling == .stride && read.samplingSeed == 1 && read.alphaSlashes == nil && read.columnCount == nil)
         let random = old.replacingOccurrences(of: "\"sinks\"", with: "\"sampling\": \"random\", \"sinks\"")
         #expect(try JSONDecoder().decode(SampleAttentionParameters.self, from: Data(random.utf8)).samplingSeed == 1)
+        let blocks =
+            #"{"pattern": "key-blocks", "keyBlockCount": 8, "keyBlockTokens": 32, "windowTokens": 9, "sinks": 0, "denseLastRows": 64}"#
+        let readBlocks = try JSONDecoder().decode(SampleAttentionParameters.self, from: Data(blocks.utf8))
+        #expect(readBlocks == .keyBlocks(count: 8, window: 9, sinks: 0) && readBlocks.scoredDimensions == .one)
+    }
+
+    /// All coordinates may be written out, though the tool does not.
+    @Test func allCoordinatesMayBeSaid() throws {
+        let text = String(decoding: try Self.config().encoded(), as: UTF8.self)
+        let whole = text.replacingOccurrences(of: "\"scoredDimensions\" : 0.25", with: "\"scoredDimensions\" : 1")
+        let config = try withFile(Data(whole.utf8)) { try TunedConfig(contentsOf: $0) }
+        #expect(config.buckets[1].layers[0][2].parameters.scoredDimensions == .one && whole != text)
+        #expect(!String(decoding: config.encoded(), as: UTF8.self).contains("scoredDimensions"))
     }
 
     /// A seed is written only where it is used, and a share of slashes only where there are slashes.
@@ -81,8 +95,11 @@ import Testing
         parameters.alphaSlashes = nil
         #expect(try !fields().contains("alphaSlashes"))
         parameters.keyBlockCount = 3
-        #expect(try fields().isDisjoint(with: ["keyBlockCount", "keyBlockTokens"]))
+        parameters.scoredDimensions = try Fraction(0.5)
+        #expect(try fields().isDisjoint(with: ["keyBlockCount", "keyBlockTokens", "scoredDimensions"]))
         parameters.pattern = .keyBlocks
+        #expect(try fields().contains("scoredDimensions"))
+        parameters.scoredDimensions = .one
         #expect(try fields() == ["pattern", "keyBlockCount", "keyBlockTokens", "windowRatio", "sinks", "denseLastRows"])
     }
 
@@ -121,6 +138,12 @@ import Testing
         ("\"keyBlockCount\" : 5", "\"keyBlocks\" : 5", "keyBlockCount"),
         ("\"keyBlockTokens\" : 16", "\"keyBlockTokens\" : 128", "keyBlockTokens"),
         ("\"keyBlockTokens\" : 16", "\"keyBlockToken\" : 16", "keyBlockTokens"),
+        ("\"scoredDimensions\" : 0.25", "\"scoredDimensions\" : 1.25", "scoredDimensions"),
+        ("\"scoredDimensions\" : 0.25", "\"scoredDimensions\" : 0", "scoredDimensions"),
+        ("\"scoredDimensions\" : 0.25", "\"scoredDimensions\" : \"half\"", "scoredDimensions"),
+        ("\"scoredDimensions\" : 0.25", "\"scoredDimension\" : 0.25", "scoredDimension"),
+        ("\"sinks\" : 4", "\"sinks\" : 4, \"scoredDimensions\" : 0.5", "scoredDimensions"),
+        ("\"sinks\" : 4", "\"sinks\" : 4, \"scoredDimensions\" : 1", "scoredDimensions"),
         ("\"keyBlockCount\" : 5", "\"keyBlockCount\" : 5, \"alpha\" : 0.95", "alpha"),
         ("\"keyBlockCount\" : 5", "\"keyBlockCount\" : 5, \"sampleRatio\" : 0.05", "sampleRatio"),
         ("\"keyBlockCount\" : 5", "\"keyBlockCount\" : 5, \"sampling\" : \"stride\"", "sampling"),

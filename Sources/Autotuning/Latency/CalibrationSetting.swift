@@ -50,7 +50,9 @@ package struct CalibrationSetting: Hashable, Sendable {
         case .window: return "window \(window)"
         case .stripes: return "window \(window), \(sampled)\(parameters.columnScoring == .allMass ? ", all mass" : "")"
         case .lines: return "column-slash \(sampled), slashes \(parameters.alphaSlashes ?? parameters.alpha)"
-        case .keyBlocks: return "window \(window), \(parameters.keyBlockCount) key blocks of \(parameters.keyBlockTokens)"
+        case .keyBlocks:
+            let scored = parameters.scoredDimensions == .one ? "" : ", scored in \(parameters.scoredDimensions) of the coordinates"
+            return "window \(window), \(parameters.keyBlockCount) key blocks of \(parameters.keyBlockTokens)\(scored)"
         case .certified: return "window \(window), \(sampled), certified"
         }
     }
@@ -68,7 +70,7 @@ extension CalibrationSetting {
         let stripes = (0..<5).map { setting(.stripes, .stripes(at: points.next(), length: length, isPaper: $0 == 4)) }
         let lines = (0..<3).map { _ in setting(.lines, .lines(at: points.next())) }
         let certified = setting(.certified, .stripes(at: points.next(), length: length, isPaper: false))
-        let keyBlocks = (0..<3).map { _ in setting(.keyBlocks, .keyBlocks(at: points.next(), length: length)) }
+        let keyBlocks = (0..<3).map { setting(.keyBlocks, .keyBlocks(at: points.next(), length: length, isHalf: $0 == 1)) }
         return [setting(.dense, .dense)] + windows + stripes + lines + [certified] + keyBlocks
     }
 }
@@ -107,9 +109,12 @@ extension SampleAttentionParameters {
     }
 
     /// The key-blocks parameters at a point of the unit cube: window and count even in their logarithms.
-    fileprivate static func keyBlocks(at point: [Double], length: Int) -> SampleAttentionParameters {
+    ///
+    /// - Parameter isHalf: half of the coordinates are scored, so that what a pair costs is told from what its products do.
+    fileprivate static func keyBlocks(at point: [Double], length: Int, isHalf: Bool) -> SampleAttentionParameters {
         let window = geometric(32, Double(max(64, min(2048, length / 2))), point[0])
         var parameters = SampleAttentionParameters.keyBlocks(count: Int(geometric(2, 64, point[1])), window: Int(window), sinks: 4)
+        if isHalf { parameters.scoredDimensions = thousandths(500) }
         parameters.keyBlockTokens = keyBlockLengths[min(keyBlockLengths.count - 1, Int(point[2] * Double(keyBlockLengths.count)))]
         return parameters
     }

@@ -16,17 +16,22 @@ extension HeadWork {
             let positions = positions(parameters.samplingPlan(queryCount: shape.queryCount).rows, shape: shape)
             self[.sampledPairs] += Double(SampledScores.scoredPairs(positions: positions))
             self[.candidates] += 2 * Double(BlockMask.blockCount(tokens: shape.keyCount))
-        case .keyBlocks: addKeyBlockScoring(KeyBlockGeometry(parameters, shape: shape, promptLength: promptLength), shape: shape)
+        case .keyBlocks:
+            addKeyBlockScoring(
+                KeyBlockGeometry(parameters, shape: shape, promptLength: promptLength),
+                coordinates: parameters.scoredCoordinates(of: shape.headDimension), shape: shape)
         case .window, .dense:
             // Nothing is scored.
             return
         }
     }
 
-    private mutating func addKeyBlockScoring(_ geometry: KeyBlockGeometry, shape: AttentionShape) {
-        self[.quantizedKeys] += Double(shape.keyCount) / Double(shape.groupSize)
+    private mutating func addKeyBlockScoring(_ geometry: KeyBlockGeometry, coordinates: Int, shape: AttentionShape) {
+        self[.quantizedKeys] += Double(shape.keyCount) / Double(coordinates < shape.headDimension ? 1 : shape.groupSize)
         for block in geometry.queryBlocks {
-            self[.quantizedPairs] += Double(SampledScores.lanesPerBlock * geometry.keys(queryBlock: block))
+            let pairs = Double(SampledScores.lanesPerBlock * geometry.keys(queryBlock: block))
+            self[.quantizedPairs] += pairs
+            self[.quantizedProducts] += pairs * Double(coordinates)
             self[.candidates] += Double(geometry.keyBlocks(queryBlock: block).count)
         }
     }

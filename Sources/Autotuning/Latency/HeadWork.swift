@@ -39,7 +39,10 @@ public struct HeadWork: Hashable, Sendable {
         case summedPairs
         /// Pairs of whole lane blocks of rows and keys that are scored in eight bits, for key blocks.
         case quantizedPairs
-        /// Keys packed in eight bits for that, shared out among the heads that have them in common.
+        /// Products of eight bits in these scores: pairs, each as often as coordinates are scored.
+        case quantizedProducts
+        /// Keys packed in eight bits for that, shared out among the heads that have them in common: heads with coordinates of their own
+        /// have none.
         case quantizedKeys
         /// Masses, or largest scores of key blocks, from which stage 2 chooses.
         case candidates

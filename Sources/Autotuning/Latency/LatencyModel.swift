@@ -39,6 +39,7 @@ extension HeadWork.Term {
         switch self {
         case .densePairs, .windowPairs, .columnPairs, .blockPairs: Double(4 * headDimension)
         case .sampledPairs, .certifiedPairs: Double(2 * headDimension)
+        case .quantizedProducts: 2
         default: nil
         }
     }

@@ -123,6 +123,8 @@ typedef struct SARows {
 
 /* Keys in INT8 are packed in units of this many at most: those from a multiple of it on begin at int8_key_bytes of their number. */
 #define SA_INT8_KEYS 32
+/* Keys from a multiple of this on have one scale in common, so that the largest of their scores is that of whole numbers. */
+#define SA_INT8_SCALE_KEYS 16
 
 /* Every other kernel; all FP32 but for scores in INT8.
  *
@@ -158,12 +160,13 @@ typedef struct SARows {
     /* Bytes of a packed block of SA_LANES queries, and of packed keys. */                                                     \
     X(int8_query_bytes, ptrdiff_t, (int dimension))                                                                            \
     X(int8_key_bytes, ptrdiff_t, (ptrdiff_t count, int dimension))                                                             \
-    /* Rows as quantize_row leaves them, and their scales; lanes >= rows are zero, with scale 0. */                            \
+    /* Rows as quantize_row leaves them, and their scales; lanes >= rows are zero, with scale 0. Keys have one scale for each\
+     * SA_INT8_SCALE_KEYS, that of their largest magnitude: NaN where one of them is not finite. */                         \
     X(pack_int8_queries, void, (const float *q, ptrdiff_t stride, int rows, int dimension, void *out, float *scales))          \
     X(pack_int8_keys, void, (const float *k, ptrdiff_t stride, int count, int dimension, void *out, float *scales))            \
-    /* out[group][lane] = query_scales[lane] * max over the group's keys of key_scales[key] * (query . key). Groups have `group` keys, 1 or a \
-     * multiple of 16, the last one what is left. Keys whose scale is NaN are passed over; the maximum of no key is -infinity, before the \
-     * query's scale. A query whose scale is NaN has only NaN. */                                                                                           \
+    /* out[group][lane] = query_scales[lane] * max over the group's keys of their scale * (query . key). Groups have `group`\
+     * keys, 1 or a multiple of SA_INT8_SCALE_KEYS, the last one what is left. Keys whose scale is NaN are passed over; the \
+     * maximum of no key is -infinity, before the query's scale. A query whose scale is NaN has only NaN. */                \
     X(int8_maxima, void, (const void *queries, const float *query_scales, const void *keys, const float *key_scales, int count, \
                           int dimension, int group, float *out))
 

@@ -15,7 +15,7 @@ struct SelectionBenchCommand: MachineCommand {
             Stage 1 scores the sampled rows and sums them by key (or, for column-slash, by block and diagonal); stage 2 takes the fewest \
             that reach alpha. "of dense" is the time over that of dense attention in the same run. Random heads are nearly flat, so a large \
             part of the columns is selected: the most work stage 2 can have. key-blocks has all rows scored in eight bits instead, whatever the \
-            sample ratio and alpha.
+            sample ratio and alpha; --scored-dimensions says in what share of the coordinates.
             """)
 
     @OptionGroup var machine: MachineOptions
@@ -26,6 +26,9 @@ struct SelectionBenchCommand: MachineCommand {
 
     @Option(help: "stripe-window, column-slash or key-blocks; repeatable (default: all).")
     var headPattern: [String] = []
+
+    @Option(help: "Share of a head's coordinates that key-blocks scores with; repeatable (default: 1).")
+    var scoredDimensions: [Double] = []
 
     @Option(help: "Share of the sampled mass to keep.")
     var alpha = 0.95
@@ -55,7 +58,11 @@ struct SelectionBenchCommand: MachineCommand {
                 throw InputError(.usage, field: "head-pattern", value: name, rule: "must be stripe-window, column-slash or key-blocks")
             }
             if pattern == .keyBlocks {
-                cases.append(.keyBlocks())
+                for share in scoredDimensions.isEmpty ? [1] : scoredDimensions {
+                    var parameters = SampleAttentionParameters.keyBlocks()
+                    parameters.scoredDimensions = try Fraction(share, field: "scored-dimensions")
+                    cases.append(parameters)
+                }
                 continue
             }
             for ratio in sampleRatio.isEmpty ? [0.05, 0.01] : sampleRatio {
