@@ -49,14 +49,16 @@ public struct CapturedLayers: LayerSource {
         let query = try buffer(.query), key = try buffer(.key), value = try buffer(.value), output = try buffer(.query)
         let attended = MutableHeadTensor(
             projection: output.base, heads: shape.queryHeads, tokens: tokens, dimension: shape.headDimension)
+        let sums = try AlignedBuffer<Float>(extents: shape.queryHeads, tokens, of: "log-sum-exp of \(tokens) rows")
         for layer in layers {
             let inputs = LayerInputs(
                 query: try read(.query, of: layer, into: query), key: try read(.key, of: layer, into: key),
                 value: try read(.value, of: layer, into: value), scores: rules[layer]!)
             kernel.run(
                 try AttentionPlan(shape: inputs.shape, patterns: Array(repeating: .dense, count: shape.queryHeads)), query: inputs.query,
-                key: inputs.key, value: inputs.value, output: attended, workspace: workspace)
-            try body(LayerAttention(layer: layer, inputs: inputs, output: attended.readOnly))
+                key: inputs.key, value: inputs.value, output: attended, logSumExp: sums.base, workspace: workspace)
+            try body(
+                LayerAttention(layer: layer, inputs: inputs, output: attended.readOnly, logSumExp: SharedPointer(sums.base)))
         }
     }
 

@@ -23,7 +23,10 @@ public final class HeadMeter {
     private let inputs: LayerInputs
     private let sampleAttention: SampleAttentionOperator
     private let workspace: AttentionWorkspace
-    private let sparse, allSums, keptSums: AlignedBuffer<Float>
+    private let sparse, keptSums: AlignedBuffer<Float>
+    /// [queryHeads][queryCount], over all keys; `ownSums` holds them where the layer came without.
+    private let allSums: SharedPointer<Float>
+    private let ownSums: AlignedBuffer<Float>
     private let dense: HeadTensor
     /// Σ_i ‖o_i‖₂² of each head.
     private var energies: [Double] = []
@@ -38,7 +41,7 @@ public final class HeadMeter {
     private var shape: AttentionShape { inputs.shape }
     private var kernel: AttentionKernel { sampleAttention.kernel }
 
-    /// Runs full attention once more, for the sums of all keys.
+    /// Runs full attention once more for the sums of all keys, where the layer does not bring them.
     ///
     /// - Parameters:
     ///   - attention: the layer under full attention; must outlive the meter.
@@ -54,9 +57,10 @@ public final class HeadMeter {
         sampleAttention = SampleAttentionOperator(kernel: kernel)
         let rows = inputs.shape.queryHeads * inputs.shape.queryCount
         sparse = AlignedBuffer(count: rows * inputs.shape.headDimension)
-        allSums = AlignedBuffer(count: rows)
         keptSums = AlignedBuffer(count: rows)
-        _ = try attend(Array(repeating: .dense, count: inputs.shape.queryHeads), sums: allSums.base)
+        ownSums = AlignedBuffer(count: attention.logSumExp == nil ? rows : 0)
+        allSums = attention.logSumExp ?? SharedPointer(ownSums.base)
+        if attention.logSumExp == nil { _ = try attend(Array(repeating: .dense, count: inputs.shape.queryHeads), sums: ownSums.base) }
         energies = squaredDistances(to: nil)
     }
 
@@ -66,7 +70,7 @@ public final class HeadMeter {
     /// - Throws: `InputError` (`usage`) when `parameters` does not have one entry a query head.
     public func measure(_ parameters: [SampleAttentionParameters]) throws(InputError) -> [Measurement] {
         let report = try attend(parameters, sums: keptSums.base)
-        let (kept, all) = (SharedPointer(keptSums.base), SharedPointer(allSums.base))
+        let (kept, all) = (SharedPointer(keptSums.base), allSums)
         let errors = squaredDistances(to: output.readOnly)
         return kernel.pool.map(parameters.count) { [shape, energies] head in
             Measurement(

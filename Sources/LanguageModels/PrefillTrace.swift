@@ -69,6 +69,8 @@ public final class PrefillTrace: @unchecked Sendable {  // What changes is behin
         let firstDepth: Int
         var tap: AttentionTap?
 
+        var readsLogSumExp: Bool { tap?.readsLogSumExp ?? false }
+
         mutating func reached(depth: Int, hidden: UnsafeBufferPointer<Float>) {
             let place = depth - firstDepth
             guard place >= 0, (place + 1) * hidden.count <= depths.count else { return }

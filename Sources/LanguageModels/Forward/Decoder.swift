@@ -115,6 +115,9 @@ struct Decoder: Sendable {
     ) throws -> Pass {
         let buffers = try buffers ?? ForwardBuffers(description, tokens: tokens.count, kernel: kernel)
         var pass = Pass()
+        let sums = try AlignedBuffer<Float>(
+            extents: observer.readsLogSumExp ? description.queryHeads : 0, tokens.count, of: "log-sum-exp of \(tokens.count) rows")
+        let logSumExp = observer.readsLogSumExp ? SharedPointer(sums.base) : nil
         try forward(
             tokens, cache: cache, promptLength: promptLength, buffers: buffers, hidden: hidden, from: firstLayer, observer: &observer
         ) { layer, query, output, observer in
@@ -130,8 +133,8 @@ struct Decoder: Sendable {
                 return
             }
             let call = LayerCall(inputs: inputs, layer: layer, promptLength: promptLength, kernel: kernel)
-            pass.layers.append(try policy.attend(call, output: output, workspace: workspace))
-            try observer.attended(LayerAttention(layer: layer, inputs: inputs, output: output.readOnly))
+            pass.layers.append(try policy.attend(call, output: output, logSumExp: logSumExp?.base, workspace: workspace))
+            try observer.attended(LayerAttention(layer: layer, inputs: inputs, output: output.readOnly, logSumExp: logSumExp))
         }
         pass.productSeconds = buffers.meanProductSeconds
         return pass

@@ -2,6 +2,9 @@ import AttentionCore
 
 /// Sees the inside of a forward pass. Views are valid during the call only.
 public protocol ForwardObserver {
+    /// Whether `attended` is to be shown the rows' log-sum-exp too.
+    var readsLogSumExp: Bool { get }
+
     /// After a layer's attention.
     mutating func attended(_ attention: LayerAttention) throws
 
@@ -14,6 +17,7 @@ public protocol ForwardObserver {
 }
 
 extension ForwardObserver {
+    public var readsLogSumExp: Bool { false }
     public mutating func reached(depth: Int, hidden: UnsafeBufferPointer<Float>) throws {}
     public mutating func passedLayers(hidden: UnsafeBufferPointer<Float>) throws {}
 }
@@ -27,6 +31,8 @@ public struct NoObserver: ForwardObserver {
 /// Hands each layer's attention to a closure.
 public struct AttentionTap: ForwardObserver {
     private let body: (LayerAttention) throws -> Void
+
+    public var readsLogSumExp: Bool { true }
 
     public init(_ body: @escaping (LayerAttention) throws -> Void) { self.body = body }
 
@@ -42,6 +48,8 @@ struct ObserverPair<First: ForwardObserver, Second: ForwardObserver>: ForwardObs
         self.first = first
         self.second = second
     }
+
+    var readsLogSumExp: Bool { first.readsLogSumExp || second.readsLogSumExp }
 
     mutating func attended(_ attention: LayerAttention) throws {
         try first.attended(attention)
