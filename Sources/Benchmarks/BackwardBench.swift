@@ -39,7 +39,7 @@ package struct BackwardBench {
     ///   - advance: called after each round.
     package func run(_ tokens: [Int32], error: Double, advance: () -> Void) throws -> Row {
         var forward: [Double] = [], kept: [Double] = [], backward: [Double] = []
-        let sets = (0..<labels).map { $0 == 0 ? GradientLabels.text : .drawn(seed: UInt64($0)) }
+        let sets = (0..<labels).map { $0 == 0 ? GradientLabels.text : .fisher(seed: UInt64($0)) }
         for _ in 0..<rounds {
             forward.append(try ContinuousClock().measure { _ = try model.score(tokens, policy: .dense) }.seconds)
             let start = ContinuousClock.now

@@ -12,7 +12,8 @@ public struct DamageAllotment: Hashable, Sendable, Codable {
 /// other not.
 ///
 /// Text first, which all heads share, where it is what binds. Answers hang on few heads, and what they lose jumps when one of these gets
-/// another option; so their allotment grows only when text has what it may have, and what was won by then is not put at risk.
+/// another option; so their allotment grows only when text has what it may have, and what was won by then is not put at risk. After such a jump
+/// the allotment that held stands: between the two there is mostly no option.
 package struct AllotmentSearch {
     private var text = OneKind(), answers = OneKind()
     package private(set) var allotment: DamageAllotment
@@ -27,12 +28,12 @@ package struct AllotmentSearch {
     package mutating func learn(used: FloorShares, lost: FloorShares) {
         text.learn(allotment.text, lost.text)
         answers.learn(allotment.answers, lost.answers)
-        let isTextDone = lost.text > 0.9 || text.hasMissed || used.text < 0.8 * allotment.text
-        isSettled = lost.worst <= 1 && lost.worst > 0.9 && isTextDone && (lost.answers > 0.6 || answers.hasMissed)
+        let isTextDone = lost.text > 0.9 || used.text < 0.8 * allotment.text
+        isSettled = lost.worst <= 1 && lost.worst > 0.9 && isTextDone && (lost.answers > 0.15 || answers.hasMissed)
         allotment = DamageAllotment(
             text: text.next(after: allotment.text, lost.text),
             answers: lost.answers <= 1 && (!isTextDone || lost.text > 1)
-                ? allotment.answers : answers.next(after: allotment.answers, lost.answers))
+                ? allotment.answers : answers.beforeJump ?? answers.next(after: allotment.answers, lost.answers))
     }
 
     private struct OneKind {
@@ -40,6 +41,11 @@ package struct AllotmentSearch {
         private var held, missed: (allotted: Double, share: Double)?
 
         var hasMissed: Bool { missed != nil }
+        /// What held, where more came to far more than in proportion: an option that one head has got.
+        var beforeJump: Double? {
+            guard let held, let missed, missed.share > 2 * held.share * missed.allotted / held.allotted else { return nil }
+            return held.allotted
+        }
 
         mutating func learn(_ allotted: Double, _ share: Double) {
             if share <= 1 {

@@ -16,33 +16,31 @@ public struct HeadOption: Hashable, Sendable {
 
 /// What a head's option costs the model on a prompt, as gradients predict it; in nats, a mean over tokens each.
 public struct PredictedDamage: Hashable, Sendable, Codable {
-    /// The change of the text's loss outside answers and repetitions, to first order; nil where it was not asked for.
-    public let loss: Double?
+    /// The change of the text's loss outside answers and repetitions, to first order.
+    public let loss: Double
     /// KL(full ‖ sparse) over all positions, to second order.
     public let divergence: Double
     /// The same at the tokens of answers, at most `Quality.mostAnswerDivergence`; 0 where there are none.
     public let answerDivergence: Double
 
-    public init(loss: Double? = nil, divergence: Double, answerDivergence: Double) {
+    public init(loss: Double, divergence: Double, answerDivergence: Double) {
         (self.loss, self.divergence, self.answerDivergence) = (loss, divergence, answerDivergence)
     }
 }
 
 /// Predicts what options of heads cost from one pass backward through a prompt, whatever their number.
 ///
-/// With ΔO_i the change at row i of the head's output and g_i the gradient there of the log-probabilities of labels that are drawn from the
-/// model's own distribution, ½ · E[Σ_i (g_i · ΔO_i)²] is the KL divergence that the change causes, to second order (Fisher information;
-/// covariances between rows, which are small, left out). With the text's own labels Σ_i g_i · ΔO_i is the change of the text's
+/// With ΔO_i the change at row i of the head's output and g_i the gradient there from random roots of the scores' Fisher information
+/// (`GradientLabels.fisher`), ½ · E[Σ_i (g_i · ΔO_i)²] is the KL divergence that the change causes, to second order (covariances between rows,
+/// which are small, left out). With the text's own labels Σ_i g_i · ΔO_i is the change of the text's
 /// log-likelihood, to first order. What a large change does is not quadratic any more, and is better measured.
 struct DamagePredictor {
     let model: LanguageModel
     let prompt: TuningPrompt
-    /// Labels drawn for each position, and for each position before a token of an answer where there are any; at least 1. The prediction's
-    /// standard error falls with their root.
-    let draws: Int, answerDraws: Int
+    /// Random roots over all positions, at least 1; the prediction's standard error falls with their root. There is one more over the
+    /// positions before tokens of answers, where there are any.
+    let draws: Int
     let seed: UInt64
-    /// Whether the change of the text's own loss is predicted as well, which takes labels of its own.
-    let predictsLoss: Bool
 
     struct Prediction {
         let damage: PredictedDamage
@@ -95,31 +93,26 @@ struct DamagePredictor {
         return left
     }
 
-    /// Drawn ones at all positions, then at answers alone, then the text's own.
+    /// Random roots at all positions, the text's own labels, then a random root at answers alone.
     private var labels: [GradientLabels] {
         var generator = SeededGenerator(seed: seed)
-        let drawn = (0..<draws).map { _ in GradientLabels.drawn(seed: generator.next()) }
-        let atAnswers = (0..<answerDraws).map { _ in
-            var labels = GradientLabels.drawn(seed: generator.next())
-            labels.positions = asked
-            return labels
-        }
+        let everywhere = (0..<draws).map { _ in GradientLabels.fisher(seed: generator.next()) }
         var text = GradientLabels.text
         text.positions = plain
-        return drawn + (prompt.answers.isEmpty ? [] : atAnswers) + (predictsLoss ? [text] : [])
+        if prompt.answers.isEmpty { return everywhere + [text] }
+        var atAnswers = GradientLabels.fisher(seed: generator.next())
+        atAnswers.positions = asked
+        return everywhere + [text, atAnswers]
     }
 
     private func prediction(_ products: [HeadMeter.GradientProduct], _ measured: HeadMeter.Measurement) -> Prediction {
         func tokens(_ spans: [Range<Int>]) -> Double { Double(max(1, spans.reduce(0) { $0 + $1.count })) }
-        func divergence(_ own: ArraySlice<HeadMeter.GradientProduct>, over count: Double) -> Double {
-            own.isEmpty ? 0 : 0.5 * own.reduce(0) { $0 + $1.squares } / (Double(own.count) * count)
-        }
-        let atAnswers = prompt.answers.isEmpty ? [] : products[draws..<draws + answerDraws]
+        let squares = products[..<draws].reduce(0) { $0 + $1.squares }
+        let atAnswers = prompt.answers.isEmpty ? 0 : 0.5 * products[draws + 1].squares / tokens(asked)
         return Prediction(
             damage: PredictedDamage(
-                loss: predictsLoss ? -products.last!.sum / tokens(plain) : nil,
-                divergence: divergence(products[..<draws], over: Double(prompt.tokens.count)),
-                answerDivergence: .smaller(Quality.mostAnswerDivergence, divergence(atAnswers, over: tokens(asked)))),
+                loss: -products[draws].sum / tokens(plain), divergence: 0.5 * squares / Double(draws * prompt.tokens.count),
+                answerDivergence: .smaller(Quality.mostAnswerDivergence, atAnswers)),
             density: measured.density, outputError: measured.outputError)
     }
 }

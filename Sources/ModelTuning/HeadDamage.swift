@@ -16,14 +16,28 @@ struct HeadDamage {
     init(_ quality: Quality) { self.init(text: quality.meanDivergence, answers: quality.answerDivergence) }
 }
 
-/// What a pass backward says of one option on several prompts together.
+/// What passes backward say of one option on several prompts together.
 struct PromptsDamage {
+    /// What prompts of one kind lose.
+    private struct Losses {
+        /// In nats a token, one entry a prompt.
+        var samples: [(loss: Double, tokens: Double)]
+
+        /// Their mean and its standard error, of several: what a head wins on one prompt it may lose on the next, and a head of which one knows no
+        /// better is not to be risked.
+        var expected: Double {
+            let tokens = samples.reduce(0) { $0 + $1.tokens }
+            let mean = samples.reduce(0) { $0 + $1.loss * $1.tokens } / max(1, tokens)
+            let spread = samples.reduce(0) { $0 + $1.tokens * ($1.loss - mean) * ($1.loss - mean) } / max(1, tokens)
+            return mean + (spread / Double(max(1, samples.count - 1))).squareRoot()
+        }
+    }
+
     /// KL(full ‖ sparse) over all positions, in nats a token.
     let divergence: Double
-    /// What the texts' own loss grows by, in nats a token, and the tokens that say so.
-    let loss, tokens: Double
     /// At the worst, for answers are few and the next prompt asks others.
     let answers: Double
+    private let losses: [TuningPrompt.Kind: Losses]
 
     /// - Parameter predictions: one entry a prompt, nil where it is not known; nil comes of nothing known.
     init?(_ predictions: [PredictedDamage?], prompts: [TuningPrompt]) {
@@ -31,28 +45,42 @@ struct PromptsDamage {
         guard let answers = known.map(\.damage.answerDivergence).largest() else { return nil }
         self.answers = answers
         divergence = known.reduce(0) { $0 + $1.damage.divergence } / Double(known.count)
-        let losses = known.compactMap { damage, prompt in damage.loss.map { (loss: $0, tokens: Double(prompt.tokens.count)) } }
-        tokens = losses.reduce(0) { $0 + $1.tokens }
-        loss = losses.reduce(0) { $0 + $1.loss * $1.tokens } / max(1, tokens)
+        losses = Dictionary(grouping: known, by: \.prompt.kind)
+            .mapValues { own in Losses(samples: own.map { ($0.damage.loss, Double($0.prompt.tokens.count)) }) }
     }
 
-    /// How far the loss is to be believed, from 0 to 1: its variance over texts is 2 · KL / tokens, and beside it stands what options of a
-    /// pattern lose as a rule, give or take their KL.
-    var weight: Double { divergence > 0 && tokens > 0 ? divergence / (divergence + 2 / tokens) : 0 }
-
-    /// The damage on text that is like these: KL at least, and the loss, drawn towards what is the rule by as much as it is noise. Of many
-    /// options some are lucky on these texts, and would be chosen for that.
-    ///
-    /// - Parameter lossPerDivergence: the rule.
-    func textDamage(lossPerDivergence: Double) -> Double {
-        .larger(divergence, weight * loss + (1 - weight) * lossPerDivergence * divergence)
+    private init(divergence: Double, answers: Double, losses: [TuningPrompt.Kind: Losses]) {
+        (self.divergence, self.answers, self.losses) = (divergence, answers, losses)
     }
 
-    /// What options lose over their KL, as a rule; at least 1.
-    static func lossPerDivergence(_ damages: [PromptsDamage]) -> Double {
-        let told = damages.filter { $0.weight > 0 }
-        return .larger(1, told.reduce(0) { $0 + $1.weight * $1.loss / $1.divergence } / max(1e-9, told.reduce(0) { $0 + $1.weight }))
+    /// The same of an option that changes its head's output by another square error, for a head's damage is in proportion to it.
+    func scaled(by ratio: Double) -> PromptsDamage {
+        PromptsDamage(
+            divergence: ratio * divergence, answers: ratio * answers,
+            losses: losses.mapValues { own in Losses(samples: own.samples.map { (ratio * $0.loss, $0.tokens) }) })
     }
+
+    /// The same with a loss in proportion to its KL instead of its own.
+    func scaled(by ratio: Double, lossPerDivergence: Double) -> PromptsDamage {
+        let loss = lossPerDivergence * ratio * divergence
+        return PromptsDamage(
+            divergence: ratio * divergence, answers: ratio * answers,
+            losses: losses.mapValues { own in Losses(samples: own.samples.map { (loss, $0.tokens) }) })
+    }
+
+    /// The same with what more prompts lost: of a loss single prompts say little.
+    func with(lossesOf others: PromptsDamage) -> PromptsDamage {
+        PromptsDamage(
+            divergence: divergence, answers: answers,
+            losses: losses.merging(others.losses) { Losses(samples: $0.samples + $1.samples) })
+    }
+
+    /// KL alone, on text and at answers, which is what probes can be compared with.
+    var divergences: HeadDamage { HeadDamage(text: divergence, answers: answers) }
+
+    /// The damage on text that is like these, in nats a token: KL at least, and the loss of the kind that loses more, for what one kind wins is none of
+    /// the other's.
+    var text: Double { losses.values.reduce(divergence) { .larger($0, $1.expected) } }
 }
 
 /// How much of what a floor lets go a head's option costs, by kind.

@@ -3,12 +3,14 @@ import Autotuning
 import DurableFiles
 import SampleAttention
 
-/// What the options of all heads cost the model at one length: as predicted, corrected by what probes of the same head found, here and at
-/// shorter lengths.
+/// What the options of all heads cost the model at one length: as predicted there or at a shorter one, corrected by what probes of the same
+/// head found, here and at shorter lengths.
 struct HeadDamages {
     struct Option {
         let head: HeadIndex
         let trial: FrozenTrial
+        /// As predicted, before any correction.
+        let predicted: PromptsDamage
         /// As predicted on the prompt that was probed, and as the probe measured it there; nil where the option was not probed.
         let probed: (predicted: HeadDamage, measured: HeadDamage)?
         /// On all prompts, as predicted and then corrected; in shares of the floor, too.
@@ -19,16 +21,18 @@ struct HeadDamages {
     /// By head and cost.
     let options: [Option]
     let calibrations: [HeadIndex: HeadCalibration]
+    /// What options lose on text over their KL, all together, as predicted.
+    private let lossPerDivergence: Double
     private let places: [HeadIndex: [SampleAttentionParameters: Int]]
 
     /// - Parameters:
     ///   - trials: the options, at the length of the prompts.
-    ///   - prompts: those that predictions were made for; the first may have been probed.
+    ///   - prompts: those that predictions may have been made for; the first may have been probed.
     ///   - denseLoss: of full attention, in nats a token.
-    ///   - calibrations: from shorter lengths.
+    ///   - earlier: of the length before, which gives what was not predicted here (see `PromptsDamage.scaled`).
     init(
         _ trials: [HeadIndex: [FrozenTrial]], work: StudyWork, prompts: [TuningPrompt], floor: QualityFloor, denseLoss: Double,
-        calibrations: [HeadIndex: HeadCalibration]
+        earlier: HeadDamages?
     ) {
         typealias Known = (
             head: HeadIndex, trial: FrozenTrial, predicted: PromptsDamage, probed: (predicted: HeadDamage, measured: HeadDamage)?
@@ -38,32 +42,32 @@ struct HeadDamages {
             trials[head]!.sorted { $0.cost < $1.cost }.compactMap { trial -> Known? in
                 let items = prompts.map { ProbeItem(head, trial.parameters, prompt: $0) }
                 let predictions = items.map { work.predictions[$0]?.damage }
-                guard let predicted = PromptsDamage(predictions, prompts: prompts) else { return nil }
-                let probe = items.first.flatMap { work.probes[$0] }
-                return (
-                    head, trial, predicted, probe.flatMap { probe in predictions[0].map { (HeadDamage($0), HeadDamage(probe.quality)) } }
-                )
+                let here = PromptsDamage(predictions, prompts: prompts), before = earlier?.transferred(head, trial)
+                guard let predicted = here.map({ own in before.map(own.with(lossesOf:)) ?? own }) ?? before else { return nil }
+                let probed = items.first.flatMap { work.probes[$0] }.map { probe in
+                    (predictions[0].map(HeadDamage.init) ?? predicted.divergences, HeadDamage(probe.quality))
+                }
+                return (head, trial, predicted, probed)
             }
         }
-        var calibrations = calibrations
+        var calibrations = earlier?.calibrations ?? [:]
         for case (let head, let trial, _, let probed?) in known {
             calibrations[head, default: HeadCalibration()].learn(
                 trial.parameters, predicted: shares(probed.predicted), measured: shares(probed.measured))
         }
-        let rules = Dictionary(grouping: known, by: \.trial.parameters.pattern)
-            .mapValues { PromptsDamage.lossPerDivergence($0.map(\.predicted)) }
         let options = known.map { head, trial, predicted, probed in
-            let plain = shares(HeadDamage(text: predicted.divergence, answers: predicted.answers))
+            let plain = shares(predicted.divergences)
             let corrected = calibrations[head]?.corrected(trial.parameters, plain) ?? plain
             // Probes compare KL, to which the loss is in proportion.
-            let loss = predicted.textDamage(lossPerDivergence: rules[trial.parameters.pattern]!)
             let shares = FloorShares(
-                text: corrected.text * (predicted.divergence > 0 ? loss / predicted.divergence : 1), answers: corrected.answers)
+                text: corrected.text * (predicted.divergence > 0 ? predicted.text / predicted.divergence : 1), answers: corrected.answers)
             return Option(
-                head: head, trial: trial, probed: probed, damage: shares.damage(floor: floor, denseLoss: denseLoss),
+                head: head, trial: trial, predicted: predicted, probed: probed, damage: shares.damage(floor: floor, denseLoss: denseLoss),
                 shares: shares)
         }
         self.options = options
+        lossPerDivergence =
+            options.reduce(0) { $0 + $1.predicted.text } / max(1e-12, options.reduce(0) { $0 + $1.predicted.divergence })
         self.calibrations = calibrations
         places = Dictionary(grouping: options.indices) { options[$0].head }.mapValues { own in
             Dictionary(own.map { (options[$0].trial.parameters, $0) }) { first, _ in first }
@@ -74,6 +78,26 @@ struct HeadDamages {
     func shares(_ head: HeadIndex, _ trial: FrozenTrial) -> FloorShares? {
         places[head]?[trial.parameters].map { options[$0].shares }
     }
+
+    /// A prediction for an option of a longer length: in proportion to the output errors, from the option of this length with the same
+    /// parameters, or where their errors differ by much (a short prompt may have kept all) from that of the same kind with the nearest error.
+    private func transferred(_ head: HeadIndex, _ trial: FrozenTrial) -> PromptsDamage? {
+        let told = (places[head] ?? [:]).values.sorted().map { options[$0] }.filter { $0.trial.error > Self.roundingError }
+        func distance(_ other: Option) -> Double { abs(logarithm(max(trial.error, Self.roundingError) / other.trial.error)) }
+        let isBlocks = trial.parameters.pattern == .keyBlocks
+        let same = told.first { $0.trial.parameters == trial.parameters && distance($0) < Self.farError }
+        if let same { return same.predicted.scaled(by: trial.error / same.trial.error) }
+        let nearest =
+            told.filter { ($0.trial.parameters.pattern == .keyBlocks) == isBlocks }.min { distance($0) < distance($1) }
+            ?? told.min { distance($0) < distance($1) }
+        // What other keys are forgotten is no matter of the texts' own words: it loses what options lose as a rule.
+        return nearest.map { $0.predicted.scaled(by: trial.error / $0.trial.error, lossPerDivergence: lossPerDivergence) }
+    }
+
+    /// Squared output errors that rounding alone can make.
+    private static let roundingError = 1e-7
+    /// In logarithms: four times as much.
+    private static let farError = 1.4
 
     /// What a longer length tries of these: of each head the options by cost up to the first that costs the model next to nothing, even if
     /// every head were to have such a one. What is dearer than that no head is ever given.

@@ -36,7 +36,7 @@ public struct SensitivityStudy {
 
     /// - Parameters:
     ///   - parameters: what the heads try.
-    ///   - draws: labels drawn for each position, at least 1; the prediction's standard error falls with their root.
+    ///   - draws: random roots of the scores' Fisher information, at least 1; the prediction's standard error falls with their root.
     ///   - probes: heads whose cost is measured too: half of them those predicted to cost most, the others drawn from the rest.
     public init(model: LanguageModel, parameters: SampleAttentionParameters, draws: Int, probes: Int, seed: UInt64) {
         precondition(draws >= 1 && probes >= 0, "there is something to predict by")
@@ -78,13 +78,13 @@ public struct SensitivityStudy {
             (0..<model.description.queryHeads).map { HeadOption(layer: layer, head: $0, parameters: parameters) }
         }
         let predictions = try DamagePredictor(
-            model: model, prompt: prompt, draws: draws, answerDraws: 1, seed: seed, predictsLoss: true
+            model: model, prompt: prompt, draws: draws, seed: seed
         ).run(options) { done in advance(done, layers[layers.count - done]) }
         return options.map { option in
             let own = predictions[option]!
             return Head(
                 layer: option.layer, head: option.head, density: own.density, outputError: own.outputError,
-                predictedDivergence: own.damage.divergence, predictedLossChange: own.damage.loss ?? 0)
+                predictedDivergence: own.damage.divergence, predictedLossChange: own.damage.loss)
         }
     }
 

@@ -125,7 +125,7 @@ extension StudyRecord {
         }
         if let damage = prediction?.damage {
             let divergences = [damage.divergence, damage.answerDivergence]
-            if !(damage.loss?.isFinite ?? true) || !divergences.allSatisfy({ $0 >= 0 && $0.isFinite }) {
+            if !damage.loss.isFinite || !divergences.allSatisfy({ $0 >= 0 && $0.isFinite }) {
                 return "divergences must not be negative"
             }
         }

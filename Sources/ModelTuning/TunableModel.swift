@@ -25,6 +25,17 @@ public protocol TunableModel: Sendable {
     ///   - tap: sees each layer's queries, keys, values and output, in order.
     /// - Throws: `InputError` for a prompt that does not fit and scores that are not finite, and what the tap throws.
     func densePrefill(_ tokens: [Int32], probedFrom firstLayer: Int?, tap: AttentionTap?) throws -> any DensePrefill
+
+    /// What options of heads, each by itself, cost on a prompt, predicted for all of them together.
+    ///
+    /// - Parameters:
+    ///   - seed: of what is drawn.
+    ///   - advance: called as it goes on, with the share that is done.
+    /// - Returns: one entry an option, in order.
+    /// - Throws: as `densePrefill`.
+    func predict(
+        _ options: [HeadOption], on prompt: TuningPrompt, seed: UInt64, advance: (Double) -> Void
+    ) throws -> [PredictedDamage]
 }
 
 /// A prompt's way through a model with full attention, which others are compared with.
@@ -35,17 +46,6 @@ public protocol DensePrefill: Sendable {
 
     /// What full attention says at every position, beside itself.
     func fullAttention() throws -> Divergence
-
-    /// What options of heads, each by itself, cost on the prompt, predicted for all of them together.
-    ///
-    /// - Parameters:
-    ///   - prompt: whose tokens were prefilled.
-    ///   - seed: of what is drawn.
-    ///   - advance: called as it goes on, with the share that is done.
-    /// - Returns: one entry an option, in order.
-    func predict(
-        _ options: [HeadOption], on prompt: TuningPrompt, seed: UInt64, advance: (Double) -> Void
-    ) throws -> [PredictedDamage]
 
     /// How the scores of every position differ when one head attends by `parameters` and all others fully. By several tasks at once, if
     /// need be.
@@ -95,6 +95,16 @@ extension LanguageModel: TunableModel {
     public func densePrefill(_ tokens: [Int32], probedFrom firstLayer: Int?, tap: AttentionTap?) throws -> any DensePrefill {
         TracedPrefill(model: self, trace: try PrefillTrace(tokens, model: self, policy: .dense, probedFrom: firstLayer, tap: tap))
     }
+
+    public func predict(
+        _ options: [HeadOption], on prompt: TuningPrompt, seed: UInt64, advance: (Double) -> Void
+    ) throws -> [PredictedDamage] {
+        let layers = Set(options.map(\.layer)).count
+        // More prompts tell more than more draws, and each head's prediction is a sum over all rows of them.
+        let predictor = DamagePredictor(model: self, prompt: prompt, draws: 1, seed: seed)
+        let found = try predictor.run(options) { advance(Double($0) / Double(layers)) }
+        return options.map { found[$0]!.damage }
+    }
 }
 
 /// A language model's own.
@@ -110,21 +120,6 @@ private struct TracedPrefill: DensePrefill {
     }
 
     func fullAttention() throws -> Divergence { try trace.divergence(from: trace) }
-
-    /// More prompts tell more than more draws, and each head's prediction is a sum over all rows of them.
-    private static let draws = 1
-    /// Short prompts ask little.
-    private var answerDraws: Int { trace.tokens.count < 8192 ? 2 : 1 }
-
-    func predict(
-        _ options: [HeadOption], on prompt: TuningPrompt, seed: UInt64, advance: (Double) -> Void
-    ) throws -> [PredictedDamage] {
-        let layers = Set(options.map(\.layer)).count
-        let predictor = DamagePredictor(
-            model: model, prompt: prompt, draws: Self.draws, answerDraws: answerDraws, seed: seed, predictsLoss: true)
-        let found = try predictor.run(options) { advance(Double($0) / Double(layers)) }
-        return options.map { found[$0]!.damage }
-    }
 
     func sparsePrefill(_ policy: AttentionPolicy) throws -> SparsePrefill {
         let sparse = try PrefillTrace(trace.tokens, model: model, policy: policy)

@@ -19,6 +19,9 @@ public struct TuningSettings: Hashable, Sendable, Codable {
     /// Options of a head that answers hang on that are followed through the model to the scores of every position: so many with key blocks,
     /// and so many of other patterns.
     public var probesPerHead = 2
+    /// Prompts of up to so many tokens, and of the shortest length, get predictions of their own. A pass backward through longer ones takes far
+    /// longer than one forward, and a head's damage keeps to its output error from length to length.
+    public var longestPredicted = 8192
     /// Configs tried on whole prompts for each length, and up to three more where none of them holds.
     public var checksPerLength = 5
 

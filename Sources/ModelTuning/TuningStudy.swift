@@ -105,11 +105,31 @@ public struct TuningStudy {
         return prompts
     }
 
+    /// What options are predicted on: the first interleaved prompt, and plain ones from between those that configs are tried on, which then say
+    /// what a config costs that was not chosen by them.
+    ///
+    /// - Parameter isShortest: there several plain prompts cost little, and what they lose is handed on to longer ones.
+    private static func predictedPrompts(
+        _ text: TuningText, length: Int, isShortest: Bool, seed: UInt64
+    ) throws(InputError) -> [TuningPrompt] {
+        let checked = TuningText.promptCounts(length: length).plain
+        let count = isShortest ? min(3, checked) : 1
+        var prompts = [try text.interleaved(length: length, seed: seed, number: 0)]
+        for index in 0..<count {
+            let gap = (2 * index + 1) * (checked + 1) / (2 * count)
+            prompts.append(try text.plain(length: length, position: (Double(gap) + 0.5) / Double(checked + 1)))
+        }
+        return prompts
+    }
+
     /// Finds out before anything is measured that the text does not do for every length.
     ///
     /// - Throws: `InputError` for a text that is too short, or a length in which nothing can be asked.
     public static func checkPrompts(_ text: TuningText, settings: TuningSettings) throws(InputError) {
-        for length in settings.lengths { _ = try prompts(text, length: length, seed: settings.seed) }
+        for length in settings.lengths {
+            _ = try prompts(text, length: length, seed: settings.seed)
+            _ = try predictedPrompts(text, length: length, isShortest: length == settings.lengths[0], seed: settings.seed)
+        }
     }
 
     /// Runs the study.
@@ -124,13 +144,24 @@ public struct TuningStudy {
         var allotment = DamageAllotment(text: settings.headroom, answers: settings.headroom)
         for length in settings.lengths {
             let prompts = try Self.prompts(text, length: length, seed: settings.seed)
+            let predicted = try Self.predictedPrompts(
+                text, length: length, isShortest: length == settings.lengths[0], seed: settings.seed)
             // Any head at the shortest length; then those that look things up.
-            let retrieval = damages?.retrievalHeads
-            let first = try search(
-                prompts[0], survivors: survivors, probedFrom: retrieval.map { $0.map(\.layer).min() } ?? 0, progress: progress)
-            let others = try prompts.dropFirst().map { try model.densePrefill($0.tokens, probedFrom: nil, tap: nil) }
-            let prefilled = zip(prompts, [first] + others).map { PrefilledPrompt(prompt: $0, dense: $1) }
-            let known = try judge(prefilled, earlier: damages, length: length, progress: progress)
+            let firstProbed = damages.map { $0.retrievalHeads.map(\.layer).min() } ?? 0
+            var tap: AttentionTap? = self.tap(prompts[0], survivors: survivors, progress: progress)
+            if isPredicted(length) {
+                // Nothing is kept of a prompt's layers while heads are searched, and nothing of other prompts while gradients are taken.
+                _ = try model.densePrefill(prompts[0].tokens, probedFrom: nil, tap: tap)
+                tap = nil
+                try predict(candidates(length), on: predicted, length: length, progress: progress)
+            }
+            let prefilled = try prompts.enumerated().map { number, prompt in
+                let isFirst = number == 0
+                return PrefilledPrompt(
+                    prompt: prompt,
+                    dense: try model.densePrefill(prompt.tokens, probedFrom: isFirst ? firstProbed : nil, tap: isFirst ? tap : nil))
+            }
+            let known = try judge(candidates(length), prefilled, predicted: predicted, earlier: damages, length: length, progress: progress)
             damages = known
             options += known.options
             let search = ConfigSearch(
@@ -148,7 +179,7 @@ public struct TuningStudy {
             steps += outcome.steps
             if let held = outcome.allotment { allotment = held }
             buckets.append(TunedConfig.Bucket(length: length, layers: outcome.heads))
-            survivors = known.survivors(work.trials.trials(length: length).mapValues(HeadProbing.options))
+            survivors = known.survivors(candidates(length))
         }
         return Result(
             buckets: buckets,
@@ -156,53 +187,64 @@ public struct TuningStudy {
             options: options.map(OptionDamage.init), steps: steps, isCutShort: time.isReached)
     }
 
-    private func search(
-        _ prompt: TuningPrompt, survivors: [HeadIndex: [SampleAttentionParameters]]?, probedFrom firstDepth: Int?,
-        progress: @escaping (Progress) -> Void
-    ) throws -> any DensePrefill {
+    private func isPredicted(_ length: Int) -> Bool { length == settings.lengths[0] || length <= settings.longestPredicted }
+
+    /// The trials of each head that are worth judging.
+    private func candidates(_ length: Int) -> [HeadIndex: [FrozenTrial]] {
+        work.trials.trials(length: length).mapValues(HeadProbing.options)
+    }
+
+    /// Searches each layer's heads as it passes by.
+    private func tap(
+        _ prompt: TuningPrompt, survivors: [HeadIndex: [SampleAttentionParameters]]?, progress: @escaping (Progress) -> Void
+    ) -> AttentionTap {
         let total = model.tunedLayers.count * headSearch.rounds(survivors)
         let workspace = AttentionWorkspace()
         var done = 0
-        return try model.densePrefill(
-            prompt.tokens, probedFrom: firstDepth,
-            tap: AttentionTap { attention in
-                try headSearch.search(
-                    attention, survivors: survivors, workspace: workspace, isOver: { time.isOver(survivors == nil ? 0.3 : 0.9) }
-                ) {
-                    done += 1
-                    progress(
-                        .init(
-                            phase: .search, done: min(done, total), total: total,
-                            status: "\(prompt.tokens.count) tokens, layer \(attention.layer)"))
-                }
-            })
+        return AttentionTap { attention in
+            try headSearch.search(
+                attention, survivors: survivors, workspace: workspace, isOver: { time.isOver(survivors == nil ? 0.3 : 0.9) }
+            ) {
+                done += 1
+                progress(
+                    .init(
+                        phase: .search, done: min(done, total), total: total,
+                        status: "\(prompt.tokens.count) tokens, layer \(attention.layer)"))
+            }
+        }
     }
 
     private var headSearch: HeadSearch {
         HeadSearch(kernel: model.kernel, settings: settings, latency: latency, trials: work.trials, warmStart: warmStart)
     }
 
-    /// What the options of all heads cost, predicted on interleaved prompts alone: they are of the same text, and plain prompts, which say
-    /// what a config costs in loss, then say it of one that was not chosen by them.
+    private func predict(
+        _ options: [HeadIndex: [FrozenTrial]], on prompts: [TuningPrompt], length: Int, progress: @escaping (Progress) -> Void
+    ) throws {
+        try HeadPredicting(model: model, work: work.predictions, seed: settings.seed).run(
+            options, on: prompts, isOver: { time.isOver(0.7) }
+        ) {
+            progress(.init(phase: .gradients, done: Int(100 * $0), total: 100, status: "\(length) tokens"))
+        }
+    }
+
+    /// What the options of all heads cost, as predicted and as probes of a few correct it.
     ///
     /// - Parameters:
-    ///   - prefilled: the first of them may be probed.
+    ///   - prefilled: what configs are tried on; the first of them may be probed.
+    ///   - predicted: what options may have been predicted on; the first of them is the first prefilled.
     ///   - earlier: what was found at the length before; nil at the shortest.
     private func judge(
-        _ prefilled: [PrefilledPrompt], earlier: HeadDamages?, length: Int, progress: @escaping (Progress) -> Void
+        _ options: [HeadIndex: [FrozenTrial]], _ prefilled: [PrefilledPrompt], predicted: [TuningPrompt], earlier: HeadDamages?,
+        length: Int, progress: @escaping (Progress) -> Void
     ) throws -> HeadDamages {
-        let options = work.trials.trials(length: length).mapValues(HeadProbing.options)
-        let predicted = prefilled.filter { $0.prompt.kind == .interleaved }
         let losses = try prefilled.filter { $0.prompt.kind == .plain }
             .map { Quality(try $0.dense.fullAttention(), prompt: $0.prompt).denseLoss }
         let denseLoss = losses.reduce(0, +) / Double(max(1, losses.count))
         func damages() -> HeadDamages {
             HeadDamages(
-                options, work: work, prompts: predicted.map(\.prompt), floor: settings.floor, denseLoss: denseLoss,
-                calibrations: earlier?.calibrations ?? [:])
-        }
-        try HeadPredicting(work: work.predictions, seed: settings.seed).run(options, on: predicted, isOver: { time.isOver(0.7) }) {
-            progress(.init(phase: .gradients, done: Int(100 * $0), total: 100, status: "\(length) tokens"))
+                options, work: work, prompts: predicted, floor: settings.floor, denseLoss: denseLoss,
+                earlier: earlier)
         }
         let known = damages()
         let choice = ProbeChoice(seed: settings.seed, options: settings.probesPerHead)

@@ -13,8 +13,8 @@ struct SensitivityCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "sensitivity", abstract: "Predict what sparse attention in each head alone costs the model, from one pass backward.",
         discussion: """
-            Every head in turn attends by the parameters given and all others fully. KL(full ‖ sparse) is predicted from gradients of labels \
-            drawn from the model's own distribution, the change of the text's loss from those of its own tokens: one pass backward serves all heads. \
+            Every head in turn attends by the parameters given and all others fully. KL(full ‖ sparse) is predicted from gradients of \
+            random roots of the scores' Fisher information, the change of the text's loss from those of its own tokens: one pass backward serves all heads. \
             --probes runs the model for some heads, half of them those that are predicted to cost most, and shows how well predictions agree.
             """)
 
@@ -22,7 +22,7 @@ struct SensitivityCommand: ModelCommand {
     @OptionGroup var texts: TextOptions
     @OptionGroup var parameters: ParameterOptions
 
-    @Option(help: "Labels drawn for each position; the error of a prediction falls with their root.")
+    @Option(help: "Random roots of the Fisher information; the error of a prediction falls with the root of their number.")
     var draws = 4
 
     @Option(help: "Heads to measure too, each by a forward pass.")

@@ -67,7 +67,7 @@ import Testing
         let (test, tokens) = (Self.testCase(family), try Self.prompt(family))
         let model = try FamilyTests.model(test, scratch: Scratch())
         let (layers, trace) = (model.description.layerCount, try GradientTrace(tokens, model: model))
-        let sets = [GradientLabels.text, .drawn(seed: 5), Self.given(200)]
+        let sets = [GradientLabels.text, .fisher(seed: 5), Self.given(200)]
         let together = try Self.gradients(trace, sets, layers: layers)
         for (set, found) in zip(sets, together) { #expect(try Self.gradients(trace, [set], layers: layers)[0] == found) }
         let scratch = try Scratch()
@@ -94,17 +94,47 @@ import Testing
         #expect(none.allSatisfy { $0 == 0 } && first.contains { $0 != 0 } && rest.contains { $0 != 0 })
     }
 
-    /// Drawn labels are those of their seed, and come as often as the model expects them: the mean gradient over draws vanishes.
-    @Test func drawnLabelsAreTheModels() throws {
+    /// Random roots are those of their seed, and their mean over seeds vanishes.
+    @Test func randomRootsHaveNoMean() throws {
         let model = try FamilyTests.model(Self.testCase("llama-bias"), scratch: Scratch())
         let (layers, trace) = (model.description.layerCount, try GradientTrace(Self.prompt("llama-bias"), model: model))
         let draws = 64
-        let all = try Self.gradients(trace, (0..<draws).map { .drawn(seed: UInt64($0)) }, layers: layers).map { $0[layers - 1] }
-        #expect(try Self.gradients(trace, [.drawn(seed: 3)], layers: layers)[0][layers - 1] == all[3] && all[3] != all[4])
+        let all = try Self.gradients(trace, (0..<draws).map { .fisher(seed: UInt64($0)) }, layers: layers).map { $0[layers - 1] }
+        #expect(try Self.gradients(trace, [.fisher(seed: 3)], layers: layers)[0][layers - 1] == all[3] && all[3] != all[4])
         let mean = all[0].indices.map { index in all.reduce(Float(0)) { $0 + $1[index] } / Float(draws) }
         func energy(_ x: [Float]) -> Float { x.reduce(0) { $0 + $1 * $1 } }
         // 1/64 of a draw's energy is left of independent draws with mean zero.
         #expect(energy(mean) < 0.03 * all.reduce(0) { $0 + energy($1) } / Float(draws))
+    }
+
+    /// The mean over seeds of (g · δ)² is what all labels by their probability give: Σ_y p_y (g_y · δ)², of one position, where g_y is the gradient
+    /// of log p_y.
+    @Test(arguments: ["llama-bias", "gemma2"]) func randomRootsHaveTheFisherInformation(family: String) throws {
+        let model = try FamilyTests.model(Self.testCase(family), scratch: Scratch())
+        let (layers, tokens) = (model.description.layerCount, Array(try Self.prompt(family).prefix(30)))
+        let trace = try GradientTrace(tokens, model: model)
+        let position = tokens.count - 1
+        func products(_ labels: [GradientLabels]) throws -> [Double] {
+            let own = labels.map { labels in
+                var labels = labels
+                labels.positions = [position..<position + 1]
+                return labels
+            }
+            return try Self.gradients(trace, own, layers: layers, downTo: layers - 1).map { gradients in
+                // A change that is fixed: the sum of every third number.
+                stride(from: 0, to: gradients[layers - 1].count, by: 3).reduce(0.0) { $0 + Double(gradients[layers - 1][$1]) }
+            }
+        }
+        let scores = try FamilyTests.last(model, tokens)
+        let highest = scores.max()!
+        let powers = scores.map { Double(expf($0 - highest)) }
+        let sum = powers.reduce(0, +)
+        let byLabel = try products((0..<scores.count).map { .given(Array(repeating: Int32($0), count: tokens.count)) })
+        let exact = zip(powers, byLabel).reduce(0.0) { $0 + $1.0 / sum * $1.1 * $1.1 }
+        let draws = try products((0..<400).map { .fisher(seed: UInt64($0)) })
+        let mean = draws.reduce(0.0) { $0 + $1 * $1 } / Double(draws.count)
+        // A sum of many signs has squares with a standard error of √(2/400) of their mean.
+        #expect(abs(mean / exact - 1) < 0.25, "\(mean) for \(exact)")
     }
 
     @Test func labelsThatDoNotFitAreRefused() throws {

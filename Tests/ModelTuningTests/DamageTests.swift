@@ -37,7 +37,7 @@ import Testing
         // Where text is not what binds, too.
         let slack = search([(FloorShares(text: 0.1, answers: 0.7), FloorShares(text: 0.1, answers: 0.5))])
         #expect(slack.allotment.answers > 0.7)
-        #expect(search([(used, FloorShares(text: 0.95, answers: 0.8))]).isSettled)
+        #expect(search([(used, FloorShares(text: 0.95, answers: 0.2))]).isSettled)
     }
 
     /// A near miss is left by a quarter, and puts nothing else at risk.
@@ -56,5 +56,18 @@ import Testing
         #expect(between > held && between < missed)
         let fromNothing = search([steps[0], (used, FloorShares(text: 0, answers: 0))]).allotment.text
         #expect(abs(fromNothing - (held * missed).squareRoot()) < 1e-9)
+    }
+
+    /// Answers that a greater allotment lost come back with the one that held, and are not put at risk again.
+    @Test func answersGoBackToWhatHeld() {
+        let steps = [(used, FloorShares(text: 0.95, answers: 0.1)), (used, FloorShares(text: 0.95, answers: 3))]
+        let first = search([steps[0]])
+        #expect(first.allotment.answers > 0.7 && !first.isSettled)
+        #expect(search(steps).allotment.answers == 0.7)
+        let again = search(steps + [steps[0]])
+        #expect(again.allotment.answers == 0.7 && again.isSettled)
+        // Text that missed and is not back at what it may have comes first.
+        let text = search([(used, FloorShares(text: 1.2, answers: 0.1)), (used, FloorShares(text: 0.6, answers: 0.1))])
+        #expect(text.allotment.answers == 0.7)
     }
 }

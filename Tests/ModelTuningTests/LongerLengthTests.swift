@@ -35,6 +35,23 @@ import Testing
         #expect(Set(long.map(\.parameters)).count < Set(short.map(\.parameters)).count + 4)
     }
 
+    /// Heads that kept key blocks try counts of them that the shorter length had no room for, and no others do.
+    @Test func triesMoreKeyBlocksWhereSomeWereKept() throws {
+        let study = try MadeStudy(lengths: [512, 1024])
+        let new = try #require(study.settings.space.keyBlockLadder(length: 1024).last)
+        #expect(new.keyBlockCount == 8 && study.settings.space.keyBlockLadder(length: 512).map(\.keyBlockCount) == [4])
+        let long = try study.run(try MadeModel()).trials.filter { $0.length == 1024 }
+        var tried = 0
+        for layer in 0..<2 {
+            for head in 0..<2 {
+                let own = long.filter { $0.layer == layer && $0.head == head }.map(\.parameters)
+                #expect(own.contains(new) == own.contains { $0.pattern == .keyBlocks && $0 != new })
+                tried += own.contains(new) ? 1 : 0
+            }
+        }
+        #expect(tried > 0)
+    }
+
     /// Heads that answers hang on are probed again at the next length, and no others; predicted are all.
     @Test func probesRetrievalHeadsAgain() throws {
         let model = try MadeModel([[0.0001, 0.0001], [0.04, 0.0001]])
@@ -60,5 +77,32 @@ import Testing
         let (short, long) = (result.steps.filter { $0.length == 320 }, result.steps.filter { $0.length == 640 })
         let held = try #require(short.filter { $0.share <= 1 }.min { $0.milliseconds < $1.milliseconds })
         #expect(long.first?.allotment == held.allotment && held.allotment.answers < study.settings.headroom)
+    }
+
+    /// Lengths past the longest that is predicted take the predictions of the length before, in proportion to the output errors.
+    @Test func damageKeepsToTheOutputError() throws {
+        var study = study
+        study.settings.longestPredicted = 320
+        // No head that answers hang on, which would be probed again.
+        let model = try MadeModel([[0.004, 0.003], [0.004, 0.002]])
+        let options = try study.run(model).options
+        // A prompt each for the search and six to compare with, and at the longer length the first of four serves both.
+        #expect(model.calls.predictions == 4 && model.calls.dense == 7 + 6)
+        let (short, long) = (options.filter { $0.trial.length == 320 }, options.filter { $0.trial.length == 640 })
+        func isOfOneHead(_ a: TuningStudy.OptionDamage, _ b: TuningStudy.OptionDamage) -> Bool { a.layer == b.layer && a.head == b.head }
+        var compared = 0
+        for option in long where option.loss > 5e-4 {
+            guard let same = short.first(where: { isOfOneHead($0, option) && $0.trial.parameters == option.trial.parameters }) else {
+                continue
+            }
+            // What the shorter prompt kept whole says nothing of this one.
+            if option.trial.error / same.trial.error > 4 { continue }
+            #expect(abs(option.loss / same.loss / (option.trial.error / same.trial.error) - 1) < 0.01)
+            compared += 1
+        }
+        #expect(compared > 4)
+        // Windows that only the longer length can try have the nearest one's in proportion.
+        let new = long.filter { option in !short.contains { isOfOneHead($0, option) && $0.trial.parameters == option.trial.parameters } }
+        #expect(!new.isEmpty && new.allSatisfy { $0.loss > 0 } && long.allSatisfy { $0.loss < 0.1 })
     }
 }

@@ -42,6 +42,8 @@ final class MadeModel: TunableModel {
     let losesAnswersAt: Double
     /// The share of what an option costs that predictions say.
     let predicts: Double
+    /// What a pass backward takes beside the second of every call.
+    let predictionSeconds: Double
     /// The call that fails; nil for none.
     let stop: Int?
     let concurrentProbes: Int
@@ -53,12 +55,13 @@ final class MadeModel: TunableModel {
 
     init(
         _ sensitivities: [[Double]] = [[0.02, 0.002], [0.02, 0.002]], interaction: Double = 1, losesAnswersAt: Double = 0.05,
-        predicts: Double = 0.8, stop: Int? = nil, concurrentProbes: Int = 1, clock: ManualClock = ManualClock()
+        predicts: Double = 0.8, predictionSeconds: Double = 0, stop: Int? = nil, concurrentProbes: Int = 1,
+        clock: ManualClock = ManualClock()
     ) throws {
         kernel = try AttentionKernel(instructionSet: .scalar, pool: WorkerPool(threads: concurrentProbes))
         self.concurrentProbes = concurrentProbes
         (self.sensitivities, self.interaction, self.losesAnswersAt) = (sensitivities, interaction, losesAnswersAt)
-        (self.predicts, self.stop, self.clock) = (predicts, stop, clock)
+        (self.predicts, self.predictionSeconds, self.stop, self.clock) = (predicts, predictionSeconds, stop, clock)
     }
 
     func attentionShape(tokens: Int) -> AttentionShape {
@@ -78,6 +81,18 @@ final class MadeModel: TunableModel {
         try count { $0.dense += 1 }
         if let tap { try forEachLayer(tokens: tokens.count, tap.attended) }
         return MadePrefill(model: self, tokens: tokens, firstLayer: firstLayer ?? layerCount)
+    }
+
+    func predict(
+        _ options: [HeadOption], on prompt: TuningPrompt, seed: UInt64, advance: (Double) -> Void
+    ) throws -> [PredictedDamage] {
+        try count { $0.predictions += 1 }
+        clock.advance(by: .seconds(predictionSeconds))
+        advance(0.5)
+        return options.map { option in
+            let damage = predicts * damage(option.parameters, layer: option.layer, head: option.head, tokens: prompt.tokens.count)
+            return PredictedDamage(loss: damage, divergence: damage, answerDivergence: prompt.answers.isEmpty ? 0 : damage)
+        }
     }
 
     /// Random layers that depend on their place and the length alone.
@@ -141,17 +156,6 @@ private struct MadePrefill: DensePrefill {
     var concurrentProbes: Int { model.concurrentProbes }
 
     func fullAttention() -> Divergence { model.divergence(of: tokens, damage: 0) }
-
-    func predict(
-        _ options: [HeadOption], on prompt: TuningPrompt, seed: UInt64, advance: (Double) -> Void
-    ) throws -> [PredictedDamage] {
-        try model.count { $0.predictions += 1 }
-        advance(0.5)
-        return options.map { option in
-            let damage = model.predicts * model.damage(option.parameters, layer: option.layer, head: option.head, tokens: tokens.count)
-            return PredictedDamage(loss: damage, divergence: damage, answerDivergence: prompt.answers.isEmpty ? 0 : damage)
-        }
-    }
 
     func probe(_ parameters: SampleAttentionParameters, layer: Int, head: Int) throws -> Divergence {
         if layer < firstLayer { throw MadeModel.Unprobed() }

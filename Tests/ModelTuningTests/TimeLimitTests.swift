@@ -31,18 +31,19 @@ import Testing
         let model = try MadeModel()
         let result = try study.run(model, minutes: 24.0 / 60)
         #expect(result.isCutShort && result.trials.count == 4 * 9)
-        // Six prompts, two layers and two passes backward run before them; the last probe ends in the second after 16.8 s.
-        #expect(model.calls.dense == 6 && model.calls.layers == 2 && model.calls.predictions == 2 && model.calls.probes == 7)
+        // A prompt for the search, its two layers, four passes backward and six prompts run before them; the last probe ends in the second after
+        // 16.8 s.
+        #expect(model.calls.dense == 7 && model.calls.layers == 2 && model.calls.predictions == 4 && model.calls.probes == 4)
         #expect(Set(model.calls.probed.map { $0[0] * 2 + $0[1] }) == [0, 1, 2, 3])
-        #expect(result.options.count > 8 && result.options.count { $0.probed != nil } == 7)
+        #expect(result.options.count > 8 && result.options.count { $0.probed != nil } == 4)
         #expect(result.steps.count >= 1 && model.calls.sparse <= 12)
     }
 
     /// A prompt that there was no time to predict on is left out, and the others count.
     @Test func predictionsOfSomePromptsAreOfUse() throws {
-        let model = try MadeModel(predicts: 2)
-        // The first pass backward ends in the ninth second.
-        let result = try study.run(model, minutes: 12.0 / 60)
+        let model = try MadeModel(predicts: 2, predictionSeconds: 4)
+        // The first pass backward begins after three seconds and ends in the eighth, past 70 % of eleven.
+        let result = try study.run(model, minutes: 11.0 / 60)
         #expect(result.isCutShort && model.calls.predictions == 1 && model.calls.probes == 0)
         #expect(result.options.count > 8 && result.options.allSatisfy { $0.probed == nil && $0.loss > 0 })
         #expect(result.buckets[0].patterns.flatMap(\.self).contains { $0 != .dense })

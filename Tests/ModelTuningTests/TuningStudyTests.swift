@@ -33,7 +33,7 @@ import Testing
         // Six prompts a step; predictions on the two interleaved prompts, and a few options of every head probed on one.
         let choices = Set(result.steps.map { $0.checks[0].heads })
         #expect(result.steps.allSatisfy { $0.checks.count == 6 } && model.calls.sparse == 6 * choices.count)
-        #expect(model.calls.predictions == 2 && result.options.count > 8)
+        #expect(model.calls.predictions == 4 && result.options.count > 8)
         let probed = result.options.filter { $0.probed != nil }
         #expect(model.calls.probes == probed.count && probed.count < result.options.count)
         for head in 0..<4 {

@@ -5,8 +5,8 @@ import Parallelism
 /// Memory that the backward pass of one layer works in, for some label sets at a time.
 final class BackwardBuffers: @unchecked Sendable {  // Workers write tiles of their own.
     let tokens: Int
-    /// [tokens][queryHeads · d]: the queries attention had.
-    let queries: AlignedBuffer<Float>
+    /// [tokens][queryHeads · d] and [tokens][keyValueHeads · d]: what attention read.
+    let queries, keys, values: AlignedBuffer<Float>
     /// [labels][tokens][queryHeads · d]: gradients at the output of attention.
     let attended: AlignedBuffer<Float>
     /// [tokens][queryHeads · d] and [tokens][keyValueHeads · d]: gradients of one label set at attention's inputs.
@@ -23,6 +23,8 @@ final class BackwardBuffers: @unchecked Sendable {  // Workers write tiles of th
         let purpose = "gradients of \(tokens) tokens"
         let (queryFloats, keyFloats) = (d.queryHeads * d.headDimension, d.keyValueHeads * d.headDimension)
         queries = try AlignedBuffer(extents: tokens, queryFloats, of: purpose)
+        keys = try AlignedBuffer(extents: tokens, keyFloats, of: purpose)
+        values = try AlignedBuffer(extents: tokens, keyFloats, of: purpose)
         attended = try AlignedBuffer(extents: labels, tokens, queryFloats, of: purpose)
         query = try AlignedBuffer(extents: tokens, queryFloats, of: purpose)
         key = try AlignedBuffer(extents: tokens, keyFloats, of: purpose)

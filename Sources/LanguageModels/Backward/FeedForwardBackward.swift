@@ -14,10 +14,10 @@ struct GatedBackward: FeedForwardBackward {
     private let tile: BackwardTile
     private let rows: Int
     private let gated: DecoderWeights.Gated
-    private let turned: TransposedLayer.Gated
+    private let turned: TransposedBranches.Gated
 
     init(
-        _ tile: BackwardTile, rows: Int, gradients: RowGradients, _ gated: DecoderWeights.Gated, _ turned: TransposedLayer.Gated,
+        _ tile: BackwardTile, rows: Int, gradients: RowGradients, _ gated: DecoderWeights.Gated, _ turned: TransposedBranches.Gated,
         _ activation: Activation
     ) {
         (self.tile, self.rows, self.gated, self.turned) = (tile, rows, gated, turned)

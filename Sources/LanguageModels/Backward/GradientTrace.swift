@@ -18,11 +18,12 @@ public struct AttentionGradients: Sendable {
 ///
 /// ```swift
 /// let trace = try GradientTrace(tokens, model: model)
-/// try trace.takeBack([.text, .drawn(seed: 1)]) { layer in print(layer.layer, layer.gradients.count) }
+/// try trace.takeBack([.text, .fisher(seed: 1)]) { layer in print(layer.layer, layer.gradients.count) }
 /// ```
 ///
-/// Memory: the residual stream before each layer, the attention's outputs and the cache, 4 · layers · tokens · (hidden + (queryHeads + 2 ·
-/// keyValueHeads) · d) bytes, and for the time of a pass backward one layer's activations and transposed weights.
+/// Memory: the residual stream before each layer and the attention's outputs, 4 · layers · tokens · (hidden + queryHeads · d) bytes; while
+/// the prompt runs its keys and values too, and for the time of a pass backward one layer's activations, one more of each for a label set, and
+/// the transposed weights of a part of a layer.
 /// Everything else is computed again from these, layer by layer. Source: backpropagation with recomputation (arXiv 1604.06174).
 public final class GradientTrace {
     public let tokens: [Int32]
@@ -33,7 +34,8 @@ public final class GradientTrace {
     private let attended: AlignedBuffer<Float>
     /// [layers][queryHeads][tokens].
     private let logSumExps: AlignedBuffer<Float>
-    private let cache: KeyValueCache
+    /// Of all positions, by table.
+    private let embeddings: [ObjectIdentifier: RotaryEmbedding]
     private let workspace = AttentionWorkspace()
 
     /// Copies the residual stream as it passes by.
@@ -61,8 +63,9 @@ public final class GradientTrace {
         self.tokens = tokens
         self.model = model
         let purpose = "what \(tokens.count) tokens leave for gradients"
-        cache = try model.makeCache(capacity: tokens.count, format: .fp32)
+        let cache = try model.makeCache(capacity: tokens.count, format: .fp32)
         try model.checkRoom(tokens, cache: cache)
+        embeddings = model.decoder.embeddings(positions: 0..<tokens.count, cache: cache, promptLength: tokens.count)
         let layers = d.layerCount
         streams = try AlignedBuffer(extents: layers + 1, tokens.count, d.hiddenSize, of: purpose)
         attended = try AlignedBuffer(extents: layers, tokens.count, d.queryHeads * d.headDimension, of: purpose)
@@ -116,45 +119,45 @@ public final class GradientTrace {
         try HeadBackward(model: model, tokens: tokens, stream: streams.base + d.layerCount * count * d.hiddenSize)
             .run(labels, into: gradients)
         let buffers = try BackwardBuffers(d, tokens: count, labels: labels.count, kernel: model.kernel)
-        let floats = try FloatLayer(of: cache, rows: count)
-        let embeddings = model.decoder.embeddings(positions: 0..<count, cache: cache, promptLength: count)
         for layer in (firstLayer..<d.layerCount).reversed() {
             let rotary = model.decoder.rotary[layer].flatMap { embeddings[ObjectIdentifier($0)] }
-            try takeBack(
-                layer, isLast: layer == firstLayer, gradients: gradients, buffers: buffers, floats: floats, rotary: rotary, body)
+            try takeBack(layer, isLast: layer == firstLayer, gradients: gradients, buffers: buffers, rotary: rotary, body)
         }
     }
 
     private func takeBack(
-        _ layer: Int, isLast: Bool, gradients: [SharedPointer<Float>], buffers: BackwardBuffers, floats: FloatLayer,
-        rotary: RotaryEmbedding?, _ body: (AttentionGradients) throws -> Void
+        _ layer: Int, isLast: Bool, gradients: [SharedPointer<Float>], buffers: BackwardBuffers, rotary: RotaryEmbedding?,
+        _ body: (AttentionGradients) throws -> Void
     ) throws {
         let d = model.description
         let (count, rowFloats) = (tokens.count, d.queryHeads * d.headDimension)
-        let transposed = try TransposedLayer(model.decoder.weights.layers[layer], hasInputs: !isLast, kernel: model.kernel)
+        let weights = model.decoder.weights.layers[layer]
         let own = LayerBackward(
-            decoder: model.decoder, layer: layer, transposed: transposed, buffers: buffers,
+            decoder: model.decoder, layer: layer, buffers: buffers,
             stream: streams.base + layer * count * d.hiddenSize, attended: attended.base + layer * count * rowFloats, gradients: gradients)
-        own.branches()
-        own.queries(rotary)
+        own.branches(try TransposedBranches(weights, kernel: model.kernel))
+        own.attentionInputs(rotary)
         func heads(_ base: UnsafePointer<Float>, _ heads: Int) -> HeadTensor {
             HeadTensor(projection: base, heads: heads, tokens: count, dimension: d.headDimension)
         }
-        let (keys, values) = floats.keysAndValues(layer: layer, rows: count, kernel: model.kernel)
+        let (keys, values) = (heads(buffers.keys.base, d.keyValueHeads), heads(buffers.values.base, d.keyValueHeads))
         let inputs = LayerInputs(
             query: heads(buffers.queries.base, d.queryHeads), key: keys, value: values, scores: model.decoder.scoreRules[layer])
         let output = heads(attended.base + layer * count * rowFloats, d.queryHeads)
         let shown = gradients.indices.map { heads(buffers.attended.base + $0 * count * rowFloats, d.queryHeads) }
         try checkFinite(layer, buffers: buffers, labels: gradients.count)
-        try body(AttentionGradients(attention: LayerAttention(layer: layer, inputs: inputs, output: output), gradients: shown))
-        guard let projections = transposed.inputs else { return }
+        let sums = logSumExps.base + layer * d.queryHeads * count
+        let attention = LayerAttention(layer: layer, inputs: inputs, output: output, logSumExp: SharedPointer(sums))
+        try body(AttentionGradients(attention: attention, gradients: shown))
+        if isLast { return }
+        let projections = try TransposedInputs(weights, kernel: model.kernel)
         func written(_ base: UnsafeMutablePointer<Float>, _ heads: Int) -> MutableHeadTensor {
             MutableHeadTensor(projection: base, heads: heads, tokens: count, dimension: d.headDimension)
         }
         for label in gradients.indices {
             try model.kernel.attentionGradient(
                 inputs.shape, window: Self.window(d, layer: layer, tokens: count), query: inputs.query, key: keys, value: values,
-                output: output, logSumExp: UnsafePointer(logSumExps.base + layer * d.queryHeads * count), outputGradient: shown[label],
+                output: output, logSumExp: UnsafePointer(sums), outputGradient: shown[label],
                 into: (
                     written(buffers.query.base, d.queryHeads), written(buffers.key.base, d.keyValueHeads),
                     written(buffers.value.base, d.keyValueHeads)

@@ -4,7 +4,7 @@ import Parallelism
 
 /// From labels to gradients at the residual stream after the last layer: through the scores of every position and the final norm.
 ///
-/// With z the scores and p their softmax, ∂ log p_y / ∂z = e_y − p.
+/// With z the scores and p their softmax, ∂ log p_y / ∂z = e_y − p; see `GradientLabels.fisher` for what stands in its place there.
 struct HeadBackward: @unchecked Sendable {  // Workers write rows of their own.
     let model: LanguageModel
     let tokens: [Int32]
@@ -80,7 +80,7 @@ struct HeadBackward: @unchecked Sendable {  // Workers write rows of their own.
         }
     }
 
-    /// The gradient of one position's log-probability with respect to what the head's matrix gives, before it is scaled and capped.
+    /// The gradient of one position's part of the sum with respect to what the head's matrix gives, before it is scaled and capped.
     private func change(
         _ set: GradientLabels, position: Int, logits: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>
     ) {
@@ -88,10 +88,14 @@ struct HeadBackward: @unchecked Sendable {  // Workers write rows of their own.
         if !counts || isWithoutLabel(set, position) { return target.update(repeating: 0, count: vocabulary) }
         target.update(from: logits, count: vocabulary)
         let row = LogitRow(exponentiating: target, count: vocabulary, kernels: decoder.rowKernels)
-        let label = label(set, position: position, powers: target, sum: row.sum)
-        let inverse = -1 / row.sum
-        for index in 0..<vocabulary { target[index] *= inverse }
-        target[label] += 1
+        if case .fisher(let seed) = set.source {
+            var generator = SeededGenerator.derived(seed: seed, position)
+            informationRoot(of: row, powers: target, &generator)
+        } else {
+            let inverse = -1 / row.sum
+            for index in 0..<vocabulary { target[index] *= inverse }
+            target[label(set, position: position)] += 1
+        }
         let head = model.description.head
         if let cap = head.softCap.map(Float.init) {
             for index in 0..<vocabulary {
@@ -106,19 +110,33 @@ struct HeadBackward: @unchecked Sendable {  // Workers write rows of their own.
         if case .text = set.source { position + 1 == tokens.count } else { false }
     }
 
-    private func label(_ set: GradientLabels, position: Int, powers: UnsafePointer<Float>, sum: Float) -> Int {
+    private func label(_ set: GradientLabels, position: Int) -> Int {
         switch set.source {
-        case .text: return Int(tokens[position + 1])
-        case .given(let labels): return Int(labels[position])
-        case .drawn(let seed):
-            var generator = SeededGenerator.derived(seed: seed, position)
-            var left = Float(generator.uniform()) * sum
-            for index in 0..<vocabulary {
-                left -= powers[index]
-                if left < 0 { return index }
-            }
-            // Rounding can leave a little: the last token that has any probability.
-            return (0..<vocabulary).last { powers[$0] > 0 } ?? 0
+        case .text: Int(tokens[position + 1])
+        case .given(let labels): Int(labels[position])
+        case .fisher: preconditionFailure("a mix of all labels")
         }
+    }
+
+    /// √p ⊙ ξ − p (√p · ξ) of one row.
+    ///
+    /// - Parameter target: holds the powers of `row`, replaced.
+    private func informationRoot(of row: LogitRow, powers target: UnsafeMutablePointer<Float>, _ generator: inout SeededGenerator) {
+        let inverse = 1 / row.sum
+        for start in stride(from: 0, to: vocabulary, by: 64) {
+            let signs = generator.next()
+            for index in start..<min(start + 64, vocabulary) {
+                let sign = UInt32(truncatingIfNeeded: signs &>> UInt64(index - start)) << 31
+                target[index] = Float(bitPattern: (target[index] * inverse).squareRoot().bitPattern ^ sign)
+            }
+        }
+        // The first choice by itself: of a sure model 1 − p is the sum of all others, which is lost in a difference.
+        let choice = Int(row.choice)
+        let first = target[choice]
+        target[choice] = 0
+        let (sum, rest) = (RowGradients.sum(target, count: vocabulary), RowGradients.dot(target, target, count: vocabulary))
+        let total = sum + first
+        for index in 0..<vocabulary { target[index] -= target[index] * target[index] * total }
+        target[choice] = first * rest - first * first * sum
     }
 }

@@ -6,7 +6,6 @@ import Parallelism
 struct LayerBackward: @unchecked Sendable {  // Workers write rows of their own.
     let decoder: Decoder
     let layer: Int
-    let transposed: TransposedLayer
     let buffers: BackwardBuffers
     /// [tokens][hidden], before the layer.
     let stream: UnsafeMutablePointer<Float>
@@ -26,7 +25,7 @@ struct LayerBackward: @unchecked Sendable {  // Workers write rows of their own.
 
     /// Back through the feed-forward and the output projection: leaves gradients at the attention's output in `buffers.attended`, and in
     /// `gradients` those that pass the two branches by.
-    func branches() {
+    func branches(_ transposed: TransposedBranches) {
         let (stream, attended) = (SharedPointer(stream), SharedPointer(attended))
         decoder.forEachTile(buffers.tokens) { worker, row, rows in
             let tile = buffers.tile(worker)
@@ -38,7 +37,7 @@ struct LayerBackward: @unchecked Sendable {  // Workers write rows of their own.
                 let scale = Float(description.residualScale)
                 for index in 0..<rows * size { tile.residual[index] += scale * tile.normed[index] }
             }
-            feedForward(tile, row: row, rows: rows)
+            feedForward(tile, transposed.feedForward, row: row, rows: rows)
             if own.normAfterAttention != nil { tile.multiply(heads, rows: rows, own.output, into: tile.branch) }
             for (label, gradient) in gradients.enumerated() {
                 scaled(gradient.base + row * size, rows: rows, into: tile.gradient)
@@ -50,10 +49,10 @@ struct LayerBackward: @unchecked Sendable {  // Workers write rows of their own.
     }
 
     /// Adds to the gradients what comes back through the feed-forward of a tile's `residual`.
-    private func feedForward(_ tile: BackwardTile, row: Int, rows: Int) {
+    private func feedForward(_ tile: BackwardTile, _ transposed: TransposedBranches.FeedForward, row: Int, rows: Int) {
         let norm = isParallel ? own.normBeforeAttention : own.normBeforeFeedForward
         decoder.norm(norm, tile.residual, rows: rows, into: tile.normed)
-        let step = feedForwardStep(tile, rows: rows)
+        let step = feedForwardStep(tile, transposed, rows: rows)
         if own.normAfterFeedForward != nil { step.output(into: tile.branch) }
         for (label, gradient) in gradients.enumerated() {
             scaled(gradient.base + row * size, rows: rows, into: tile.gradient)
@@ -63,8 +62,10 @@ struct LayerBackward: @unchecked Sendable {  // Workers write rows of their own.
         }
     }
 
-    private func feedForwardStep(_ tile: BackwardTile, rows: Int) -> any FeedForwardBackward {
-        switch (own.feedForward, transposed.feedForward, description.feedForward) {
+    private func feedForwardStep(
+        _ tile: BackwardTile, _ transposed: TransposedBranches.FeedForward, rows: Int
+    ) -> any FeedForwardBackward {
+        switch (own.feedForward, transposed, description.feedForward) {
         case (.gated(let gated), .gated(let turned), .gated(_, let activation, _)):
             GatedBackward(tile, rows: rows, gradients: rowGradients, gated, turned, activation)
         case (.plain(let up, let down), .plain(let turnedUp, let turnedDown), .plain(_, let activation, _)):
@@ -108,20 +109,24 @@ struct LayerBackward: @unchecked Sendable {  // Workers write rows of their own.
 
     // MARK: Queries, keys and values
 
-    /// The queries that attention had, into `buffers.queries`.
-    func queries(_ rotary: RotaryEmbedding?) {
+    /// The queries, keys and values that attention had, into the buffers; as the prefill made them, bit for bit.
+    func attentionInputs(_ rotary: RotaryEmbedding?) {
         let stream = SharedPointer(stream)
         decoder.forEachTile(buffers.tokens) { worker, row, rows in
             let tile = buffers.tile(worker)
             decoder.norm(own.normBeforeAttention, stream.base + row * size, rows: rows, into: tile.normed)
-            let target = buffers.queries.base + row * own.query.outputs
-            tile.multiply(tile.normed, rows: rows, own.query, into: target)
-            decoder.finishQueries(layer, target, rows: rows, firstPosition: row, rotary: rotary)
+            let query = buffers.queries.base + row * own.query.outputs
+            let key = buffers.keys.base + row * own.key.outputs
+            tile.multiply(tile.normed, rows: rows, own.query, into: query)
+            tile.multiply(tile.normed, rows: rows, own.key, into: key)
+            tile.multiply(tile.normed, rows: rows, own.value, into: buffers.values.base + row * own.value.outputs)
+            decoder.finishQueries(layer, query, rows: rows, firstPosition: row, rotary: rotary)
+            decoder.finishKeys(layer, key, rows: rows, firstPosition: row, rotary: rotary)
         }
     }
 
     /// Back from the gradients at rotated queries and keys and at values, in `buffers`, to the residual stream of one label set.
-    func projections(_ label: Int, inputs: TransposedLayer.Inputs, rotary: RotaryEmbedding?) {
+    func projections(_ label: Int, inputs: TransposedInputs, rotary: RotaryEmbedding?) {
         let stream = SharedPointer(stream)
         decoder.forEachTile(buffers.tokens) { worker, row, rows in
             let tile = buffers.tile(worker)

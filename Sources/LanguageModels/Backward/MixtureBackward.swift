@@ -17,7 +17,7 @@ final class MixtureBackward: FeedForwardBackward {
     private let tile: BackwardTile
     private let rows, hidden: Int
     private let router: (own: DecoderWeights.Projection, turned: PackedMatrix)
-    private let experts: [(own: DecoderWeights.Gated, turned: TransposedLayer.Gated)]
+    private let experts: [(own: DecoderWeights.Gated, turned: TransposedBranches.Gated)]
     private let description: ExpertsDescription
     /// Of every row and expert, [rows][experts].
     private let probabilities: [Float]
@@ -25,7 +25,7 @@ final class MixtureBackward: FeedForwardBackward {
 
     init(
         _ tile: BackwardTile, rows: Int, gradients: RowGradients, router: (DecoderWeights.Projection, PackedMatrix),
-        experts: [(DecoderWeights.Gated, TransposedLayer.Gated)], _ description: ExpertsDescription
+        experts: [(DecoderWeights.Gated, TransposedBranches.Gated)], _ description: ExpertsDescription
     ) {
         (self.tile, self.rows, self.router, self.experts, self.description) = (tile, rows, router, experts, description)
         hidden = router.0.inputs

@@ -141,5 +141,7 @@ private struct RowSum {
 }
 
 extension RowGradients {
+    static func sum(_ x: UnsafePointer<Float>, count: Int) -> Float { RowSum.of(x, count: count) }
+
     static func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int) -> Float { RowSum.ofProducts(x, y, count: count) }
 }

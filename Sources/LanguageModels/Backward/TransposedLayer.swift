@@ -1,9 +1,9 @@
 import AttentionCore
 import AttentionKernels
 
-/// One layer's matrices the other way round: products with them take gradients from a projection's outputs to its inputs. Made for a
-/// layer's turn and dropped after it, so that a backward pass holds one layer twice and not the model.
-struct TransposedLayer {
+/// The matrices of a layer's branches the other way round: products with them take gradients from a projection's outputs to its inputs.
+/// Made when they are needed and dropped after it, so that a backward pass holds a part of one layer twice and not the model.
+struct TransposedBranches {
     struct Gated {
         let gate, up, down: PackedMatrix
 
@@ -20,23 +20,13 @@ struct TransposedLayer {
         case experts(router: PackedMatrix, [Gated])
     }
 
-    /// Nil where the gradient ends at the layer's attention.
-    struct Inputs {
-        let query, key, value: PackedMatrix
-    }
-
+    /// Of the attention's output projection.
     let output: PackedMatrix
-    let inputs: Inputs?
     let feedForward: FeedForward
 
     /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
-    init(_ own: DecoderWeights.Layer, hasInputs: Bool, kernel: AttentionKernel) throws(InputError) {
+    init(_ own: DecoderWeights.Layer, kernel: AttentionKernel) throws(InputError) {
         output = try own.output.matrix.transposed(kernel: kernel)
-        inputs =
-            hasInputs
-            ? Inputs(
-                query: try own.query.matrix.transposed(kernel: kernel), key: try own.key.matrix.transposed(kernel: kernel),
-                value: try own.value.matrix.transposed(kernel: kernel)) : nil
         switch own.feedForward {
         case .gated(let gated): feedForward = .gated(try Gated(gated, kernel: kernel))
         case .plain(let up, let down):
@@ -46,5 +36,17 @@ struct TransposedLayer {
             for expert in experts { turned.append(try Gated(expert, kernel: kernel)) }
             feedForward = .experts(router: try router.matrix.transposed(kernel: kernel), turned)
         }
+    }
+}
+
+/// The same of the projections that attention reads.
+struct TransposedInputs {
+    let query, key, value: PackedMatrix
+
+    /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
+    init(_ own: DecoderWeights.Layer, kernel: AttentionKernel) throws(InputError) {
+        query = try own.query.matrix.transposed(kernel: kernel)
+        key = try own.key.matrix.transposed(kernel: kernel)
+        value = try own.value.matrix.transposed(kernel: kernel)
     }
 }

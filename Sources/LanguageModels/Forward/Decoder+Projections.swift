@@ -9,7 +9,6 @@ extension Decoder {
         rotary: RotaryEmbedding?
     ) {
         let d = description
-        let attention = d.layers[layer].attention
         let own = weights.layers[layer]
         let (first, position) = (cache.count, cache.position)
         let source = SharedPointer(hidden)
@@ -24,11 +23,7 @@ extension Decoder {
             finishQueries(layer, query, rows: rows, firstPosition: position + row, rotary: rotary)
             multiply(tile, input, own.key, into: key)
             multiply(tile, input, own.value, into: value)
-            for index in 0..<rows {
-                let ownKey = key + index * own.key.outputs
-                if let kind = attention.queryKeyNorm { norm(ownKey, kind, own.keyNorm, heads: d.keyValueHeads) }
-                if let rotary { rotate(ownKey, heads: d.keyValueHeads, position: position + row + index, rotary) }
-            }
+            finishKeys(layer, key, rows: rows, firstPosition: position + row, rotary: rotary)
             cache.store(layer: layer, first: first + row, rows: rows, keys: key, values: value)
         }
     }
@@ -42,6 +37,17 @@ extension Decoder {
             if let kind = d.layers[layer].attention.queryKeyNorm { norm(query, kind, own.queryNorm, heads: d.queryHeads) }
             if let rotary { rotate(query, heads: d.queryHeads, position: position, rotary) }
             if let factor = queryFactor(layer, position: position) { for at in 0..<own.query.outputs { query[at] *= factor } }
+        }
+    }
+
+    /// Norms and rotates the projected keys of some rows.
+    func finishKeys(_ layer: Int, _ keys: UnsafeMutablePointer<Float>, rows: Int, firstPosition: Int, rotary: RotaryEmbedding?) {
+        let own = weights.layers[layer]
+        let heads = description.keyValueHeads
+        for index in 0..<rows {
+            let key = keys + index * own.key.outputs
+            if let kind = description.layers[layer].attention.queryKeyNorm { norm(key, kind, own.keyNorm, heads: heads) }
+            if let rotary { rotate(key, heads: heads, position: firstPosition + index, rotary) }
         }
     }
 

@@ -20,7 +20,7 @@ struct BackwardBenchCommand: ModelCommand {
     @OptionGroup var model: ModelOptions
     @OptionGroup var texts: TextOptions
 
-    @Option(help: "Label sets that are taken back together: the text's own, then drawn ones.")
+    @Option(help: "Label sets that are taken back together: the text's own, then random ones.")
     var labels = 1
 
     @Option(help: "Timed rounds.")
