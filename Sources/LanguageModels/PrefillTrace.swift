@@ -13,6 +13,7 @@ import Synchronization
 /// their own. Several tasks may compare with a trace and probe it at once.
 public final class PrefillTrace: @unchecked Sendable {  // What changes is behind locks, or one probe's alone.
     public let tokens: [Int32]
+    /// Its seconds are without those of the tap.
     public let report: LanguageModel.PrefillReport
     private let model: LanguageModel
     /// After the final norm: [tokens][hidden].
@@ -68,6 +69,7 @@ public final class PrefillTrace: @unchecked Sendable {  // What changes is behin
         let depths: UnsafeMutableBufferPointer<Float>
         let firstDepth: Int
         var tap: AttentionTap?
+        var tapSeconds = 0.0
 
         var readsLogSumExp: Bool { tap?.readsLogSumExp ?? false }
 
@@ -77,7 +79,12 @@ public final class PrefillTrace: @unchecked Sendable {  // What changes is behin
             (depths.baseAddress! + place * hidden.count).update(from: hidden.baseAddress!, count: hidden.count)
         }
 
-        mutating func attended(_ attention: LayerAttention) throws { try tap?.attended(attention) }
+        mutating func attended(_ attention: LayerAttention) throws {
+            guard let tap else { return }
+            let start = ContinuousClock.now
+            try tap.attended(attention)
+            tapSeconds += (ContinuousClock.now - start).seconds
+        }
     }
 
     /// Runs the prompt.
@@ -102,9 +109,11 @@ public final class PrefillTrace: @unchecked Sendable {  // What changes is behin
         firstCache = Mutex(firstDepth == nil ? nil : cache)
         let end = final.base
         var recorder = Recorder(depths: depths.elements, firstDepth: self.firstDepth, tap: tap)
-        report = try model.run(tokens, cache: cache, policy: policy, chunk: nil, observer: &recorder) { hidden, _, _ in
+        var report = try model.run(tokens, cache: cache, policy: policy, chunk: nil, observer: &recorder) { hidden, _, _ in
             end.update(from: hidden, count: floats)
         }
+        report.seconds -= recorder.tapSeconds
+        self.report = report
     }
 
     /// How this run's opinions differ from those of another run of the same tokens.

@@ -69,8 +69,8 @@ public struct HeldOutCheck {
         return (tuned + [(tuned[0] + tuned[1]) / 2]).sorted()
     }
 
-    /// Whole prompts at the tuned lengths and between them, then every head at every tuned length on a plain prompt from the middle of
-    /// the text, in the otherwise dense model.
+    /// Whole prompts at the tuned lengths and between them, and every head at every tuned length on the first plain prompt, in the
+    /// otherwise dense model: measured while full attention passes by for the whole prompt, or by itself where that is known.
     ///
     /// - Parameter text: another one than was tuned on, or the same: all prompts are then from other places.
     /// - Throws: `InputError` for a text that is too short, and as `TunableModel.densePrefill`.
@@ -78,6 +78,11 @@ public struct HeldOutCheck {
         let prompts = try lengths.flatMap { try Self.prompts(text, length: $0, seed: seed) }
         let byTitle = Dictionary(uniqueKeysWithValues: prompts.map { ($0.title, $0) })
         let total = prompts.count + config.buckets.count
+        let shown = Dictionary(
+            uniqueKeysWithValues: config.buckets.map { bucket in
+                (bucket.length, prompts.first { $0.kind == .plain && $0.tokens.count == bucket.length }!)
+            })
+        var transfers: [Int: [HeadTransfer]] = [:]
         let rows = try work.heldOut.run(
             prompts.map { HeldOutItem(config: digest, prompt: $0.title) },
             progress: {
@@ -85,14 +90,26 @@ public struct HeldOutCheck {
                 let status = "\(prompt.tokens.count) tokens, \(prompt.kind.rawValue)"
                 progress(.init(phase: .heldOut, done: $0.done, total: total, status: status))
             }
-        ) { HeldOutRecord(config: $0.config, prompt: $0.prompt, row: try row(byTitle[$0.prompt]!)) }
+        ) { item in
+            let prompt = byTitle[item.prompt]!
+            let isShown = shown[prompt.tokens.count]?.title == prompt.title
+            let row = try row(prompt, tap: isShown ? tap(prompt) { transfers[prompt.tokens.count, default: []] += $0 } : nil)
+            return HeldOutRecord(config: item.config, prompt: item.prompt, row: row)
+        }
         let heads = try work.transfers.run(
             config.buckets.map { TransferItem(config: digest, length: $0.length) },
             progress: {
                 let done = prompts.count + $0.done
                 progress(.init(phase: .heldOut, done: done, total: total, status: "\($0.item.length) tokens, heads"))
             }
-        ) { TransferRecord(config: $0.config, length: $0.length, heads: try transfer(text, length: $0.length)) }
+        ) { item in
+            if transfers[item.length] == nil {
+                let prompt = shown[item.length]!
+                _ = try model.densePrefill(
+                    prompt.tokens, probedFrom: nil, tap: tap(prompt) { transfers[prompt.tokens.count, default: []] += $0 })
+            }
+            return TransferRecord(config: item.config, length: item.length, heads: transfers[item.length] ?? [])
+        }
         return Outcome(rows: rows.compactMap { $0?.row }, heads: heads.flatMap { $0?.heads ?? [] })
     }
 
@@ -114,9 +131,9 @@ public struct HeldOutCheck {
         return prompts
     }
 
-    private func row(_ prompt: TuningPrompt) throws -> Row {
+    private func row(_ prompt: TuningPrompt, tap: AttentionTap?) throws -> Row {
         let length = prompt.tokens.count
-        let dense = try model.densePrefill(prompt.tokens, probedFrom: nil, tap: nil)
+        let dense = try model.densePrefill(prompt.tokens, probedFrom: nil, tap: tap)
         let tuned = try dense.sparsePrefill(.tuned(config))
         return Row(
             text: prompt.name, kind: prompt.kind, length: length, isTunedLength: config.buckets.contains { $0.length == length },
@@ -125,25 +142,23 @@ public struct HeldOutCheck {
             attentionSecondsDense: dense.cost.attentionSeconds, attentionSecondsTuned: tuned.cost.attentionSeconds)
     }
 
-    private func transfer(_ text: TuningText, length: Int) throws -> [HeadTransfer] {
-        let prompt = try text.plain(length: length, position: 0.5)
+    /// Measures the heads of each layer as it passes by; `body` gets those of a layer.
+    private func tap(_ prompt: TuningPrompt, _ body: @escaping ([HeadTransfer]) -> Void) -> AttentionTap {
+        let length = prompt.tokens.count
         let layers = config.buckets.first { $0.length == length }!.layers
         let workspace = AttentionWorkspace()
-        var found: [HeadTransfer] = []
-        _ = try model.densePrefill(
-            prompt.tokens, probedFrom: nil,
-            tap: AttentionTap { attention in
-                let meter = try HeadMeter(attention, kernel: model.kernel, workspace: workspace)
-                let heads = layers[attention.layer]
-                for (head, one) in try meter.measure(heads.map(\.parameters)).enumerated() {
+        return AttentionTap { [kernel = model.kernel] attention in
+            let meter = try HeadMeter(attention, kernel: kernel, workspace: workspace)
+            let heads = layers[attention.layer]
+            body(
+                try meter.measure(heads.map(\.parameters)).enumerated().map { head, one in
                     let heldOut = TunedConfig.Measurement(
                         meanMass: one.mass.mean, p1Mass: one.mass.p1, minMass: one.mass.minimum, density: one.density,
                         outputError: one.outputError)
-                    found.append(
-                        HeadTransfer(length: length, layer: attention.layer, head: head, tuned: heads[head].measured, heldOut: heldOut))
-                }
-            })
-        return found
+                    return HeadTransfer(
+                        length: length, layer: attention.layer, head: head, tuned: heads[head].measured, heldOut: heldOut)
+                })
+        }
     }
 }
 

@@ -76,4 +76,22 @@ import Testing
             })
         #expect(layers == Array(0..<8))
     }
+
+    /// What a tap takes is none of the prefill's seconds; the rows' sums it is shown are those of the kernel.
+    @Test func theTapsTimeIsItsOwn() throws {
+        var sums = 0
+        let trace = try PrefillTrace(
+            tokens, model: model, policy: .dense,
+            tap: AttentionTap { attention in
+                usleep(200_000)
+                let rows = UnsafeBufferPointer(start: try #require(attention.logSumExp).base, count: 300)
+                sums += rows.count { $0.isFinite }
+                // The first row of a head sees one key.
+                let (q, k) = (attention.inputs.query.row(head: 0, token: 0), attention.inputs.key.row(head: 0, token: 0))
+                let d = attention.inputs.shape.headDimension
+                let score = (0..<d).reduce(Float(0)) { $0 + q[$1] * k[$1] } / Float(d).squareRoot()
+                #expect(abs(rows[0] - score) < 0.02 * max(1, abs(score)))
+            })
+        #expect(sums == 8 * 300 && trace.report.seconds > 0 && trace.report.seconds < 8 * 0.2)
+    }
 }
