@@ -123,10 +123,8 @@ private struct LayerRounds {
             let most = settings.space.keyBlockLadder(length: before).last?.keyBlockCount ?? 0
             let hasBlocks = left.contains { $0.pattern == .keyBlocks }
             fixed = fixed.filter { $0.window.positions(promptLength: length) > widest }
-            // The longer the prompt, the more there is that no window reaches, so two counts are tried whatever the shorter length left.
-            fixed += blocks.filter {
-                [blocks.count - 4, blocks.count - 2].contains(blocks.firstIndex(of: $0)!) || hasBlocks && $0.keyBlockCount > most
-            }
+            // The longer the prompt, the more there is that no window reaches, so one count is tried whatever the shorter length left.
+            fixed += blocks.dropLast(2).suffix(1) + (hasBlocks ? blocks.filter { $0.keyBlockCount > most } : [])
             fixed += left
         } else {
             fixed += blocks
