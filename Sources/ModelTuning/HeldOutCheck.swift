@@ -69,7 +69,7 @@ public struct HeldOutCheck {
         return (tuned + [(tuned[0] + tuned[1]) / 2]).sorted()
     }
 
-    /// Whole prompts at the tuned lengths and between them, and every head at every tuned length on the first plain prompt, in the
+    /// Whole prompts at the tuned lengths and between them, and every head at every tuned length on the plain prompt in the middle, in the
     /// otherwise dense model: measured while full attention passes by for the whole prompt, or by itself where that is known.
     ///
     /// - Parameter text: another one than was tuned on, or the same: all prompts are then from other places.
@@ -80,7 +80,8 @@ public struct HeldOutCheck {
         let total = prompts.count + config.buckets.count
         let shown = Dictionary(
             uniqueKeysWithValues: config.buckets.map { bucket in
-                (bucket.length, prompts.first { $0.kind == .plain && $0.tokens.count == bucket.length }!)
+                let plain = prompts.filter { $0.kind == .plain && $0.tokens.count == bucket.length }
+                return (bucket.length, plain[plain.count / 2])
             })
         var transfers: [Int: [HeadTransfer]] = [:]
         let rows = try work.heldOut.run(

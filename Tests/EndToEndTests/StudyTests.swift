@@ -124,13 +124,14 @@ enum Study {
         let text = try scratch.write(lines.joined(separator: "\n"), to: "repeats.txt")
         let folder = scratch.file("strict")
         let arguments = [
-            "tune", "--model", model.path, "--length", "320", "--trials", "6", "--text", text, "--text", HaystackModel.texts[1].path,
-            "--floor-mass", "0.9", "--latency-model", scratch.file("latency.json"), "--output", folder,
+            "tune", "--model", model.path, "--precision", "fp32", "--length", "320", "--trials", "6", "--text", text,
+            "--text", HaystackModel.texts[1].path, "--floor-mass", "0.902", "--floor-nll", "1", "--floor-answers", "0.1", "--latency-model",
+            scratch.file("latency.json"), "--output", folder,
         ]
         let outcome = try Program.run(arguments + ["--json"])
         #expect(outcome.exitCode == Refusal.configuration.rawValue)
         let start = "error: \(folder)/config.json: held-out check: 320 tokens, layer "
-        #expect(outcome.errors.hasPrefix(start) && outcome.errors.contains("floor 0.9: not written"), "\(outcome.errors)")
+        #expect(outcome.errors.hasPrefix(start) && outcome.errors.contains("floor 0.902: not written"), "\(outcome.errors)")
         #expect(try outcome.json()["holds"] as? Bool == false)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["journal.jsonl", "report.html"])
         #expect(try Program.json(arguments + ["--resume", "--force"])["holds"] as? Bool == false)

@@ -59,7 +59,7 @@ import Testing
         let lines = try study.lines()
         #expect(lines.count == 1 + 18 + 2)
         #expect(whole.calls.dense == 18)
-        // Heads are measured with the first prompt of a tuned length; where that is known and they are not, it runs once more.
+        // Heads are measured with the third prompt of a tuned length; where that is known and they are not, it runs once more.
         for (kept, dense) in [(1, 18), (5, 14 + 1), (18, 1 + 2), (20, 0 + 1)] {
             try study.write(lines.prefix(kept))
             let model = try MadeModel()

@@ -19,9 +19,9 @@ struct TuneCommand: ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "tune", abstract: "Find the fastest parameters for every head that keep a quality floor, and write a config file.",
         discussion: """
-            Candidates are tried on every head's own Q, K and V; what each costs the model is predicted by a pass backward through text with \
-            facts, questions and repetitions interleaved, and measured for a few; then the heads share out what the floor lets go, are run \
-            together on whole prompts of each length, of that text and of the text as it is, and give way until the floor holds there. At the end \
+            Candidates are tried on every head's own Q, K and V; what each costs the model is predicted by a pass backward through the text as it is \
+            and with facts, questions and repetitions interleaved, and measured for a few; then the heads share out what the floor lets go, are run \
+            together on whole prompts of each length, of both kinds, and give way until the floor holds there. At the end \
             the config is checked on text and lengths it was not tuned on, and is not written when it fails there (unless --force). Tuning \
             reads the start of the first text; the check reads the last text, or the end of the only one. config.json, journal.jsonl and \
             report.html go to --output; a stopped study continues with --resume.
