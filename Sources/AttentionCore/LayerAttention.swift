@@ -4,17 +4,18 @@ public struct LayerAttention: Sendable {
     public let inputs: LayerInputs
     /// [queryHeads][queryCount][d].
     public let output: HeadTensor
+    package let sums: SharedPointer<Float>?
     /// [queryHeads][queryCount], natural logarithms over the keys that were attended to; nil where nobody asked for them.
-    package let logSumExp: SharedPointer<Float>?
+    public var logSumExp: UnsafePointer<Float>? { sums.map { UnsafePointer($0.base) } }
 
     public init(layer: Int, inputs: LayerInputs, output: HeadTensor) {
-        self.init(layer: layer, inputs: inputs, output: output, logSumExp: nil)
+        self.init(layer: layer, inputs: inputs, output: output, sums: nil)
     }
 
-    package init(layer: Int, inputs: LayerInputs, output: HeadTensor, logSumExp: SharedPointer<Float>?) {
+    package init(layer: Int, inputs: LayerInputs, output: HeadTensor, sums: SharedPointer<Float>?) {
         self.layer = layer
         self.inputs = inputs
         self.output = output
-        self.logSumExp = logSumExp
+        self.sums = sums
     }
 }

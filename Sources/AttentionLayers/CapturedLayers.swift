@@ -58,7 +58,7 @@ public struct CapturedLayers: LayerSource {
                 try AttentionPlan(shape: inputs.shape, patterns: Array(repeating: .dense, count: shape.queryHeads)), query: inputs.query,
                 key: inputs.key, value: inputs.value, output: attended, logSumExp: sums.base, workspace: workspace)
             try body(
-                LayerAttention(layer: layer, inputs: inputs, output: attended.readOnly, logSumExp: SharedPointer(sums.base)))
+                LayerAttention(layer: layer, inputs: inputs, output: attended.readOnly, sums: SharedPointer(sums.base)))
         }
     }
 

@@ -58,9 +58,9 @@ public final class HeadMeter {
         let rows = inputs.shape.queryHeads * inputs.shape.queryCount
         sparse = AlignedBuffer(count: rows * inputs.shape.headDimension)
         keptSums = AlignedBuffer(count: rows)
-        ownSums = AlignedBuffer(count: attention.logSumExp == nil ? rows : 0)
-        allSums = attention.logSumExp ?? SharedPointer(ownSums.base)
-        if attention.logSumExp == nil { _ = try attend(Array(repeating: .dense, count: inputs.shape.queryHeads), sums: ownSums.base) }
+        ownSums = AlignedBuffer(count: attention.sums == nil ? rows : 0)
+        allSums = attention.sums ?? SharedPointer(ownSums.base)
+        if attention.sums == nil { _ = try attend(Array(repeating: .dense, count: inputs.shape.queryHeads), sums: ownSums.base) }
         energies = squaredDistances(to: nil)
     }
 
@@ -84,7 +84,7 @@ public final class HeadMeter {
     public struct GradientProduct: Sendable {
         /// Σ_i g_i · ΔO_i: how the scalar changes, to first order.
         public let sum: Double
-        /// Σ_i (g_i · ΔO_i)²: the same of each row by itself. Over drawn labels its half is the KL divergence that the change causes, for
+        /// Σ_i (g_i · ΔO_i)²: the same of each row by itself. Over random roots of the Fisher information its half is the KL divergence that the change causes, for
         /// what different rows share vanishes in the mean.
         public let squares: Double
     }

@@ -17,7 +17,7 @@ struct HeadDamage {
 }
 
 /// What passes backward say of one option on several prompts together.
-struct PromptsDamage {
+package struct PromptsDamage {
     /// What prompts of one kind lose.
     private struct Losses {
         /// In nats a token, one entry a prompt.
@@ -34,13 +34,13 @@ struct PromptsDamage {
     }
 
     /// KL(full ‖ sparse) over all positions, in nats a token.
-    let divergence: Double
+    package let divergence: Double
     /// At the worst, for answers are few and the next prompt asks others.
-    let answers: Double
+    package let answers: Double
     private let losses: [TuningPrompt.Kind: Losses]
 
     /// - Parameter predictions: one entry a prompt, nil where it is not known; nil comes of nothing known.
-    init?(_ predictions: [PredictedDamage?], prompts: [TuningPrompt]) {
+    package init?(_ predictions: [PredictedDamage?], prompts: [TuningPrompt]) {
         let known = zip(predictions, prompts).compactMap { damage, prompt in damage.map { (damage: $0, prompt: prompt) } }
         guard let answers = known.map(\.damage.answerDivergence).largest() else { return nil }
         self.answers = answers
@@ -54,14 +54,14 @@ struct PromptsDamage {
     }
 
     /// The same of an option that changes its head's output by another square error, for a head's damage is in proportion to it.
-    func scaled(by ratio: Double) -> PromptsDamage {
+    package func scaled(by ratio: Double) -> PromptsDamage {
         PromptsDamage(
             divergence: ratio * divergence, answers: ratio * answers,
             losses: losses.mapValues { own in Losses(samples: own.samples.map { (ratio * $0.loss, $0.tokens) }) })
     }
 
     /// The same with a loss in proportion to its KL instead of its own.
-    func scaled(by ratio: Double, lossPerDivergence: Double) -> PromptsDamage {
+    package func scaled(by ratio: Double, lossPerDivergence: Double) -> PromptsDamage {
         let loss = lossPerDivergence * ratio * divergence
         return PromptsDamage(
             divergence: ratio * divergence, answers: ratio * answers,
@@ -69,7 +69,7 @@ struct PromptsDamage {
     }
 
     /// The same with what more prompts lost: of a loss single prompts say little.
-    func with(lossesOf others: PromptsDamage) -> PromptsDamage {
+    package func with(lossesOf others: PromptsDamage) -> PromptsDamage {
         PromptsDamage(
             divergence: divergence, answers: answers,
             losses: losses.merging(others.losses) { Losses(samples: $0.samples + $1.samples) })
@@ -80,7 +80,7 @@ struct PromptsDamage {
 
     /// The damage on text that is like these, in nats a token: KL at least, and the loss of the kind that loses more, for what one kind wins is none of
     /// the other's.
-    var text: Double { losses.values.reduce(divergence) { .larger($0, $1.expected) } }
+    package var text: Double { losses.values.reduce(divergence) { .larger($0, $1.expected) } }
 }
 
 /// How much of what a floor lets go a head's option costs, by kind.

@@ -42,8 +42,9 @@ struct HeadDamages {
             trials[head]!.sorted { $0.cost < $1.cost }.compactMap { trial -> Known? in
                 let items = prompts.map { ProbeItem(head, trial.parameters, prompt: $0) }
                 let predictions = items.map { work.predictions[$0]?.damage }
-                let here = PromptsDamage(predictions, prompts: prompts), before = earlier?.transferred(head, trial)
-                guard let predicted = here.map({ own in before.map(own.with(lossesOf:)) ?? own }) ?? before else { return nil }
+                let here = PromptsDamage(predictions, prompts: prompts), same = earlier?.sameOption(head, trial)
+                let predicted = here.map { own in same.map(own.with(lossesOf:)) ?? own } ?? same ?? earlier?.nearestOption(head, trial)
+                guard let predicted else { return nil }
                 let probed = items.first.flatMap { work.probes[$0] }.map { probe in
                     (predictions[0].map(HeadDamage.init) ?? predicted.divergences, HeadDamage(probe.quality))
                 }
@@ -79,19 +80,27 @@ struct HeadDamages {
         places[head]?[trial.parameters].map { options[$0].shares }
     }
 
-    /// A prediction for an option of a longer length: in proportion to the output errors, from the option of this length with the same
-    /// parameters, or where their errors differ by much (a short prompt may have kept all) from that of the same kind with the nearest error.
-    private func transferred(_ head: HeadIndex, _ trial: FrozenTrial) -> PromptsDamage? {
+    /// A prediction for an option of a longer length, in proportion to the output errors, from the option of this length with the same
+    /// parameters; nil where their errors differ by much, for a short prompt may have kept all.
+    private func sameOption(_ head: HeadIndex, _ trial: FrozenTrial) -> PromptsDamage? {
+        guard let same = places[head]?[trial.parameters].map({ options[$0] }) else { return nil }
+        guard same.trial.error > Self.roundingError, Self.distance(same.trial, trial) < Self.farError else { return nil }
+        return same.predicted.scaled(by: trial.error / same.trial.error)
+    }
+
+    /// The same from the option of the same kind with the nearest error. It forgets other keys, and so other words of the texts: its loss is what
+    /// options lose as a rule.
+    private func nearestOption(_ head: HeadIndex, _ trial: FrozenTrial) -> PromptsDamage? {
         let told = (places[head] ?? [:]).values.sorted().map { options[$0] }.filter { $0.trial.error > Self.roundingError }
-        func distance(_ other: Option) -> Double { abs(logarithm(max(trial.error, Self.roundingError) / other.trial.error)) }
         let isBlocks = trial.parameters.pattern == .keyBlocks
-        let same = told.first { $0.trial.parameters == trial.parameters && distance($0) < Self.farError }
-        if let same { return same.predicted.scaled(by: trial.error / same.trial.error) }
-        let nearest =
-            told.filter { ($0.trial.parameters.pattern == .keyBlocks) == isBlocks }.min { distance($0) < distance($1) }
-            ?? told.min { distance($0) < distance($1) }
-        // What other keys are forgotten is no matter of the texts' own words: it loses what options lose as a rule.
+        let alike = told.filter { ($0.trial.parameters.pattern == .keyBlocks) == isBlocks }
+        let nearest = (alike.isEmpty ? told : alike).min { Self.distance($0.trial, trial) < Self.distance($1.trial, trial) }
         return nearest.map { $0.predicted.scaled(by: trial.error / $0.trial.error, lossPerDivergence: lossPerDivergence) }
+    }
+
+    /// How far two output errors are apart, in logarithms.
+    private static func distance(_ a: FrozenTrial, _ b: FrozenTrial) -> Double {
+        abs(logarithm(max(a.error, roundingError) / max(b.error, roundingError)))
     }
 
     /// Squared output errors that rounding alone can make.

@@ -10,7 +10,7 @@ extension SampleAttentionParameters: Codable {
 
     /// Reads the fields of a config file; `alphaSlashes`, `columnCount`, `sampling` and `samplingSeed` may be absent; windows and key blocks
     /// sample no rows and have neither `sampleRatio` nor `columnScoring`, and key blocks no `alpha` but `keyBlockCount`,
-    /// `keyBlockTokens` and, unless it is 1, `scoredDimensions`.
+    /// `keyBlockTokens` and `scoredDimensions`, which is 1 where it is absent.
     ///
     /// - Throws: `InputError` (`usage`) or `DecodingError` that names the field: missing, out of range, or without meaning
     ///   beside the others.
@@ -42,7 +42,7 @@ extension SampleAttentionParameters: Codable {
         if pattern == .keyBlocks {
             try container.encode(keyBlockCount, forKey: .keyBlockCount)
             try container.encode(keyBlockTokens, forKey: .keyBlockTokens)
-            if scoredDimensions != .one { try container.encode(scoredDimensions, forKey: .scoredDimensions) }
+            try container.encode(scoredDimensions, forKey: .scoredDimensions)
         } else {
             try container.encode(alpha, forKey: .alpha)
         }

@@ -92,17 +92,11 @@ extension TunedConfig {
         }
     }
 
-    /// What a field that is left out at this value stands for, so that it may as well be given.
-    private static let unwritten = ["scoredDimensions": 1.0]
-
     private static func firstUnknownField(_ given: Any?, _ known: Any?, at path: String) -> String? {
         if let given = given as? [String: Any], let known = known as? [String: Any] {
             for key in given.keys.sorted() {
                 let field = path.isEmpty ? key : "\(path).\(key)"
-                guard let expected = known[key] else {
-                    if unwritten[key] != nil, unwritten[key] == (given[key] as? NSNumber)?.doubleValue { continue }
-                    return field
-                }
+                guard let expected = known[key] else { return field }
                 if let found = firstUnknownField(given[key], expected, at: field) { return found }
             }
         }

@@ -70,4 +70,34 @@ import Testing
         let text = search([(used, FloorShares(text: 1.2, answers: 0.1)), (used, FloorShares(text: 0.6, answers: 0.1))])
         #expect(text.allotment.answers == 0.7)
     }
+
+    private func damage(_ losses: [(kind: TuningPrompt.Kind, loss: Double)], divergence: Double = 0.001) -> PromptsDamage? {
+        let prompts = losses.map { TuningPrompt(name: "", kind: $0.kind, tokens: [1, 2, 3, 4], answers: [], repetitions: []) }
+        return PromptsDamage(
+            losses.map { PredictedDamage(loss: $0.loss, divergence: divergence, answerDivergence: 10 * $0.loss) }, prompts: prompts)
+    }
+
+    /// The mean over prompts of a kind and its standard error; of the kind that loses more; KL at least.
+    @Test func textDamageIsTheWorseKindsLossAndItsError() throws {
+        let same = try #require(damage([(.plain, 0.01), (.plain, 0.01), (.interleaved, 0.02)]))
+        #expect(abs(same.text - 0.02) < 1e-12 && abs(same.answers - 0.2) < 1e-12 && same.divergence == 0.001)
+        #expect(abs(try #require(damage([(.plain, 0.03), (.interleaved, -0.05)])).text - 0.03) < 1e-12)
+        #expect(try #require(damage([(.plain, -0.02), (.interleaved, -0.05)])).text == 0.001)
+        // Nothing in the mean; a deviation of 0.03 over the root of three.
+        let unsure = try #require(damage([(.plain, 0.03), (.plain, -0.03), (.plain, 0)]))
+        #expect(abs(unsure.text - 0.03 / 3.0.squareRoot()) < 1e-12)
+        #expect(PromptsDamage([nil], prompts: [TuningPrompt(name: "", kind: .plain, tokens: [1], answers: [], repetitions: [])]) == nil)
+    }
+
+    @Test func damageIsHandedOnInProportion() throws {
+        let own = try #require(damage([(.plain, 0.01), (.plain, 0.03)])), twice = own.scaled(by: 2)
+        #expect(
+            abs(own.text - 0.03) < 1e-12 && abs(twice.text - 0.06) < 1e-12 && twice.divergence == 0.002 && twice.answers == 2 * own.answers)
+        // Its own loss gives way to one in proportion to KL.
+        #expect(abs(own.scaled(by: 2, lossPerDivergence: 5).text - 0.01) < 1e-12)
+        // Two more prompts that lose nothing: the mean is half, the error less.
+        let more = own.with(lossesOf: try #require(damage([(.plain, 0), (.plain, 0)], divergence: 0.5)))
+        let spread = (0.01 * 0.01 + 0.03 * 0.03) / 4 - 0.01 * 0.01
+        #expect(abs(more.text - (0.01 + (spread / 3).squareRoot())) < 1e-12 && more.divergence == 0.001)
+    }
 }

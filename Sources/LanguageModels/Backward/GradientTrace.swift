@@ -147,7 +147,7 @@ public final class GradientTrace {
         let shown = gradients.indices.map { heads(buffers.attended.base + $0 * count * rowFloats, d.queryHeads) }
         try checkFinite(layer, buffers: buffers, labels: gradients.count)
         let sums = logSumExps.base + layer * d.queryHeads * count
-        let attention = LayerAttention(layer: layer, inputs: inputs, output: output, logSumExp: SharedPointer(sums))
+        let attention = LayerAttention(layer: layer, inputs: inputs, output: output, sums: SharedPointer(sums))
         try body(AttentionGradients(attention: attention, gradients: shown))
         if isLast { return }
         let projections = try TransposedInputs(weights, kernel: model.kernel)

@@ -134,7 +134,7 @@ struct Decoder: Sendable {
             }
             let call = LayerCall(inputs: inputs, layer: layer, promptLength: promptLength, kernel: kernel)
             pass.layers.append(try policy.attend(call, output: output, logSumExp: logSumExp?.base, workspace: workspace))
-            try observer.attended(LayerAttention(layer: layer, inputs: inputs, output: output.readOnly, logSumExp: logSumExp))
+            try observer.attended(LayerAttention(layer: layer, inputs: inputs, output: output.readOnly, sums: logSumExp))
         }
         pass.productSeconds = buffers.meanProductSeconds
         return pass
