@@ -2,9 +2,11 @@ import AttentionCore
 import AttentionKernels
 import AttentionTestSupport
 import Foundation
+import HaystackModel
 import LanguageModels
 import ModelFormats
 import Parallelism
+import SampleAttention
 import Testing
 
 /// Gradients at the output of every layer's attention, of every family, against PyTorch's (`golden/families/README.md`).
@@ -108,12 +110,20 @@ import Testing
     }
 
     /// The mean over seeds of (g · δ)² is what all labels by their probability give: Σ_y p_y (g_y · δ)², of one position, where g_y is the gradient
-    /// of log p_y.
-    @Test(arguments: ["llama-bias", "gemma2"]) func randomRootsHaveTheFisherInformation(family: String) throws {
-        let model = try FamilyTests.model(Self.testCase(family), scratch: Scratch())
-        let (layers, tokens) = (model.description.layerCount, Array(try Self.prompt(family).prefix(30)))
+    /// of log p_y. Of the bundled model where it is sure of what comes next: there the first choice is nearly all that p holds.
+    @Test(arguments: [true, false]) func randomRootsHaveTheFisherInformation(isSure: Bool) throws {
+        let model =
+            isSure
+            ? try LanguageModel.load(
+                from: HaystackModel.modelDirectory.path, kernel: AttentionKernel(precision: .fp32, pool: WorkerPool(threads: 2)))
+            : try FamilyTests.model(Self.testCase("gemma2"), scratch: Scratch())
+        let phrase = Array(try model.promptTokens(for: "The secret code of amber falcon is 40817. ").dropFirst())
+        let whole = isSure ? phrase + phrase + phrase : Array(try Self.prompt("gemma2").prefix(30))
+        // Up to where the text is least of a surprise.
+        let known = try model.score(whole, policy: .dense).nextLogProbabilities
+        let tokens = Array(whole.prefix(known.indices.max { known[$0] < known[$1] }! + 1))
+        let (layers, position) = (model.description.layerCount, tokens.count - 1)
         let trace = try GradientTrace(tokens, model: model)
-        let position = tokens.count - 1
         func products(_ labels: [GradientLabels]) throws -> [Double] {
             let own = labels.map { labels in
                 var labels = labels
@@ -129,8 +139,11 @@ import Testing
         let highest = scores.max()!
         let powers = scores.map { Double(expf($0 - highest)) }
         let sum = powers.reduce(0, +)
-        let byLabel = try products((0..<scores.count).map { .given(Array(repeating: Int32($0), count: tokens.count)) })
-        let exact = zip(powers, byLabel).reduce(0.0) { $0 + $1.0 / sum * $1.1 * $1.1 }
+        #expect((1 / sum > 0.9) == isSure, "\(1 / sum)")
+        // Labels that hold next to nothing change nothing.
+        let labels = powers.indices.filter { powers[$0] / sum > 1e-6 }
+        let byLabel = try products(labels.map { .given(Array(repeating: Int32($0), count: tokens.count)) })
+        let exact = zip(labels, byLabel).reduce(0.0) { $0 + powers[$1.0] / sum * $1.1 * $1.1 }
         let draws = try products((0..<400).map { .fisher(seed: UInt64($0)) })
         let mean = draws.reduce(0.0) { $0 + $1 * $1 } / Double(draws.count)
         // A sum of many signs has squares with a standard error of √(2/400) of their mean.

@@ -105,4 +105,16 @@ import Testing
         let new = long.filter { option in !short.contains { isOfOneHead($0, option) && $0.trial.parameters == option.trial.parameters } }
         #expect(!new.isEmpty && new.allSatisfy { $0.loss > 0 } && long.allSatisfy { $0.loss < 0.1 })
     }
+
+    /// Key blocks that hold a sixteenth of a long prompt are tried in every head, whatever the shorter length left.
+    @Test func keyBlocksAreTriedAnew() throws {
+        let study = try MadeStudy(lengths: [320, 2048])
+        let result = try study.run(try MadeModel([[0.0001, 0.0001], [0.0001, 0.0001]]))
+        let ladder = study.settings.space.keyBlockLadder(length: 2048)
+        #expect(ladder.map(\.keyBlockCount) == [4, 8, 16])
+        let tried = result.trials.filter { $0.length == 2048 && $0.parameters == ladder[0] }
+        #expect(tried.map { 2 * $0.layer + $0.head } == [0, 1, 2, 3])
+        let left = result.options.filter { $0.trial.length == 320 && $0.trial.parameters.pattern == .keyBlocks }
+        #expect(Set(left.map { 2 * $0.layer + $0.head }).count < 4)
+    }
 }
