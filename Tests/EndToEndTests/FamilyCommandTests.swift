@@ -64,12 +64,16 @@ import Testing
         try install(family.name)
         let latency = try Study.latencyModel(scratch, headDimension: ["gemma3-text", "qwen3-moe"].contains(family.name) ? 24 : 16)
         let output = scratch.file("tuned")
-        try Program.output([
+        let summary = try Program.output([
             "tune", "--model", model, "--text", text, "--length", "320", "--trials", "3", "--force", "--latency-model", latency,
             "--output", output,
         ])
         let trials = try Study.records(output).compactMap { $0["trial"] as? [String: Any] }
         #expect(Set(trials.compactMap { $0["layer"] as? Int }) == Set(family.full))
+        // The last columns of its table count heads: those of layers with a window of their own are not among them.
+        let row = try #require(summary.split(separator: "\n").first { $0.hasPrefix("   320 ") }).split(separator: " ")
+        let queryHeads = Set(trials.compactMap { $0["head"] as? Int }).count
+        #expect(row.suffix(4).compactMap { Int($0) }.reduce(0, +) == family.full.count * queryHeads, "\(summary)")
         let config = output + "/config.json"
         try Program.output(["generate", "--model", model, "--config", config, "--prompt-file", question, "--max-tokens", "2"])
         try Program.output(["evaluate", "--model", model, "--perplexity", text, "--length", "256", "--windows", "1", "--config", config])

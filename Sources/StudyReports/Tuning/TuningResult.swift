@@ -44,16 +44,21 @@ package struct TuningResult: Encodable {
     package var holds: Bool { misses.isEmpty }
 
     /// Predicted milliseconds of full attention in all heads.
-    func denseMilliseconds(_ length: Int) -> Double {
-        let c = config.model
+    func denseMilliseconds(_ bucket: TunedConfig.Bucket) -> Double {
+        let (c, length) = (config.model, bucket.length)
         let shape = AttentionShape(
             queryHeads: c.queryHeads, keyValueHeads: c.keyValueHeads, queryCount: length, keyCount: length, headDimension: c.headDimension)
-        return 1000 * Double(c.layers * c.queryHeads) * costs.seconds(HeadWork(nil, pattern: .dense, shape: shape))
+        return 1000 * Double(tunedHeads(bucket).count) * costs.seconds(HeadWork(nil, pattern: .dense, shape: shape))
     }
 
-    /// Of attention in all heads.
+    /// Of attention in all heads that were tuned.
     func predictedMilliseconds(_ bucket: TunedConfig.Bucket) -> Double {
-        bucket.layers.flatMap(\.self).reduce(0) { $0 + ($1.measured.milliseconds ?? 0) }
+        tunedHeads(bucket).reduce(0) { $0 + ($1.measured.milliseconds ?? 0) }
+    }
+
+    /// The others, of layers with a window of their own, have no predicted time.
+    func tunedHeads(_ bucket: TunedConfig.Bucket) -> [TunedConfig.Head] {
+        bucket.layers.flatMap(\.self).filter { $0.measured.milliseconds != nil }
     }
 
     /// What a user should know beside the tables, in sentences.

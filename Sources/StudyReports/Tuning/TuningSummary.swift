@@ -59,7 +59,7 @@ package struct TuningSummary {
                     .right($0)
                 })
         for bucket in result.config.buckets {
-            let heads = bucket.layers.flatMap(\.self)
+            let heads = result.tunedHeads(bucket)
             func mean(_ value: (TunedConfig.Measurement) -> Double) -> Double {
                 heads.reduce(0) { $0 + value($1.measured) } / Double(max(1, heads.count))
             }
@@ -69,7 +69,7 @@ package struct TuningSummary {
             let milliseconds = result.predictedMilliseconds(bucket)
             table.append([
                 NumberFormat.count(bucket.length), NumberFormat.percent(mean(\.density)), NumberFormat.fixed(milliseconds, decimals: 0),
-                NumberFormat.percent(milliseconds / max(1e-9, result.denseMilliseconds(bucket.length))),
+                NumberFormat.percent(milliseconds / max(1e-9, result.denseMilliseconds(bucket))),
                 NumberFormat.fixed(mean(\.meanMass), decimals: 4),
                 NumberFormat.fixed(heads.map(\.measured.minMass).min() ?? 1, decimals: 4),
                 count(.dense), count(.window), count(.stripeWindow, .columnSlash), count(.keyBlocks),
