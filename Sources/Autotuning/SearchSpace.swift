@@ -21,16 +21,14 @@ public struct SearchSpace: Hashable, Sendable, Codable {
     public var keyBlockCounts = [2, 4, 8, 16, 32, 64]
     /// Keys of a key block.
     public var keyBlockTokens = [16, 32, 64]
-    /// Shares of a head's coordinates that key blocks are scored in; the ladder's comes first.
-    public var scoredDimensions = [try! Fraction(0.5), .one]
     public var denseLastRows = 64
 
     public init() {}
 
-    /// The parameters at a point of the unit cube, for prompts of `length` tokens.
+    /// The parameters at a point of the unit cube, for prompts of `length` tokens and heads of `headDimension` coordinates.
     ///
     /// 1 − α is spread evenly in its logarithm: halving it matters alike everywhere.
-    public func parameters(at point: [Double], length: Int) -> SampleAttentionParameters {
+    public func parameters(at point: [Double], length: Int, headDimension: Int) -> SampleAttentionParameters {
         let pattern = Self.choice(patterns, point[0])
         var parameters = SampleAttentionParameters(
             alpha: share(point[2]), window: .tokens(Self.choice(ladder(length: length), point[1])),
@@ -44,8 +42,16 @@ public struct SearchSpace: Hashable, Sendable, Codable {
         }
         parameters.keyBlockCount = Self.choice(keyBlockCounts, point[2])
         parameters.keyBlockTokens = Self.choice(keyBlockTokens, point[3])
-        parameters.scoredDimensions = Self.choice(scoredDimensions, point[5])
+        parameters.scoredDimensions = Self.choice(scoredDimensions(headDimension: headDimension), point[5])
         return parameters.normalized
+    }
+
+    /// Shares of a head's coordinates that key blocks are scored in; the ladder's comes first.
+    ///
+    /// Of 64 and 128 coordinates half choose about as well as all, of 256 a quarter do: 64, in which heads of any width say the same, and
+    /// which fill a tile of matrix products (experiments/key-block-choice).
+    public func scoredDimensions(headDimension: Int) -> [Fraction] {
+        [try! Fraction(min(0.5, max(0.25, 64 / Double(headDimension)))), .one]
     }
 
     /// Bare windows from the narrowest to half the prompt, which every head tries.
@@ -65,13 +71,13 @@ public struct SearchSpace: Hashable, Sendable, Codable {
     /// shows in what answers lose, long before it shows in an output's error, by which candidates are proposed.
     ///
     /// Counts double from 4 on, while that many blocks hold at most a quarter of the prompt.
-    public func keyBlockLadder(length: Int) -> [SampleAttentionParameters] {
+    public func keyBlockLadder(length: Int, headDimension: Int) -> [SampleAttentionParameters] {
         guard patterns.contains(.keyBlocks) else { return [] }
         var counts = [4]
         while 2 * counts.last! * SampleAttentionParameters.standard.keyBlockTokens <= length / 4 { counts.append(2 * counts.last!) }
         return counts.map { count in
             var parameters = SampleAttentionParameters.keyBlocks(count: count, window: 128, sinks: window(128).sinks)
-            parameters.scoredDimensions = scoredDimensions[0]
+            parameters.scoredDimensions = scoredDimensions(headDimension: headDimension)[0]
             parameters.denseLastRows = denseLastRows
             return parameters
         }

@@ -66,7 +66,8 @@ private struct LayerRounds {
 
     func run(meter make: () throws -> HeadMeter, isOver: () -> Bool, advance: () -> Void) throws {
         var proposals = heads.map {
-            HeadProposals(fixed: fixed($0), sampler: survivors == nil ? sampler($0) : nil, space: settings.space, length: length)
+            HeadProposals(fixed: fixed($0), sampler: survivors == nil ? sampler($0) : nil, space: settings.space, length: length,
+                headDimension: shape.headDimension)
         }
         let rounds = survivors == nil ? settings.trials : proposals.map(\.fixed.count).max() ?? 0
         // Full attention is run for comparison only when something is left to measure.
@@ -114,13 +115,13 @@ private struct LayerRounds {
     /// What is tried whatever the sampler thinks: the ladders, an earlier config, what a shorter length left.
     private func fixed(_ head: Int) -> [SampleAttentionParameters] {
         var fixed = settings.space.ladder(length: length).map(settings.space.window)
-        let blocks = settings.space.keyBlockLadder(length: length)
+        let blocks = settings.space.keyBlockLadder(length: length, headDimension: shape.headDimension)
         if let survivors {
             let left = survivors[HeadIndex(layer: layer, head: head)] ?? []
             let before = settings.lengths.last { $0 < length } ?? length
             // Windows that the shorter length had no use for stay away; wider ones than it could try are new. So are more key blocks.
             let widest = settings.space.ladder(length: before).last ?? 0
-            let most = settings.space.keyBlockLadder(length: before).last?.keyBlockCount ?? 0
+            let most = settings.space.keyBlockLadder(length: before, headDimension: shape.headDimension).last?.keyBlockCount ?? 0
             let hasBlocks = left.contains { $0.pattern == .keyBlocks }
             fixed = fixed.filter { $0.window.positions(promptLength: length) > widest }
             // The longer the prompt, the more there is that no window reaches, so one count is tried whatever the shorter length left.
@@ -155,13 +156,13 @@ private struct HeadProposals {
     /// Nil where only the fixed ones are tried.
     var sampler: (any Sampler)?
     let space: SearchSpace
-    let length: Int
+    let length, headDimension: Int
 
     /// Nil when there is none left.
     mutating func next(_ round: Int) -> Candidate? {
         if round < fixed.count { return Candidate(parameters: fixed[round], point: nil) }
         guard let point = sampler?.ask() else { return nil }
-        return Candidate(parameters: space.parameters(at: point, length: length), point: point)
+        return Candidate(parameters: space.parameters(at: point, length: length, headDimension: headDimension), point: point)
     }
 
     /// Errors count in their logarithm: half an error is worth as much everywhere.

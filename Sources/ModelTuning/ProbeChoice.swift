@@ -25,23 +25,24 @@ struct ProbeChoice {
         let drawn = left.filter { !costly.contains($0) }.shuffled(using: &generator).prefix(Self.others)
         let single = costly.union(drawn)
         return trials.filter { answering.contains($0.key) || single.contains($0.key) }.reduce(into: [:]) { chosen, own in
-            chosen[own.key] = answering.contains(own.key) ? several(own.value) : Self.spread(own.value, count: 1)
+            chosen[own.key] = answering.contains(own.key) ? several(own.value, count: options) : Self.spread(own.value, count: 1)
         }
     }
 
-    /// At a longer one: heads that answers hang on there, of those they hung on at the length before.
+    /// At a longer one: heads that answers hang on there, of those they hung on at the length before. Half as many of each, for what was learned at
+    /// that length still says how damage grows from option to option.
     func later(
         _ trials: [HeadIndex: [FrozenTrial]], of heads: Set<HeadIndex>, _ damages: HeadDamages
     ) -> [HeadIndex: [FrozenTrial]] {
         let answering = Self.worst(Self.atAnswers, of: heads.intersection(damages.retrievalHeads).sorted()) {
             damages.worst($0, by: \.answers)
         }
-        return trials.filter { answering.contains($0.key) }.mapValues(several)
+        return trials.filter { answering.contains($0.key) }.mapValues { several($0, count: (options + 1) / 2) }
     }
 
-    private func several(_ trials: [FrozenTrial]) -> [FrozenTrial] {
-        Self.spread(trials.filter { $0.parameters.pattern != .keyBlocks }, count: options)
-            + Self.spread(trials.filter { $0.parameters.pattern == .keyBlocks }, count: options)
+    private func several(_ trials: [FrozenTrial], count: Int) -> [FrozenTrial] {
+        Self.spread(trials.filter { $0.parameters.pattern != .keyBlocks }, count: count)
+            + Self.spread(trials.filter { $0.parameters.pattern == .keyBlocks }, count: count)
     }
 
     /// Options by cost that tell most of all of them: evenly chosen, none at the ends, which spoil everything or nothing; one alone from the

@@ -26,6 +26,9 @@ public struct SensitivityStudy {
         public let predictedLossChange: Double
         /// The same as the model gives it, for heads that were run.
         public internal(set) var measuredDivergence, measuredLossChange: Double?
+
+        /// KL(full ‖ sparse) as measured, or else as predicted.
+        public var knownDivergence: Double { measuredDivergence ?? predictedDivergence }
     }
 
     /// Where a study is.

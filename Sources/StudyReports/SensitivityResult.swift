@@ -37,7 +37,7 @@ package struct SensitivityResult: Encodable {
     private static func text(_ length: Length, heads count: Int) -> String {
         let titles = ["KL", "KL measured", "loss", "loss measured", "output error", "density"]
         var table = TextTable(columns: [.left("layer.head")] + titles.map { .right($0) })
-        let order = length.heads.sorted { $0.predictedDivergence > $1.predictedDivergence }
+        let order = length.heads.sorted { $0.knownDivergence > $1.knownDivergence }
         func nats(_ value: Double?) -> String { value.map { NumberFormat.significant($0) } ?? "" }
         for head in order.prefix(count) {
             table.append([
@@ -47,7 +47,7 @@ package struct SensitivityResult: Encodable {
         }
         let rest = length.heads.count - min(count, length.heads.count)
         var text = "\(length.length) tokens, each head alone, nats a token\n\n" + table.text()
-        if rest > 0 { text += "and \(rest) heads that are predicted to cost less\n" }
+        if rest > 0 { text += "and \(rest) heads that cost less\n" }
         if let agreement = length.agreement {
             func fixed(_ value: Double) -> String { NumberFormat.fixed(value, decimals: 2) }
             text +=

@@ -160,7 +160,7 @@ import Testing
         var shares: Set<Fraction> = []
         for _ in 0..<500 {
             let point = (0..<SearchSpace.dimensions).map { _ in random.uniform() }
-            let parameters = space.parameters(at: point, length: 2048)
+            let parameters = space.parameters(at: point, length: 2048, headDimension: 64)
             patterns.insert(parameters.pattern)
             if parameters.pattern == .keyBlocks {
                 shapes.insert([parameters.keyBlockCount, parameters.keyBlockTokens])
@@ -168,7 +168,7 @@ import Testing
             } else {
                 #expect(parameters.scoredDimensions == .one)
             }
-            #expect(parameters == space.parameters(at: point, length: 2048))
+            #expect(parameters == space.parameters(at: point, length: 2048, headDimension: 64))
             #expect(space.sinks.contains(parameters.sinks) && parameters.denseLastRows == 64)
             if parameters.pattern.hasWindow {
                 #expect(space.ladder(length: 2048).contains(parameters.window.positions(promptLength: 2048)))
@@ -177,24 +177,24 @@ import Testing
         }
         #expect(patterns == [.window, .stripeWindow, .columnSlash, .keyBlocks])
         #expect(shapes == Set(space.keyBlockCounts.flatMap { count in space.keyBlockTokens.map { [count, $0] } }))
-        #expect(shares == Set(space.scoredDimensions) && shares.count == 2)
-        for corner in [0.0, 1.0] { _ = space.parameters(at: Array(repeating: corner, count: SearchSpace.dimensions), length: 2) }
+        #expect(shares == Set(space.scoredDimensions(headDimension: 64)) && shares.count == 2)
+        for corner in [0.0, 1.0] { _ = space.parameters(at: Array(repeating: corner, count: SearchSpace.dimensions), length: 2, headDimension: 64) }
     }
 
     /// Candidates that attend alike are equal, so that none is measured twice.
     @Test func whatAPatternDoesNotReadDoesNotTellCandidatesApart() {
-        let a = space.parameters(at: [0.1, 0.4, 0.1, 0.1, 0.5, 0.9], length: 4096)
-        let b = space.parameters(at: [0.1, 0.4, 0.8, 0.9, 0.5, 0.2], length: 4096)
+        let a = space.parameters(at: [0.1, 0.4, 0.1, 0.1, 0.5, 0.9], length: 4096, headDimension: 64)
+        let b = space.parameters(at: [0.1, 0.4, 0.8, 0.9, 0.5, 0.2], length: 4096, headDimension: 64)
         #expect(a.pattern == .window && a == b)
-        #expect(a != space.parameters(at: [0.1, 0.9, 0.1, 0.1, 0.5, 0.9], length: 4096))
-        let c = space.parameters(at: [0.6, 0.1, 0.3, 0.1, 0.5, 0.9], length: 4096)
-        #expect(c.pattern == .columnSlash && c == space.parameters(at: [0.6, 0.8, 0.3, 0.1, 0.5, 0.9], length: 4096))
-        let d = space.parameters(at: [0.9, 0.1, 0.3, 0.1, 0.5, 0.9], length: 4096)
-        #expect(d.pattern == .keyBlocks && d == space.parameters(at: [0.9, 0.1, 0.3, 0.1, 0.5, 0.6], length: 4096))
-        #expect(d != space.parameters(at: [0.9, 0.1, 0.3, 0.1, 0.5, 0.2], length: 4096))
-        #expect(d != space.parameters(at: [0.9, 0.1, 0.9, 0.1, 0.5, 0.9], length: 4096))
-        let e = space.parameters(at: [0.4, 0.1, 0.3, 0.1, 0.5, 0.9], length: 4096)
-        #expect(e == space.parameters(at: [0.4, 0.1, 0.3, 0.1, 0.5, 0.2], length: 4096))
+        #expect(a != space.parameters(at: [0.1, 0.9, 0.1, 0.1, 0.5, 0.9], length: 4096, headDimension: 64))
+        let c = space.parameters(at: [0.6, 0.1, 0.3, 0.1, 0.5, 0.9], length: 4096, headDimension: 64)
+        #expect(c.pattern == .columnSlash && c == space.parameters(at: [0.6, 0.8, 0.3, 0.1, 0.5, 0.9], length: 4096, headDimension: 64))
+        let d = space.parameters(at: [0.9, 0.1, 0.3, 0.1, 0.5, 0.9], length: 4096, headDimension: 64)
+        #expect(d.pattern == .keyBlocks && d == space.parameters(at: [0.9, 0.1, 0.3, 0.1, 0.5, 0.6], length: 4096, headDimension: 64))
+        #expect(d != space.parameters(at: [0.9, 0.1, 0.3, 0.1, 0.5, 0.2], length: 4096, headDimension: 64))
+        #expect(d != space.parameters(at: [0.9, 0.1, 0.9, 0.1, 0.5, 0.9], length: 4096, headDimension: 64))
+        let e = space.parameters(at: [0.4, 0.1, 0.3, 0.1, 0.5, 0.9], length: 4096, headDimension: 64)
+        #expect(e == space.parameters(at: [0.4, 0.1, 0.3, 0.1, 0.5, 0.2], length: 4096, headDimension: 64))
         #expect(e.pattern == .stripeWindow && e.keyBlockCount == SampleAttentionParameters.standard.keyBlockCount)
     }
 
@@ -204,13 +204,17 @@ import Testing
     }
 
     @Test func theLadderOfKeyBlocksReachesAQuarterOfThePrompt() {
-        func counts(_ length: Int) -> [Int] { space.keyBlockLadder(length: length).map(\.keyBlockCount) }
+        func counts(_ length: Int) -> [Int] { space.keyBlockLadder(length: length, headDimension: 64).map(\.keyBlockCount) }
         #expect(counts(4096) == [4, 8, 16, 32] && counts(4095) == [4, 8, 16] && counts(32768) == [4, 8, 16, 32, 64, 128, 256])
         #expect(counts(1) == [4] && counts(1023) == [4])
-        let ladder = space.keyBlockLadder(length: 4096)
+        let ladder = space.keyBlockLadder(length: 4096, headDimension: 64)
         #expect(ladder.allSatisfy { $0.scoredDimensions.value == 0.5 && $0.window == .tokens(128) && $0.keyBlockTokens == 32 })
+        for (dimension, share) in [(32, 0.5), (64, 0.5), (128, 0.5), (192, 64 / 192.0), (256, 0.25), (512, 0.25)] {
+            let scored = space.keyBlockLadder(length: 4096, headDimension: dimension).map(\.scoredDimensions.value)
+            #expect(Set(scored) == [share], "\(dimension)")
+        }
         var without = space
         without.patterns = [.window]
-        #expect(without.keyBlockLadder(length: 4096).isEmpty)
+        #expect(without.keyBlockLadder(length: 4096, headDimension: 64).isEmpty)
     }
 }

@@ -38,8 +38,8 @@ import Testing
     /// Heads that kept key blocks try counts of them that the shorter length had no room for, and no others do.
     @Test func triesMoreKeyBlocksWhereSomeWereKept() throws {
         let study = try MadeStudy(lengths: [512, 1024])
-        let new = try #require(study.settings.space.keyBlockLadder(length: 1024).last)
-        #expect(new.keyBlockCount == 8 && study.settings.space.keyBlockLadder(length: 512).map(\.keyBlockCount) == [4])
+        let new = try #require(study.settings.space.keyBlockLadder(length: 1024, headDimension: 8).last)
+        #expect(new.keyBlockCount == 8 && study.settings.space.keyBlockLadder(length: 512, headDimension: 8).map(\.keyBlockCount) == [4])
         let long = try study.run(try MadeModel()).trials.filter { $0.length == 1024 }
         var tried = 0
         for layer in 0..<2 {
@@ -110,7 +110,7 @@ import Testing
     @Test func keyBlocksAreTriedAnew() throws {
         let study = try MadeStudy(lengths: [320, 2048])
         let result = try study.run(try MadeModel([[0.0001, 0.0001], [0.0001, 0.0001]]))
-        let ladder = study.settings.space.keyBlockLadder(length: 2048)
+        let ladder = study.settings.space.keyBlockLadder(length: 2048, headDimension: 8)
         #expect(ladder.map(\.keyBlockCount) == [4, 8, 16])
         let tried = result.trials.filter { $0.length == 2048 && $0.parameters == ladder[0] }
         #expect(tried.map { 2 * $0.layer + $0.head } == [0, 1, 2, 3])
