@@ -66,7 +66,8 @@ private struct LayerRounds {
 
     func run(meter make: () throws -> HeadMeter, isOver: () -> Bool, advance: () -> Void) throws {
         var proposals = heads.map {
-            HeadProposals(fixed: fixed($0), sampler: survivors == nil ? sampler($0) : nil, space: settings.space, length: length,
+            HeadProposals(
+                fixed: fixed($0), sampler: survivors == nil ? sampler($0) : nil, space: settings.space, length: length,
                 headDimension: shape.headDimension)
         }
         let rounds = survivors == nil ? settings.trials : proposals.map(\.fixed.count).max() ?? 0

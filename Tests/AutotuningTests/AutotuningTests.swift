@@ -178,7 +178,9 @@ import Testing
         #expect(patterns == [.window, .stripeWindow, .columnSlash, .keyBlocks])
         #expect(shapes == Set(space.keyBlockCounts.flatMap { count in space.keyBlockTokens.map { [count, $0] } }))
         #expect(shares == Set(space.scoredDimensions(headDimension: 64)) && shares.count == 2)
-        for corner in [0.0, 1.0] { _ = space.parameters(at: Array(repeating: corner, count: SearchSpace.dimensions), length: 2, headDimension: 64) }
+        for corner in [0.0, 1.0] {
+            _ = space.parameters(at: Array(repeating: corner, count: SearchSpace.dimensions), length: 2, headDimension: 64)
+        }
     }
 
     /// Candidates that attend alike are equal, so that none is measured twice.
