@@ -53,10 +53,12 @@ let package = Package(
             name: "BoundVerification",
             targets: operatorModules + ["ModelFormats", "AttentionLayers", "ErrorBounds", "BoundVerification"]),
         .library(name: "LanguageModels", targets: modelModules),
-        .library(name: "Evaluation", targets: modelModules + ["DurableFiles", "HeadProfiling", "Evaluation"]),
+        .library(name: "Evaluation", targets: modelModules + ["ProcessGroups", "DurableFiles", "HeadProfiling", "Evaluation"]),
         .library(
             name: "Autotuning",
-            targets: modelModules + ["DurableFiles", "QuasiRandom", "HeadProfiling", "Evaluation", "Autotuning", "ModelTuning"]),
+            targets: modelModules + [
+                "ProcessGroups", "DurableFiles", "QuasiRandom", "HeadProfiling", "Evaluation", "Autotuning", "ModelTuning",
+            ]),
         .executable(name: "sample-attention", targets: ["sample-attention"]),
     ],
     dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")] + documentation,
@@ -67,10 +69,13 @@ let package = Package(
         .systemLibrary(name: "CGSL", providers: [.apt(["libgsl-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CAttentionKernels", exclude: ["README.md"], cSettings: cSettings),
+        // Loads MPI when the program runs.
+        .target(name: "CMessagePassing", exclude: ["README.md"], cSettings: cSettings),
 
         // Foundations.
         library("AttentionCore", []),
         library("Parallelism", ["AttentionCore"]),
+        library("ProcessGroups", ["AttentionCore", "CMessagePassing"]),
         library("SampleStatistics", []),
         library("LinearAlgebra", ["AttentionCore", "COpenBLAS", "CLAPACKE"]),
         // The one target that links GSL, which is under the GPL: see NOTICE before depending on it.
@@ -83,7 +88,7 @@ let package = Package(
             "SampleAttention", ["AttentionCore", "Parallelism", "AttentionKernels", "RunProvenance", "SampleStatistics"],
             exclude: ["tuned-config.schema.json"]),
         library("AttentionBaselines", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
-        library("DurableFiles", ["AttentionCore"]),
+        library("DurableFiles", ["AttentionCore", "ProcessGroups"]),
         library("HeadProfiling", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "SampleStatistics"]),
         library("ErrorBounds", ["AttentionCore", "SampleStatistics", "LinearAlgebra"]),
         library(
@@ -105,7 +110,7 @@ let package = Package(
             "Evaluation",
             [
                 "AttentionCore", "Parallelism", "AttentionKernels", "AttentionLayers", "RunProvenance", "SampleAttention", "HeadProfiling",
-                "LanguageModels", "ModelFormats", "SampleStatistics", "DurableFiles",
+                "LanguageModels", "ModelFormats", "SampleStatistics", "DurableFiles", "ProcessGroups",
             ]),
         library(
             "ModelTuning",
@@ -136,14 +141,14 @@ let package = Package(
                 "AttentionBaselines",
                 "HeadProfiling", "ErrorBounds", "BoundVerification", "Autotuning", "ModelTuning", "ModelFormats", "LanguageModels",
                 "Evaluation", "HaystackModel",
-                "Reporting", "StudyReports", "Benchmarks", "DurableFiles", argumentParser,
+                "Reporting", "StudyReports", "Benchmarks", "DurableFiles", "ProcessGroups", argumentParser,
             ],
             path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings, plugins: ["RecordCommit"]),
         .plugin(name: "RecordCommit", capability: .buildTool(), path: "Sources/RecordCommit"),
 
         // Tests.
         .target(
-            name: "AttentionTestSupport", dependencies: ["AttentionCore"], path: "Tests/AttentionTestSupport",
+            name: "AttentionTestSupport", dependencies: ["AttentionCore", "ProcessGroups"], path: "Tests/AttentionTestSupport",
             swiftSettings: swiftSettings),
         tests("AttentionCore", ["AttentionCore"]),
         tests("Parallelism", ["Parallelism"]),
@@ -156,7 +161,8 @@ let package = Package(
         tests("AttentionLayers", ["AttentionLayers", "AttentionCore", "Parallelism", "AttentionKernels", "ModelFormats", "RunProvenance"]),
         tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention"]),
         tests("AttentionBaselines", ["AttentionBaselines", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention"]),
-        tests("DurableFiles", ["DurableFiles", "AttentionCore"]),
+        tests("ProcessGroups", ["ProcessGroups", "AttentionCore"]),
+        tests("DurableFiles", ["DurableFiles", "ProcessGroups", "AttentionCore"]),
         tests("ErrorBounds", ["AttentionCore", "ErrorBounds"]),
         tests(
             "BoundVerification",

@@ -1,4 +1,5 @@
 import AttentionCore
+import ProcessGroups
 import Synchronization
 
 /// Does work item by item, each item once: what a journal holds is taken from there, and what is done is in the journal before it is used.
@@ -18,6 +19,8 @@ public final class WorkExecutor<Item: Hashable & Sendable, Record: Sendable>: Se
 
     private let append: @Sendable ([Record]) throws(InputError) -> Void
     private let known: Mutex<[Item: Record]>
+    /// Nil where one process does everything.
+    private let sharing: WorkSharing<Record>?
 
     /// - Parameters:
     ///   - recorded: what was done before; of two records of an item the later counts.
@@ -27,6 +30,22 @@ public final class WorkExecutor<Item: Hashable & Sendable, Record: Sendable>: Se
     ) {
         self.append = append
         known = Mutex(Dictionary(recorded) { $1 })
+        sharing = nil
+    }
+
+    /// An executor on each rank of a group: `run(_:work:isOver:progress:measure:)`, which all of them call with the same items, shares these out. Only it may be
+    /// called of the forms that measure.
+    ///
+    /// - Parameters:
+    ///   - recorded: what was done before; the same on all ranks.
+    ///   - append: keeps records; called on rank 0 alone.
+    public init(
+        recorded: [(Item, Record)] = [], in group: any ProcessGroup,
+        append: @escaping @Sendable ([Record]) throws(InputError) -> Void = { _ in }
+    ) where Record: Codable {
+        self.append = append
+        known = Mutex(Dictionary(recorded) { $1 })
+        sharing = group.isAlone ? nil : WorkSharing(group)
     }
 
     /// - Parameters:
@@ -56,12 +75,13 @@ public final class WorkExecutor<Item: Hashable & Sendable, Record: Sendable>: Se
     /// - Throws: what `measure` throws, and where the journal cannot be written.
     public func record(of item: Item, measure: () throws -> Record) throws -> Record {
         if let record = self[item] { return record }
+        precondition(sharing == nil, "ranks share out what is measured item by item")
         let record = try measure()
         try keep([(item, record)])
         return record
     }
 
-    /// Measures what is not recorded, in order.
+    /// Measures what is not recorded, in order; ranks of a group measure it together, what is longest first, and have the same records afterwards.
     ///
     /// - Parameters:
     ///   - work: an item's share of the whole, in any unit.
@@ -76,11 +96,25 @@ public final class WorkExecutor<Item: Hashable & Sendable, Record: Sendable>: Se
     ) throws -> [Record?] {
         let total = items.reduce(0) { $0 + work($1) }
         var done = done(items, work: work)
-        for item in items where self[item] == nil {
-            if isOver() { break }
-            try keep([(item, try measure(item))])
+        func keep(_ record: Record, of item: Item) throws(InputError) {
+            try self.keep([(item, record)])
             done += work(item)
             progress(Progress(item: item, done: done, total: total))
+        }
+        let missing = items.filter { self[$0] == nil }
+        if let sharing {
+            let longestFirst = missing.indices.sorted { (work(missing[$0]), $1) > (work(missing[$1]), $0) }.map { missing[$0] }
+            let records = try sharing.run(
+                longestFirst.count, isOver: isOver, keep: { index, record throws(InputError) in try keep(record, of: longestFirst[index]) },
+                measure: { try measure(longestFirst[$0]) })
+            known.withLock { known in
+                for (index, record) in records { known[longestFirst[index]] = record }
+            }
+        } else {
+            for item in missing {
+                if isOver() { break }
+                try keep(try measure(item), of: item)
+            }
         }
         return items.map { self[$0] }
     }
@@ -121,6 +155,7 @@ public final class WorkExecutor<Item: Hashable & Sendable, Record: Sendable>: Se
     ) throws -> Bool {
         let missing = known.withLock { known in items.filter { known[$0] == nil } }
         if missing.isEmpty { return true }
+        precondition(sharing == nil, "ranks share out what is measured item by item")
         if isOver() { return false }
         let records = try measure(missing)
         precondition(records.count == missing.count, "every item gets its record, or nil")

@@ -1,6 +1,8 @@
 import AttentionCore
+import DurableFiles
 import LanguageModels
 import ModelFormats
+import ProcessGroups
 import SampleAttention
 import SampleStatistics
 
@@ -110,16 +112,24 @@ public struct Evaluator: Sendable {
 
     /// - Parameters:
     ///   - windows: see `windows(of:length:count:stride:file:)`.
-    ///   - advance: called after each window.
-    public func perplexity(_ windows: [[Int32]], advance: () -> Void = {}) throws -> Perplexity {
-        let scores = try windows.map { window in
-            defer { advance() }
-            return try model.score(window, policy: policy, chunk: chunk, format: cache.format)
-        }
+    ///   - group: ranks that share the windows out; each calls this with the same ones.
+    ///   - advance: called after each window, on rank 0.
+    public func perplexity(
+        _ windows: [[Int32]], in group: any ProcessGroup = SoleProcess(), advance: () -> Void = {}
+    ) throws -> Perplexity {
+        let executor = WorkExecutor<Int, WindowLoss>(in: group)
+        let losses = try executor.run(Array(windows.indices), progress: { _ in advance() }) { index in
+            let scores = try model.score(windows[index], policy: policy, chunk: chunk, format: cache.format)
+            return WindowLoss(
+                negativeLogLikelihood: scores.negativeLogLikelihood, density: scores.report.density, prefillSeconds: scores.report.seconds)
+        }.map { $0! }
         let count = Double(windows.count)
         return Perplexity(
-            negativeLogLikelihood: scores.reduce(0) { $0 + $1.negativeLogLikelihood } / count,
-            density: scores.reduce(0) { $0 + $1.report.density } / count,
-            prefillSeconds: Quantiles.median(scores.map(\.report.seconds)))
+            negativeLogLikelihood: losses.reduce(0) { $0 + $1.negativeLogLikelihood } / count,
+            density: losses.reduce(0) { $0 + $1.density } / count, prefillSeconds: Quantiles.median(losses.map(\.prefillSeconds)))
+    }
+
+    private struct WindowLoss: Codable {
+        let negativeLogLikelihood, density, prefillSeconds: Double
     }
 }

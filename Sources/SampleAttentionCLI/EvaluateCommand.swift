@@ -12,7 +12,7 @@ import SampleStatistics
 import StudyReports
 
 /// `evaluate`: task accuracy and perplexity with one attention.
-struct EvaluateCommand: ModelCommand {
+struct EvaluateCommand: ModelCommand, SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "evaluate", abstract: "Score long-context tasks and perplexity.",
         discussion: """
@@ -83,7 +83,7 @@ struct EvaluateCommand: ModelCommand {
         let comparison = ComparisonStudy(
             model: session.model, policies: [policy], tasks: asked, cache: evaluator.cache, chunk: chunk,
             measuresMass: false)
-        let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
+        let directory = try Ranks.onRoot { try output.map { path throws(InputError) in try OutputDirectory(path) } }
         try directory?.reserve("evaluation.json")
         let journal = try directory.map { directory throws(InputError) in
             try ComparisonJournal(
@@ -92,9 +92,11 @@ struct EvaluateCommand: ModelCommand {
                     model: session.identity(), settings: attention.settings(policy, session: session), seed: session.seed),
                 turns: comparison.turns, resume: resume)
         }
+        try Ranks.agree(session)
         let interruption = Interruption(journal, work: "an evaluation")
         let scores = EvaluationResult.scores(try comparison.measured(journal: journal, label: "tasks"))
         let losses = try losses(texts, evaluator: evaluator)
+        guard Ranks.isRoot else { return }
         let result = EvaluationResult(
             model: try session.identity(), provenance: session.provenance(lengths: length), cache: evaluator.cache, chunk: chunk,
             attention: policy.name, tasks: scores, perplexity: losses)
@@ -127,7 +129,9 @@ struct EvaluateCommand: ModelCommand {
         let progress = ProgressBar("perplexity", total: texts.count * windows)
         defer { progress.finish() }
         return try texts.map { text in
-            let loss = try evaluator.perplexity(text.windows) { progress.advance(status: "\(text.name), \(text.length) tokens") }
+            let loss = try evaluator.perplexity(text.windows, in: Ranks.group) {
+                progress.advance(status: "\(text.name), \(text.length) tokens")
+            }
             return EvaluationResult.Loss(
                 file: text.name, length: text.length, windows: windows, nll: loss.negativeLogLikelihood, density: loss.density,
                 prefillSeconds: loss.prefillSeconds)

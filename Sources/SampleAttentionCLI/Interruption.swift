@@ -25,7 +25,7 @@ final class Interruption {
                 state.hasEnded.withLock { hasEnded in
                     if hasEnded { return }
                     // A progress line may stand there; it keeps what it said.
-                    Message.write((isatty(STDERR_FILENO) == 1 ? "\n" : "") + lastWord())
+                    if Ranks.speaks { Message.write((isatty(STDERR_FILENO) == 1 ? "\n" : "") + lastWord()) }
                     // Workers are running: what ends with the program must not be torn down under them. Nothing is left to flush, for all
                     // output is written at once.
                     _exit(128 + number)

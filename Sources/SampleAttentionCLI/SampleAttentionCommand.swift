@@ -1,6 +1,7 @@
 import ArgumentParser
 import AttentionCore
 import Foundation
+import ProcessGroups
 
 /// The program: parses, runs one command, and turns every failure into one line and an exit code.
 @main
@@ -27,10 +28,13 @@ struct SampleAttentionCommand: ParsableCommand {
         var printsJSON = arguments.asksForJSON
         do {
             try CommandLineArguments.checkEncoding()
+            try Ranks.start()
             try checkCommand(arguments.words.first)
             var command = try parseAsRoot(arguments.words)
             printsJSON = (command as? any JSONPrinting)?.json ?? false
+            try Ranks.check(command)
             try command.run()
+            Ranks.group.finish()
         } catch {
             Failure(error, printsJSON: printsJSON).exit()
         }
@@ -60,19 +64,26 @@ private struct Failure {
     func exit() -> Never {
         let code = SampleAttentionCommand.exitCode(for: error)
         // Help, version, and a command that has already said what it found.
-        if code == .success || error is ExitCode { SampleAttentionCommand.exit(withError: error) }
-        let failure = inputError(code)
+        if code == .success || error is ExitCode {
+            Ranks.group.finish()
+            if !Ranks.group.isRoot { Foundation.exit(code.rawValue) }
+            SampleAttentionCommand.exit(withError: error)
+        }
+        let (failure, isCommon) = Ranks.settled(inputError(code), isCommon: error is CommonFailure)
         if printsJSON {
             JSONOutput.print(["error": ["code": failure.code.rawValue, "message": failure.message]])
         } else {
             Message.write("error: \(failure.message)")
         }
+        if !isCommon { Ranks.group.abort(failure.code.exitCode) }
+        Ranks.group.finish()
         Foundation.exit(failure.code.exitCode)
     }
 
     /// The parser's own text would add the usage, several lines of it, so only its message is kept.
     private func inputError(_ code: ExitCode) -> InputError {
         if let error = error as? InputError { return error }
+        if let error = error as? CommonFailure { return error.error }
         return code == .validationFailure
             ? InputError(.usage, rule: SampleAttentionCommand.message(for: error))
             : InputError(.internalFailure, rule: String(describing: error))

@@ -13,7 +13,7 @@ import SampleAttention
 
 /// Options of every command that computes.
 struct MachineOptions: ParsableArguments {
-    @Option(help: "Worker threads (default: the cores that the process may run on).")
+    @Option(help: "Worker threads (default: the cores that the process may run on; of ranks on one machine, its share of them).")
     var threads: Int?
 
     @Option(help: "Instruction set: \(ParameterOptions.choices(of: InstructionSet.self)) (default: the best this machine has).")
@@ -35,7 +35,7 @@ struct MachineOptions: ParsableArguments {
     static let automaticPrecision = "auto"
 
     func makeKernel() throws(InputError) -> AttentionKernel {
-        let count = threads ?? WorkerPool.availableCores
+        let count = threads ?? Ranks.ownCores
         let most = max(Self.alwaysAllowedThreads, 2 * WorkerPool.availableCores)
         guard (1...most).contains(count) else {
             throw InputError(.usage, field: "threads", value: "\(count)", rule: "must be from 1 to \(most)")

@@ -21,6 +21,7 @@ enum StandardStreams {
 enum StandardOutput {
     /// Writes all of `bytes`, or ends the program with one line and exit code 74: a result that did not arrive is a failure.
     static func write(_ bytes: some Sequence<UInt8>) {
+        guard Ranks.speaks else { return }
         let error = AtomicFile.writeAll(ContiguousArray(bytes), to: STDOUT_FILENO)
         guard error != 0 else { return }
         let failure = InputError(.inputOutput, file: "standard output", rule: "cannot be written (\(String(cString: strerror(error))))")
@@ -35,5 +36,7 @@ func print(_ text: String = "", terminator: String = "\n") { StandardOutput.writ
 /// Lines for people, on standard error.
 enum Message {
     // Nobody is left to tell when standard error cannot be written.
-    static func write(_ text: String) { _ = AtomicFile.writeAll(Array((text + "\n").utf8), to: STDERR_FILENO) }
+    static func write(_ text: String) {
+        if Ranks.speaks { _ = AtomicFile.writeAll(Array((text + "\n").utf8), to: STDERR_FILENO) }
+    }
 }

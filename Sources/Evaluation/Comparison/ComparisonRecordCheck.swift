@@ -6,7 +6,7 @@ import SampleAttention
 extension ResultJournal where Header == ComparisonHeader, Record == ComparisonRecord {
     /// Begins or continues the journal of a comparison.
     ///
-    /// - Parameter turns: of the comparison, in order; the journal has a record for each, as far as it goes.
+    /// - Parameter turns: of the comparison; the journal has a record for each, as far as it goes, in any order.
     /// - Throws: `InputError` as `init(path:header:resume:accept:)`, and with line and field for records that those turns did not write:
     ///   a disk or an editor may have damaged them, and they are counted and divided by.
     public convenience init(comparison path: String, header: ComparisonHeader, turns: [ComparisonStudy.Turn], resume: Bool)
@@ -14,9 +14,33 @@ extension ResultJournal where Header == ComparisonHeader, Record == ComparisonRe
     {
         try self.init(path: path, header: header, resume: resume) { records throws(InputError) in
             let own = Array(records.prefix(turns.count))
-            try Self.require(own, path: path) { index, record in record.fault(of: turns[index]) }
+            let places = TurnPlaces(turns).places(of: own)
+            // A record of none of the turns is held against the one that would have written it in order.
+            try Self.require(own, path: path) { index, record in record.fault(of: turns[places[index] ?? index]) }
             return own.count
         }
+    }
+}
+
+/// Which turns records are of: ranks that share turns out end them in any order.
+struct TurnPlaces {
+    private struct Name: Hashable {
+        let method, id: String
+        let length: Int
+    }
+
+    private let turns: [Name: [Int]]
+
+    init(_ turns: [ComparisonStudy.Turn]) {
+        self.turns = Dictionary(grouping: turns.indices) { index in
+            Name(method: turns[index].policy.name, id: turns[index].task.id, length: turns[index].task.length)
+        }
+    }
+
+    /// The index of each record's turn; of turns of one name in order, and nil where there is none left.
+    func places(of records: [ComparisonRecord]) -> [Int?] {
+        var left = turns.mapValues { $0[...] }
+        return records.map { left[Name(method: $0.method, id: $0.id, length: $0.length)]?.popFirst() }
     }
 }
 

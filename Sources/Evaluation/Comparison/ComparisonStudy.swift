@@ -5,6 +5,7 @@ import Foundation
 import LanguageModels
 import ModelFormats
 import Parallelism
+import ProcessGroups
 import RunProvenance
 import SampleAttention
 
@@ -69,13 +70,19 @@ public struct ComparisonStudy: Sendable {
     /// Runs every turn that a journal does not hold yet.
     ///
     /// - Parameters:
-    ///   - journal: its records come first and are not measured again; what is measured is appended to it.
-    ///   - progress: called at the start and after each turn.
+    ///   - journal: its records are not measured again; what is measured is appended to it. Nil on other ranks than 0.
+    ///   - group: ranks that share the turns out; each calls this with the same study.
+    ///   - progress: called at the start and after each turn, on rank 0.
     /// - Returns: a record a turn, in their order.
-    /// - Throws: as `run(_:)`, and `InputError` where the journal cannot be written.
-    public func run(journal: ComparisonJournal?, progress: (Progress) -> Void = { _ in }) throws -> [ComparisonRecord] {
+    /// - Throws: as `run(_:)`, and `InputError` where the journal cannot be written; of several ranks `CommonFailure`.
+    public func run(
+        journal: ComparisonJournal?, in group: any ProcessGroup = SoleProcess(), progress: (Progress) -> Void = { _ in }
+    ) throws -> [ComparisonRecord] {
         let turns = turns
-        let executor = WorkExecutor(recorded: Array(zip(turns.indices, journal?.recorded ?? []))) { records throws(InputError) in
+        let recorded = try group.shared(journal?.recorded ?? [])
+        let places = TurnPlaces(turns).places(of: recorded)
+        precondition(!places.contains(nil), "a journal is checked when it is opened")
+        let executor = WorkExecutor(recorded: zip(places, recorded).map { ($0!, $1) }, in: group) { records throws(InputError) in
             try journal?.append(records)
         }
         let total = turns.reduce(0) { $0 + $1.work }

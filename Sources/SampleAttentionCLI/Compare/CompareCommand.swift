@@ -14,7 +14,7 @@ import SampleAttention
 import StudyReports
 
 /// `compare`: several attentions on the same prompts, in turn, in one table.
-struct CompareCommand: ModelCommand {
+struct CompareCommand: ModelCommand, SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare", abstract: "Run several attentions on the same tasks and show accuracy, speed and mass side by side.",
         discussion: """
@@ -75,7 +75,7 @@ struct CompareCommand: ModelCommand {
         }
         let own = try tasks(session).map { generate ? $0 : $0.answeredInPrefill }
         let comparison = ComparisonStudy(model: session.model, policies: policies, tasks: own, cache: cacheSettings)
-        let directory = try output.map { path throws(InputError) in try OutputDirectory(path) }
+        let directory = try Ranks.onRoot { try output.map { path throws(InputError) in try OutputDirectory(path) } }
         try directory?.reserve("comparison.json", "comparison.csv", "report.html")
         let journal = try directory.map { directory throws(InputError) in
             try ComparisonJournal(
@@ -84,9 +84,11 @@ struct CompareCommand: ModelCommand {
                     model: session.identity(), settings: choice.settings(of: policies), seed: session.seed), turns: comparison.turns,
                 resume: resume)
         }
+        try Ranks.agree(session)
         let interruption = Interruption(journal, work: "a comparison")
         let start = ContinuousClock.now
         let records = try comparison.measured(journal: journal, label: "compare")
+        guard Ranks.isRoot else { return }
         let result = ComparisonResult(
             model: try session.identity(),
             provenance: Provenance(
@@ -124,7 +126,7 @@ extension ComparisonStudy {
     func measured(journal: ComparisonJournal?, label: String) throws -> [ComparisonRecord] {
         var bar: ProgressBar?
         defer { bar?.finish() }
-        return try run(journal: journal) { progress in
+        return try run(journal: journal, in: Ranks.group) { progress in
             if bar == nil { bar = ProgressBar(label, total: progress.total, alreadyDone: progress.done) }
             bar?.update(done: progress.done, status: progress.last.map { "\($0.policy.name) \($0.task.id)" } ?? "")
         }
