@@ -13,6 +13,8 @@ public struct Provenance: Hashable, Sendable, Codable {
     /// The share of its threads' time in which the run had work for them, until these numbers were put together. Nil where nobody measured
     /// it.
     public var threadsBusy: Double?
+    /// By rank, of work that several shared; `machine` is rank 0's. Nil for one process.
+    public var ranks: [Machine]?
 
     public struct Tool: Hashable, Sendable, Codable {
         public var version, commit: String
@@ -54,7 +56,8 @@ public struct Provenance: Hashable, Sendable, Codable {
     }
 
     public init(
-        tool: Tool, machine: Machine, seed: UInt64, texts: [Text], lengths: [Int], date: String, threadsBusy: Double? = nil
+        tool: Tool, machine: Machine, seed: UInt64, texts: [Text], lengths: [Int], date: String, threadsBusy: Double? = nil,
+        ranks: [Machine]? = nil
     ) {
         self.tool = tool
         self.machine = machine
@@ -63,6 +66,16 @@ public struct Provenance: Hashable, Sendable, Codable {
         self.lengths = lengths
         self.date = date
         self.threadsBusy = threadsBusy
+        self.ranks = ranks
+    }
+}
+
+extension Provenance {
+    /// One line for people: the machine, or those of all ranks.
+    package var machineSummary: String {
+        guard let ranks else { return machine.summary }
+        let kinds = Set(ranks.map(\.summary)).sorted()
+        return "\(ranks.count) ranks: " + kinds.joined(separator: "; ")
     }
 }
 

@@ -5,6 +5,7 @@ import Evaluation
 import Foundation
 import LanguageModels
 import ModelFormats
+import ProcessGroups
 import Reporting
 import RunProvenance
 import SampleAttention
@@ -85,14 +86,13 @@ struct EvaluateCommand: ModelCommand, SharedCommand {
             measuresMass: false)
         let directory = try Ranks.onRoot { try output.map { path throws(InputError) in try OutputDirectory(path) } }
         try directory?.reserve("evaluation.json")
+        let header = try comparison.header(
+            model: session.identity(), settings: attention.settings(policy, session: session), seed: session.seed)
         let journal = try directory.map { directory throws(InputError) in
             try ComparisonJournal(
-                comparison: directory.file("journal.jsonl"),
-                header: comparison.header(
-                    model: session.identity(), settings: attention.settings(policy, session: session), seed: session.seed),
-                turns: comparison.turns, resume: resume)
+                comparison: directory.file("journal.jsonl"), header: header, turns: comparison.turns, resume: resume)
         }
-        try Ranks.agree(session)
+        try Ranks.agree(session, on: header.facts + texts.map { SharedFact("text \($0.name)", sha256(ofJSON: $0.windows)) })
         let interruption = Interruption(journal, work: "an evaluation")
         let scores = EvaluationResult.scores(try comparison.measured(journal: journal, label: "tasks"))
         let losses = try losses(texts, evaluator: evaluator)

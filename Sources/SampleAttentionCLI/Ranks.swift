@@ -16,6 +16,8 @@ enum Ranks {
     /// Messages and results of other ranks than 0 are nobody's, but for what only they know.
     private nonisolated(unsafe) static var isSilent = false
     private nonisolated(unsafe) static var hasAgreed = false
+    /// Of all ranks that have agreed, on rank 0.
+    private(set) nonisolated(unsafe) static var machines: [Provenance.Machine]?
 
     /// Cores for this rank's threads: those that it may run on, and no more than its share of the machine's.
     static var ownCores: Int {
@@ -47,8 +49,9 @@ enum Ranks {
 
     /// To be called by every rank when all that can fail by itself is done, and before any work: every rank has the same program, arguments and inputs.
     ///
+    /// - Parameter inputs: what the work is on beside the model.
     /// - Throws: as `Agreement.reach`.
-    static func agree(_ session: Session) throws {
+    static func agree(_ session: Session, on inputs: [SharedFact]) throws {
         if group.isAlone { return }
         let identity = try session.identity()
         hasAgreed = true
@@ -57,7 +60,8 @@ enum Ranks {
                 SharedFact("version", ToolVersion.text), SharedFact("weights", identity.weightsSHA256),
                 SharedFact("tokenizer", identity.tokenizerSHA256), SharedFact("precision", session.kernel.precision.rawValue),
                 SharedFact("arguments", "\(CommandLine.arguments.count - 1)"),
-            ] + CommandLine.arguments.enumerated().dropFirst().map { SharedFact("argument \($0)", $1) }, in: group)
+            ] + CommandLine.arguments.enumerated().dropFirst().map { SharedFact("argument \($0)", $1) } + inputs, in: group)
+        machines = try group.gathered(session.provenance().machine)
     }
 
     /// Work on the disk, which is rank 0's; nil elsewhere.

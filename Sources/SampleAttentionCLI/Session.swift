@@ -176,6 +176,7 @@ extension Provenance {
             machine: .init(
                 cpu: Machine.cpuName, instructionSet: kernel.instructionSet.rawValue, threads: kernel.pool.threads,
                 precision: kernel.precision),
-            seed: seed, texts: texts, lengths: lengths, date: Date().formatted(.iso8601), threadsBusy: kernel.pool.busyShare)
+            seed: seed, texts: texts, lengths: lengths, date: Date().formatted(.iso8601), threadsBusy: kernel.pool.busyShare,
+            ranks: Ranks.machines)
     }
 }

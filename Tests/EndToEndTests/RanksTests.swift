@@ -102,6 +102,18 @@ private enum Launcher {
         let seeds = try told("-n 2 \"$program\" \(own) --seed 1 : -n 1 \"$program\" \(own) --seed 2")
         #expect(seeds.code == Refusal.configuration.rawValue && seeds.lines.count == 1, "\(seeds)")
         #expect(seeds.lines.first?.contains("rank 2 on ") == true && seeds.lines.first?.hasSuffix("as on rank 0") == true, "\(seeds)")
+        // The same names of files that hold other tasks, as on two machines.
+        let tasks = try Program.output(["tasks", "--kind", "needle-single", "--length", "600", "--count", "1", "--depth", "0.5"])
+        let (model, _) = try ConfigTests.tuned(in: scratch, positions: 2048)
+        let evaluate = Program.quoted(["evaluate", "--model", model.path, "--tasks", "tasks.jsonl"])
+        for rank in 0..<2 {
+            try FileManager.default.createDirectory(atPath: scratch.file("rank\(rank)"), withIntermediateDirectories: true)
+            try scratch.write(rank == 0 ? tasks : tasks.replacing("secret", with: "hidden"), to: "rank\(rank)/tasks.jsonl")
+        }
+        let read = (0..<2).map { "-n 1 --wdir '\(scratch.file("rank\($0)"))' \"$program\" \(evaluate)" }
+        let others = try told(read.joined(separator: " : "))
+        #expect(others.code == Refusal.configuration.rawValue && others.lines.count == 1, "\(others)")
+        #expect(others.lines.first?.contains(", tasks: 1 tasks ") == true, "\(others)")
         let missing = try told("-n 1 \"$program\" \(own) : -n 2 \"$program\" \(own) --tasks /nowhere.jsonl")
         #expect(missing.lines.count == 1 && missing.lines.first?.contains("rank 1 on ") == true, "\(missing)")
         let everywhere = try told("-n 3 \"$program\" \(own) --density 7")

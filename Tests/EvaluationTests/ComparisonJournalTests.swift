@@ -63,12 +63,25 @@ import Testing
         #expect(error?.code == .invalidData && error?.field == "line 3, \(field)", "\(String(describing: error))")
     }
 
-    /// Lines in another order are other turns' records.
-    @Test func positionsAreNotTrusted() throws {
+    /// Ranks end turns in any order: each record is its own turn's, wherever it stands, and what is missing is measured.
+    @Test func recordsMayStandInAnyOrder() throws {
         var lines = try scratch.read("journal.jsonl").split(separator: "\n").map(String.init)
         lines.swapAt(1, 3)
+        lines.remove(at: 2)
+        try scratch.write(lines.joined(separator: "\n") + "\n", to: "journal.jsonl")
+        let journal = try journal()
+        #expect(journal.recorded == [records[2], records[0], records[3]])
+        let run = try comparison.run(journal: journal)
+        #expect(run.map(\.method) == records.map(\.method) && run.map(\.id) == records.map(\.id))
+        #expect([0, 2, 3].allSatisfy { run[$0] == records[$0] } && run[1].negativeLogLikelihood == records[1].negativeLogLikelihood)
+    }
+
+    /// Two records of one turn are not two turns'.
+    @Test func aTurnHasOneRecord() throws {
+        var lines = try scratch.read("journal.jsonl").split(separator: "\n").map(String.init)
+        lines[2] = lines[1]
         try scratch.write(lines.joined(separator: "\n") + "\n", to: "journal.jsonl")
         let error = #expect(throws: InputError.self) { try journal() }
-        #expect(error?.field == "line 2, id" && error?.value == "two")
+        #expect(error?.field == "line 3, method" && error?.code == .invalidData, "\(String(describing: error))")
     }
 }

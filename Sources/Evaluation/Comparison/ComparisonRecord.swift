@@ -1,5 +1,6 @@
 import DurableFiles
 import LanguageModels
+import ProcessGroups
 import RunProvenance
 import SampleAttention
 
@@ -61,6 +62,9 @@ public struct ComparisonHeader: JournalHeader, Hashable {
         self.precision = precision
         self.threads = threads
     }
+
+    /// What ranks that share the work must have alike, beside the model.
+    public var facts: [SharedFact] { [SharedFact("methods", methods), SharedFact("tasks", tasks)] }
 
     public func difference(from other: ComparisonHeader) -> JournalDifference? {
         .first(of: [

@@ -15,8 +15,13 @@ extension ResultJournal where Header == ComparisonHeader, Record == ComparisonRe
         try self.init(path: path, header: header, resume: resume) { records throws(InputError) in
             let own = Array(records.prefix(turns.count))
             let places = TurnPlaces(turns).places(of: own)
-            // A record of none of the turns is held against the one that would have written it in order.
-            try Self.require(own, path: path) { index, record in record.fault(of: turns[places[index] ?? index]) }
+            try Self.require(own, path: path) { index, record in
+                // A record of none of the turns is held against the one that would have written it in order.
+                guard let place = places[index] else {
+                    return record.fault(of: turns[index]) ?? RecordFault(field: "id", value: record.id, rule: "has a record already")
+                }
+                return record.fault(of: turns[place])
+            }
             return own.count
         }
     }
@@ -37,10 +42,19 @@ struct TurnPlaces {
         }
     }
 
-    /// The index of each record's turn; of turns of one name in order, and nil where there is none left.
+    /// The index of each record's turn; nil where there is none left. A record that stands in its turn's place is that turn's; of other turns of one
+    /// name the first is taken.
     func places(of records: [ComparisonRecord]) -> [Int?] {
-        var left = turns.mapValues { $0[...] }
-        return records.map { left[Name(method: $0.method, id: $0.id, length: $0.length)]?.popFirst() }
+        let names = records.map { Name(method: $0.method, id: $0.id, length: $0.length) }
+        func isInPlace(_ index: Int) -> Bool { turns[names[index]]?.contains(index) == true }
+        var left = turns
+        for index in names.indices where isInPlace(index) { left[names[index]]!.removeAll { $0 == index } }
+        return names.indices.map { index in
+            if isInPlace(index) { return index }
+            guard let first = left[names[index]]?.first else { return nil }
+            left[names[index]]!.removeFirst()
+            return first
+        }
     }
 }
 

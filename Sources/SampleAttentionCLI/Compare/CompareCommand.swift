@@ -77,14 +77,12 @@ struct CompareCommand: ModelCommand, SharedCommand {
         let comparison = ComparisonStudy(model: session.model, policies: policies, tasks: own, cache: cacheSettings)
         let directory = try Ranks.onRoot { try output.map { path throws(InputError) in try OutputDirectory(path) } }
         try directory?.reserve("comparison.json", "comparison.csv", "report.html")
+        let header = try comparison.header(model: session.identity(), settings: choice.settings(of: policies), seed: session.seed)
         let journal = try directory.map { directory throws(InputError) in
             try ComparisonJournal(
-                comparison: directory.file("journal.jsonl"),
-                header: comparison.header(
-                    model: session.identity(), settings: choice.settings(of: policies), seed: session.seed), turns: comparison.turns,
-                resume: resume)
+                comparison: directory.file("journal.jsonl"), header: header, turns: comparison.turns, resume: resume)
         }
-        try Ranks.agree(session)
+        try Ranks.agree(session, on: header.facts)
         let interruption = Interruption(journal, work: "a comparison")
         let start = ContinuousClock.now
         let records = try comparison.measured(journal: journal, label: "compare")

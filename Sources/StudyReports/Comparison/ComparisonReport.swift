@@ -52,7 +52,7 @@ package struct ComparisonReport {
     private var facts: HTMLReport.Section {
         .facts([
             "Weights": String(result.model.weightsSHA256.prefix(16)),
-            "Tool": "\(result.provenance.tool.version) (\(result.provenance.tool.commit))", "Machine": result.provenance.machine.summary,
+            "Tool": "\(result.provenance.tool.version) (\(result.provenance.tool.commit))", "Machine": result.provenance.machineSummary,
             "Cache": result.cache.format?.rawValue ?? "",
             "Texts": result.provenance.texts.map(\.name).joined(separator: ", "), "Seed": "\(result.provenance.seed)",
             "Date": result.provenance.date, "Time": NumberFormat.seconds(result.seconds),

@@ -23,7 +23,7 @@ package struct ProfileReport {
                 "Weights": String(result.model.weightsSHA256.prefix(16)), "Attention": result.attention,
                 "Layers": LayerCoverage.text(result.prompts[0].heads.map(\.layer), of: result.model.layers),
                 "Tool": "\(result.provenance.tool.version) (\(result.provenance.tool.commit))",
-                "Machine": result.provenance.machine.summary,
+                "Machine": result.provenance.machineSummary,
                 "Texts": result.provenance.texts.map(\.name).joined(separator: ", "), "Seed": "\(result.provenance.seed)",
                 "Date": result.provenance.date,
             ]))

@@ -65,7 +65,7 @@ package struct TuningReport {
         return .facts([
             "Floor": words, "Layers": LayerCoverage.text(result.study.trials.map(\.layer), of: config.model.layers),
             "Weights": String(config.model.weightsSHA256.prefix(16)),
-            "Tool": "\(config.provenance.tool.version) (\(config.provenance.tool.commit))", "Machine": config.provenance.machine.summary,
+            "Tool": "\(config.provenance.tool.version) (\(config.provenance.tool.commit))", "Machine": config.provenance.machineSummary,
             "Texts": config.provenance.texts.map(\.name).joined(separator: ", "), "Seed": "\(config.provenance.seed)",
             "Latency model": "\(NumberFormat.percent(result.latency.meanAbsolutePercentageError)) off on held-out layers",
             "Date": config.provenance.date,
