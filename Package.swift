@@ -59,6 +59,8 @@ let package = Package(
             targets: modelModules + [
                 "ProcessGroups", "DurableFiles", "QuasiRandom", "HeadProfiling", "Evaluation", "Autotuning", "ModelTuning",
             ]),
+        // For programs in C, and in all that calls C: `Sources/CSampleAttention/include/sample_attention.h`.
+        .library(name: "sampleattention", type: .dynamic, targets: ["SampleAttentionLibrary"]),
         .executable(name: "sample-attention", targets: ["sample-attention"]),
     ],
     dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")] + documentation,
@@ -71,6 +73,7 @@ let package = Package(
         .target(name: "CAttentionKernels", exclude: ["README.md"], cSettings: cSettings),
         // Loads MPI when the program runs.
         .target(name: "CMessagePassing", exclude: ["README.md"], cSettings: cSettings),
+        .target(name: "CSampleAttention", exclude: ["README.md", "exports.map"], cSettings: cSettings),
 
         // Foundations.
         library("AttentionCore", []),
@@ -87,6 +90,9 @@ let package = Package(
         library(
             "SampleAttention", ["AttentionCore", "Parallelism", "AttentionKernels", "RunProvenance", "SampleStatistics"],
             exclude: ["tuned-config.schema.json"]),
+        library(
+            "SampleAttentionLibrary",
+            ["AttentionCore", "Parallelism", "AttentionKernels", "RunProvenance", "SampleAttention", "CSampleAttention"]),
         library("AttentionBaselines", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "LinearAlgebra"]),
         library("DurableFiles", ["AttentionCore", "ProcessGroups"]),
         library("HeadProfiling", ["AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention", "SampleStatistics"]),
@@ -158,6 +164,12 @@ let package = Package(
         .target(name: "CTileModel", dependencies: ["CAttentionKernels"], path: "Tests/CTileModel", cSettings: cSettings),
         tests("AttentionKernels", ["AttentionCore", "Parallelism", "AttentionKernels", "CAttentionKernels", "CTileModel"]),
         tests("SampleAttention", ["SampleAttention", "AttentionKernels", "AttentionCore", "Parallelism", "ErrorBounds", "RunProvenance"]),
+        tests(
+            "SampleAttentionLibrary",
+            [
+                "SampleAttentionLibrary", "CSampleAttention", "SampleAttention", "AttentionKernels", "AttentionCore", "Parallelism",
+                "RunProvenance",
+            ]),
         tests("AttentionLayers", ["AttentionLayers", "AttentionCore", "Parallelism", "AttentionKernels", "ModelFormats", "RunProvenance"]),
         tests("HeadProfiling", ["HeadProfiling", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention"]),
         tests("AttentionBaselines", ["AttentionBaselines", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention"]),
