@@ -5,8 +5,10 @@
 # make coverage   what the tests reach of every target, line by line (FILTER: a regular expression of the tests to run)
 # make bench  the attention kernel in both precisions, and a loop of OpenBLAS tiles
 # make static a folder that runs on Linux machines without Swift: the stripped program, its model, and the libraries it needs beside glibc
+# make library  the C library in a folder: libsampleattention.so, which needs glibc and the C++ runtime, and its header
+# make python the Python package in an environment of its own, and its tests that need neither torch nor transformers
 # make docs   DocC archives of the libraries in .build/plugins
-# make example  the program of Examples/operator, built as any other package builds it
+# make example  the program of Examples/operator, built as any other package builds it, and that of Examples/c with the C library
 # make licences  which product links which system library, against NOTICE
 # make interfaces  products hold every module that their public declarations name
 # make format / make clean
@@ -20,7 +22,7 @@ demo_gflop := 86000
 demo_seconds := 60
 packages := libopenblas-dev liblapacke-dev libgsl-dev libssl-dev
 
-.PHONY: demo test test-debug coverage fuzz fuzz-debug sanitize bench static docs example format lint licences interfaces clean setup build
+.PHONY: demo test test-debug coverage fuzz fuzz-debug sanitize bench static library python docs example format lint licences interfaces clean setup build
 
 build: setup
 	swift build -c release --product sample-attention
@@ -105,13 +107,35 @@ static: setup
 	ldd "$$built/sample-attention" | awk '$$3 ~ "^/" { print $$3 }' | grep -vE '/(libc|libm|libpthread|libdl|librt)\.so' | xargs -I {} cp -L {} out/static/lib/
 	@du -sh out/static
 
+# With Swift's own libraries inside, and nothing to see but the functions of the header. SwiftPM links them into programs only, hence the
+# option of the compiler. The C++ runtime is left to the system: a process has one, and should not get ours.
+library: setup
+	swift build -c release --product sampleattention --static-swift-stdlib -Xswiftc -static-stdlib --scratch-path .build-library \
+	  -Xlinker --version-script=Sources/CSampleAttention/exports.map -Xlinker --gc-sections
+	@rm -rf out/library && mkdir -p out/library
+	@built="$$(swift build -c release --scratch-path .build-library --show-bin-path)"; \
+	strip -o out/library/libsampleattention.so "$$built/libsampleattention.so"
+	@cp Sources/CSampleAttention/include/sample_attention.h LICENSE NOTICE out/library/
+	@du -sh out/library
+
+python: library
+	@test -d .build-python || python3 -m venv .build-python
+	@.build-python/bin/pip install -q --disable-pip-version-check --force-reinstall --no-deps ./Sources/Python
+	@.build-python/bin/pip install -q --disable-pip-version-check numpy pytest
+	SAMPLE_ATTENTION_LIBRARY=out/library/libsampleattention.so .build-python/bin/python -m pytest -q Sources/Python/tests
+	SAMPLE_ATTENTION_LIBRARY=out/library/libsampleattention.so .build-python/bin/python Examples/python/attend.py
+
 # As a dependency: without unsafe flags, which SwiftPM refuses there, and with nothing linked that the product does not need.
 example: swift = env -u SAMPLE_ATTENTION_STRICT swift
-example:
+example: library
 	@python3 -c "import sys; sys.exit(open('Examples/operator/Sources/operator/main.swift').read() not in open('README.md').read())" \
 	  || { echo "README.md must show the program of Examples/operator as it is"; exit 1; }
 	$(swift) run -c release --package-path Examples/operator operator
 	.ci/system-libraries SampleAttention "$$($(swift) build -c release --package-path Examples/operator --show-bin-path)/operator"
+	c++ -std=c++11 -Wall -Wextra -Werror -pedantic -fsyntax-only -x c++ out/library/sample_attention.h
+	cc -std=c11 -Wall -Wextra -Werror -pedantic -O2 -Iout/library Examples/c/attend.c -Lout/library -lsampleattention -Wl,-rpath,$(CURDIR)/out/library -lm -o out/attend
+	out/attend
+	.ci/system-libraries sampleattention out/attend
 
 # Parameters whose names say all have no words of their own: that is not missing. Warnings are errors.
 docs: setup
@@ -132,4 +156,4 @@ interfaces: setup
 	.ci/product-interfaces "$$(swift build --show-bin-path)"
 
 clean:
-	rm -rf .build .build-test .build-static .build-coverage .build-address .build-thread .build-undefined Examples/operator/.build out
+	rm -rf .build .build-python .build-test .build-static .build-library .build-coverage .build-address .build-thread .build-undefined Examples/operator/.build out
