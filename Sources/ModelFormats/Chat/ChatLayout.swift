@@ -11,8 +11,8 @@ struct ChatLayout {
     /// How a system text is given.
     enum System {
         case turn(Turn)
-        /// Before the user's text, with this between them.
-        case inUserTurn(separator: String)
+        /// Before what the user says first, or last, with this between them.
+        case inUserTurn(separator: String, isLast: Bool = false)
     }
 
     /// The begin-of-text token that comes first, if the tokenizer names none itself; nil where none comes first.
@@ -22,6 +22,8 @@ struct ChatLayout {
     let user: Turn
     /// What the answer follows.
     let answer: String
+    /// An earlier answer, in a conversation that goes on.
+    let answered: Turn
     /// Texts lose white space at their ends.
     var trims = false
     /// Texts that must be tokens of their own.
@@ -54,7 +56,8 @@ extension ChatLayout {
     private static func chatml(_ template: ChatTemplate?) -> ChatLayout {
         func turn(_ role: String) -> Turn { Turn(before: "<|im_start|>\(role)\n", after: "<|im_end|>\n") }
         var layout = ChatLayout(
-            system: .turn(turn("system")), user: turn("user"), answer: "<|im_start|>assistant\n", markers: ["<|im_start|>", "<|im_end|>"],
+            system: .turn(turn("system")), user: turn("user"), answer: "<|im_start|>assistant\n", answered: turn("assistant"),
+            markers: ["<|im_start|>", "<|im_end|>"],
             ends: ["<|im_end|>"])
         // A system text that the template itself spells out is what it gives where a conversation has none.
         let texts = template?.between("<|im_start|>system\n", "<|im_end|>") ?? []
@@ -65,14 +68,16 @@ extension ChatLayout {
     private static var llama3: ChatLayout {
         func turn(_ role: String) -> Turn { Turn(before: "<|start_header_id|>\(role)<|end_header_id|>\n\n", after: "<|eot_id|>") }
         return ChatLayout(
-            begin: "<|begin_of_text|>", system: .turn(turn("system")), user: turn("user"), answer: turn("assistant").before, trims: true,
+            begin: "<|begin_of_text|>", system: .turn(turn("system")), user: turn("user"), answer: turn("assistant").before,
+            answered: turn("assistant"), trims: true,
             markers: ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"], ends: ["<|eot_id|>", "<|end_of_text|>", "<|eom_id|>"])
     }
 
     private static var gemma: ChatLayout {
         ChatLayout(
             begin: "<bos>", system: .inUserTurn(separator: "\n\n"),
-            user: Turn(before: "<start_of_turn>user\n", after: "<end_of_turn>\n"), answer: "<start_of_turn>model\n", trims: true,
+            user: Turn(before: "<start_of_turn>user\n", after: "<end_of_turn>\n"), answer: "<start_of_turn>model\n",
+            answered: Turn(before: "<start_of_turn>model\n", after: "<end_of_turn>\n"), trims: true,
             markers: ["<start_of_turn>", "<end_of_turn>"], ends: ["<end_of_turn>", "<eos>"])
     }
 
@@ -82,10 +87,14 @@ extension ChatLayout {
         let opens =
             if let template { [" [INST] ", "[INST] "].first { template.writes($0) } ?? "[INST]" } else { "[INST] " }
         let closes = template.map { !$0.contains(" [/INST]") } ?? false ? "[/INST]" : " [/INST]"
+        let spacesAnswers = template.map { $0.contains("' ' + message") || $0.contains("\" \" + message") } ?? false
         return ChatLayout(
             begin: "<s>",
-            system: marksSystem ? .turn(Turn(before: "[SYSTEM_PROMPT]", after: "[/SYSTEM_PROMPT]")) : .inUserTurn(separator: "\n\n"),
-            user: Turn(before: opens, after: closes), answer: "", ends: ["</s>"])
+            system: marksSystem
+                ? .turn(Turn(before: "[SYSTEM_PROMPT]", after: "[/SYSTEM_PROMPT]"))
+                : .inUserTurn(separator: "\n\n", isLast: template?.contains("loop.last") ?? false),
+            user: Turn(before: opens, after: closes), answer: "", answered: Turn(before: spacesAnswers ? " " : "", after: "</s>"),
+            ends: ["</s>"])
     }
 
     /// Phi-4-mini has no line ends behind its marks.
@@ -94,14 +103,14 @@ extension ChatLayout {
         func turn(_ role: String) -> Turn { Turn(before: "<|\(role)|>\(lineEnd)", after: "<|end|>\(lineEnd)") }
         return ChatLayout(
             system: .turn(turn("system")), user: turn("user"), answer: "<|assistant|>\(lineEnd)",
-            markers: ["<|user|>", "<|assistant|>", "<|end|>"],
+            answered: turn("assistant"), markers: ["<|user|>", "<|assistant|>", "<|end|>"],
             ends: ["<|end|>", "<|endoftext|>"])
     }
 
     private static var phi4: ChatLayout {
         func turn(_ role: String) -> Turn { Turn(before: "<|im_start|>\(role)<|im_sep|>", after: "<|im_end|>") }
         return ChatLayout(
-            system: .turn(turn("system")), user: turn("user"), answer: turn("assistant").before,
+            system: .turn(turn("system")), user: turn("user"), answer: turn("assistant").before, answered: turn("assistant"),
             markers: ["<|im_start|>", "<|im_sep|>", "<|im_end|>"], ends: ["<|im_end|>", "<|endoftext|>"])
     }
 
@@ -110,13 +119,14 @@ extension ChatLayout {
         let endsLine = template?.text.replacing(#"\n"#, with: "\n").contains("<|assistant|>\n") ?? false
         return ChatLayout(
             prefix: "[gMASK]<sop>", system: .turn(turn("system")), user: turn("user"),
-            answer: endsLine ? "<|assistant|>\n" : "<|assistant|>",
+            answer: endsLine ? "<|assistant|>\n" : "<|assistant|>", answered: turn("assistant"),
             markers: ["[gMASK]", "<sop>", "<|user|>", "<|assistant|>"], ends: ["<|user|>", "<|observation|>", "<|endoftext|>"])
     }
 
     private static var zephyr: ChatLayout {
         func turn(_ role: String) -> Turn { Turn(before: "<|\(role)|>\n", after: "</s>\n") }
         return ChatLayout(
-            system: .turn(turn("system")), user: turn("user"), answer: "<|assistant|>\n", markers: ["</s>"], ends: ["</s>"])
+            system: .turn(turn("system")), user: turn("user"), answer: "<|assistant|>\n", answered: turn("assistant"), markers: ["</s>"],
+            ends: ["</s>"])
     }
 }

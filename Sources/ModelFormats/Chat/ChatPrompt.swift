@@ -1,6 +1,6 @@
 import AttentionCore
 
-/// One question to a model that was trained on conversations: an optional system text and what the user says, up to where the answer begins.
+/// A conversation with a model that was trained on such: an optional system text and the turns so far, up to where the next answer begins.
 ///
 ///     let chat = try ChatPrompt(.chatml, user: "Who is Ishmael?")
 ///     let tokens = try chat.tokens(model.tokenizer)
@@ -8,29 +8,59 @@ public struct ChatPrompt: Sendable {
     public let format: ChatFormat
     private let layout: ChatLayout
     private let system: String?
-    private let user: String
+    private let turns: [Turn]
 
+    /// What somebody said.
+    public enum Turn: Hashable, Sendable {
+        case user(String)
+        /// An earlier answer of the model.
+        case assistant(String)
+    }
+
+    /// One question.
+    ///
     /// - Parameters:
     ///   - template: the model's own, which varies the format: whether begin-of-text comes first, its spaces, and the system text that it
     ///     gives where none is given.
     ///   - system: nil for the template's own, or none.
     public init(_ format: ChatFormat, template: ChatTemplate? = nil, system: String? = nil, user: String) {
+        self.init(format, template: template, system: system, turns: [.user(user)])
+    }
+
+    /// A conversation that goes on.
+    ///
+    /// - Parameters:
+    ///   - template: as for one question.
+    ///   - system: as for one question. A format that has no place of its own for it gives it with what the user says first, or last.
+    ///   - turns: in their order; the last one is the user's.
+    public init(_ format: ChatFormat, template: ChatTemplate? = nil, system: String? = nil, turns: [Turn]) {
         self.format = format
         layout = ChatLayout(format, template)
         self.system = system
-        self.user = user
+        self.turns = turns
     }
 
     /// The conversation as text, without begin-of-text.
     public var text: String {
-        let user = trimmed(user)
-        var body = layout.user.text(user)
-        switch (layout.system, (system ?? layout.usualSystem).map(trimmed)) {
-        case (.turn(let turn), let system?): body = turn.text(system) + body
-        case (.inUserTurn(let separator), let system?): body = layout.user.text(system + separator + user)
-        case (_, nil): break
+        var system = (system ?? layout.usualSystem).map(trimmed)
+        var text = layout.prefix
+        if case .turn(let turn) = layout.system, let own = system {
+            text += turn.text(own)
+            system = nil
         }
-        return layout.prefix + body + layout.answer
+        for (index, turn) in turns.enumerated() {
+            switch turn {
+            case .assistant(let said): text += layout.answered.text(trimmed(said))
+            case .user(let said):
+                var said = trimmed(said)
+                if case .inUserTurn(let separator, let isLast) = layout.system, let own = system, !isLast || index == turns.count - 1 {
+                    said = own + separator + said
+                    system = nil
+                }
+                text += layout.user.text(said)
+            }
+        }
+        return text + layout.answer
     }
 
     private func trimmed(_ text: String) -> String {

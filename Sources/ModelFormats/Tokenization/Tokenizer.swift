@@ -81,6 +81,12 @@ public struct Tokenizer: Sendable {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// The bytes that a token stands for in the middle of a text: they may be part of a character. None outside the vocabulary.
+    package func bytes(of token: Int32) -> [UInt8] {
+        guard token >= 0, token < vocabularySize else { return [] }
+        return detokenizer.separator + detokenizer.texts[Int(token)]
+    }
+
     /// True for tokens that have a text which is wanted.
     func isDecoded(_ id: Int32, skippingSpecialTokens: Bool) -> Bool {
         id >= 0 && id < vocabularySize && !(skippingSpecialTokens && specials.contains(id))

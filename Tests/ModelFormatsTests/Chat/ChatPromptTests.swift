@@ -10,12 +10,18 @@ import Testing
             let system: String?
             let user: String
         }
+        struct Dialogue: Decodable, Sendable {
+            let system: String?
+            /// The user's first.
+            let turns: [String]
+        }
         struct Case: Decodable, Sendable, CustomTestStringConvertible {
             let name, format, begin, template: String
-            let texts: [String]
+            let texts, dialogueTexts: [String]
             var testDescription: String { name }
         }
         let conversations: [Conversation]
+        let dialogues: [Dialogue]
         let cases: [Case]
         let unknown: [String: String]
     }
@@ -56,6 +62,15 @@ import Testing
                 expectSame(tokenizer.decode(ids), text, "\(one.name)")
                 #expect(ids == tokenizer.encode(text))
             }
+        }
+    }
+
+    @Test(arguments: try golden().cases) func earlierAnswersAreTheTemplates(_ one: Golden.Case) throws {
+        let template = ChatTemplate(one.template, file: "tokenizer_config.json")
+        for (dialogue, text) in zip(try Self.golden().dialogues, one.dialogueTexts) {
+            let turns = dialogue.turns.enumerated().map { $0.offset % 2 == 0 ? ChatPrompt.Turn.user($0.element) : .assistant($0.element) }
+            let chat = ChatPrompt(try ChatFormat(template), template: template, system: dialogue.system, turns: turns)
+            expectSame(one.begin + chat.text, text, "\(one.name)")
         }
     }
 
