@@ -3,24 +3,24 @@ import Dispatch
 import Synchronization
 
 /// Whether a task was cancelled, as code that does not run in a task can see it.
-final class Cancellation: Sendable {
+package final class Cancellation: Sendable {
     private let isSet = Atomic(false)
 
-    var isCancelled: Bool { isSet.load(ordering: .relaxed) }
+    package var isCancelled: Bool { isSet.load(ordering: .relaxed) }
 
     func cancel() { isSet.store(true, ordering: .relaxed) }
 
     /// - Throws: `CancellationError` when the task was cancelled.
-    func check() throws(CancellationError) { if isCancelled { throw CancellationError() } }
+    package func check() throws(CancellationError) { if isCancelled { throw CancellationError() } }
 }
 
 /// Work that keeps a thread busy for as long as it takes, for callers that must not block.
-enum BlockingCall {
+package enum BlockingCall {
     /// Runs `body` on a thread of its own: threads of the cooperative pool are as few as the cores, and all tasks need them. Calls do not
     /// wait for each other.
     ///
     /// - Throws: what `body` throws; `CancellationError` without running it when the task is cancelled already.
-    static func run<Result: Sendable>(_ body: @escaping @Sendable (Cancellation) throws -> Result) async throws -> Result {
+    package static func run<Result: Sendable>(_ body: @escaping @Sendable (Cancellation) throws -> Result) async throws -> Result {
         let cancellation = Cancellation()
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
@@ -39,10 +39,12 @@ enum BlockingCall {
 }
 
 /// Ends a forward pass before its next layer once its task was cancelled.
-struct CancellationObserver: ForwardObserver {
-    let cancellation: Cancellation
+package struct CancellationObserver: ForwardObserver {
+    private let cancellation: Cancellation
 
-    func attended(_ attention: LayerAttention) {}
+    package init(cancellation: Cancellation) { self.cancellation = cancellation }
 
-    func reached(depth: Int, hidden: UnsafeBufferPointer<Float>) throws { try cancellation.check() }
+    package func attended(_ attention: LayerAttention) {}
+
+    package func reached(depth: Int, hidden: UnsafeBufferPointer<Float>) throws { try cancellation.check() }
 }

@@ -21,6 +21,8 @@ public final class KeyValueCache: @unchecked Sendable {
     public internal(set) var position = 0
     /// The length of the sequence that the first prefill knew of. Units: tokens.
     var firstLength = 0
+    /// The longest sequence that was known of as rows were computed. Units: tokens.
+    var longestLength = 0
     private let use = ExclusiveUse(of: "a KeyValueCache")
     private let layers: Int
     private let keyValueHeads: Int
@@ -130,8 +132,33 @@ public final class KeyValueCache: @unchecked Sendable {
                 }
             }
         }
-        (smaller.count, smaller.position, smaller.firstLength) = (remaining, position, firstLength)
+        (smaller.count, smaller.position) = (remaining, position)
+        (smaller.firstLength, smaller.longestLength) = (firstLength, longestLength)
         return smaller
+    }
+
+    /// A cache that holds the first positions of this one, which stays as it is.
+    ///
+    /// Complexity: O(bytes of the positions).
+    /// - Precondition: this cache holds as many, from position 0 on, and the copy has room for them.
+    /// - Throws: `InputError` (`systemFailure`) when the system does not give the memory.
+    package func copy(first positions: Int, capacity: Int) throws(InputError) -> KeyValueCache {
+        try exclusively { () throws(InputError) in
+            precondition(
+                count == position && (0...count).contains(positions) && positions <= capacity, "only positions that are held can be copied")
+            let copy = try KeyValueCache(
+                extents: (layers, keyValueHeads, headDimension), windows: windows, capacity: capacity, format: format)
+            for (layer, part) in (0..<layers).flatMap({ layer in [(layer, Part.keys), (layer, .values)] }) {
+                for head in 0..<keyValueHeads {
+                    let (source, target) = (index(layer, part, head: head, row: 0), copy.index(layer, part, head: head, row: 0))
+                    copy.place(target).copyMemory(from: place(source), byteCount: positions * rowBytes)
+                    if format.hasScales { (copy.scales.base + target).update(from: scales.base + source, count: positions) }
+                }
+            }
+            (copy.count, copy.position) = (positions, positions)
+            (copy.firstLength, copy.longestLength) = (firstLength, longestLength)
+            return copy
+        }
     }
 
     // MARK: Places

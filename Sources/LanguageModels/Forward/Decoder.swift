@@ -83,7 +83,8 @@ struct Decoder: Sendable {
         positions: Range<Int>, cache: KeyValueCache, promptLength: Int
     ) -> [ObjectIdentifier: RotaryEmbedding] {
         let length = max(promptLength, positions.upperBound)
-        if cache.position == 0 { cache.firstLength = length }
+        if cache.position == 0 { (cache.firstLength, cache.longestLength) = (length, length) }
+        cache.longestLength = max(cache.longestLength, length)
         var embeddings: [ObjectIdentifier: RotaryEmbedding] = [:]
         for case let table? in rotary where embeddings[ObjectIdentifier(table)] == nil {
             var own = length
