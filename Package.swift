@@ -20,6 +20,14 @@ let cSettings: [CSetting] =
     ? [.unsafeFlags(["-Werror", "-Wall", "-Wextra"]), .unsafeFlags(["-O2"], .when(configuration: .debug))]
     : []
 
+/// What speaks HTTP; only the server and the program depend on it.
+let http: [Target.Dependency] = [
+    .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "HTTPTypes", package: "swift-http-types"),
+    .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "Logging", package: "swift-log"), .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+    .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+]
+
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 func library(
@@ -63,7 +71,15 @@ let package = Package(
         .library(name: "sampleattention", type: .dynamic, targets: ["SampleAttentionLibrary"]),
         .executable(name: "sample-attention", targets: ["sample-attention"]),
     ],
-    dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")] + documentation,
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // Without its traits nothing is built that configures servers from files.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.0.0"),
+    ] + documentation,
     targets: [
         // System libraries. CGSL names no pkg-config on purpose: gsl.pc pulls in gslcblas, whose cblas_sgemm is 20 times slower.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
@@ -126,6 +142,13 @@ let package = Package(
             ]),
         library("HaystackModel", ["AttentionCore"], resources: [.copy("haystack-13m"), .copy("text"), .copy("tuned")]),
 
+        // What other programs speak to.
+        library(
+            "Serving",
+            ["AttentionCore", "SampleAttention", "LanguageModels", "ModelFormats"], resources: [.embedInCode("chat.html")]),
+        .target(
+            name: "HTTPServing", dependencies: ["AttentionCore", "Serving"] + http, exclude: ["README.md"], swiftSettings: swiftSettings),
+
         // What people see.
         library("Reporting", ["AttentionCore"]),
         library(
@@ -147,7 +170,7 @@ let package = Package(
                 "AttentionBaselines",
                 "HeadProfiling", "ErrorBounds", "BoundVerification", "Autotuning", "ModelTuning", "ModelFormats", "LanguageModels",
                 "Evaluation", "HaystackModel",
-                "Reporting", "StudyReports", "Benchmarks", "DurableFiles", "ProcessGroups", argumentParser,
+                "Reporting", "StudyReports", "Benchmarks", "DurableFiles", "ProcessGroups", "Serving", "HTTPServing", argumentParser,
             ],
             path: "Sources/SampleAttentionCLI", exclude: ["README.md"], swiftSettings: swiftSettings, plugins: ["RecordCommit"]),
         .plugin(name: "RecordCommit", capability: .buildTool(), path: "Sources/RecordCommit"),
@@ -210,6 +233,9 @@ let package = Package(
                 "SampleAttention",
                 "HeadProfiling", "DurableFiles", "RunProvenance",
             ], resources: [.copy("golden")]),
+        tests(
+            "Serving",
+            ["Serving", "LanguageModels", "ModelFormats", "AttentionCore", "Parallelism", "AttentionKernels", "SampleAttention"]),
         tests("Reporting", ["Reporting", "AttentionCore"]),
         .executableTarget(
             name: "ParserFuzzing",

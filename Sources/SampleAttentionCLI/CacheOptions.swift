@@ -24,12 +24,18 @@ struct CacheOptions: ParsableArguments {
     @Option(help: "Positions that are kept when keys are dropped.")
     var cacheTokens: Int?
 
-    func settings() throws(InputError) -> LanguageModel.CacheSettings {
-        let format = KeyValueCache.Format(rawValue: cache)
-        guard format != nil || cache == Self.automatic else {
+    /// The format of that name; nil for the automatic one.
+    static func format(_ name: String) throws(InputError) -> KeyValueCache.Format? {
+        let format = KeyValueCache.Format(rawValue: name)
+        guard format != nil || name == automatic else {
             let named = ParameterOptions.choices(of: KeyValueCache.Format.self)
-            throw InputError(.usage, field: "cache", value: cache, rule: "must be \(Self.automatic), \(named)")
+            throw InputError(.usage, field: "cache", value: name, rule: "must be \(automatic), \(named)")
         }
+        return format
+    }
+
+    func settings() throws(InputError) -> LanguageModel.CacheSettings {
+        let format = try Self.format(cache)
         guard let evict else {
             if let cacheTokens { throw InputError(.usage, field: "cache-tokens", value: "\(cacheTokens)", rule: "needs --evict") }
             return .init(format: format)

@@ -53,6 +53,16 @@ struct CertificateOptions: ParsableArguments {
 }
 
 extension Certification {
+    /// - Throws: `InputError` (`usage`) for an attention without patterns.
+    func applied(to policy: AttentionPolicy) throws(InputError) -> AttentionPolicy {
+        guard policy.canCertify else {
+            throw InputError(
+                .usage, field: "certificate", value: policy.name,
+                rule: "keeps hash buckets or what each row chooses, and certificates are of patterns")
+        }
+        return policy.certified(self)
+    }
+
     /// A warning for people when no draws could show that some heads keep the least mass: such heads are dense
     /// whatever they keep. Where heads choose their own dense rows it is known only that they may be.
     ///

@@ -83,12 +83,7 @@ struct GenerateCommand: ModelCommand {
         guard let certification = try certificate.certification(default: session.json && isSparse, seed: session.seed) else {
             return policy
         }
-        guard policy.canCertify else {
-            throw InputError(
-                .usage, field: "certificate", value: policy.name,
-                rule: "keeps hash buckets or what each row chooses, and certificates are of patterns")
-        }
-        return policy.certified(certification)
+        return try certification.applied(to: policy)
     }
 
     private func promptText() throws(InputError) -> String {

@@ -17,7 +17,7 @@ struct SampleAttentionCommand: ParsableCommand {
         subcommands: [
             ProfileCommand.self, AuditCommand.self, SensitivityCommand.self, CalibrateCommand.self, TuneCommand.self, SearchCommand.self,
             VerifyCommand.self,
-            GenerateCommand.self,
+            GenerateCommand.self, ServeCommand.self,
             EvaluateCommand.self, CompareCommand.self,
             TasksCommand.self, CaptureCommand.self, ConfigCommand.self, EstimateCommand.self, BenchCommand.self,
         ])

@@ -40,7 +40,8 @@ enum Program {
     }
 
     private static let computing: Set = [
-        "profile", "audit", "sensitivity", "calibrate", "tune", "search", "verify", "generate", "evaluate", "compare", "capture", "bench",
+        "profile", "audit", "sensitivity", "calibrate", "tune", "search", "verify", "generate", "serve", "evaluate", "compare", "capture",
+        "bench",
     ]
 
     /// Results are held against those of FP32, whichever precision this machine multiplies faster.

@@ -82,6 +82,9 @@ final class RunningProgram {
         return status == nil
     }
 
+    /// What it has written to standard output so far.
+    var output: String { (try? scratch.read("output")) ?? "" }
+
     func send(_ signal: Int32) { if status == nil { kill(identifier, signal) } }
 
     /// True once the program has a handler for the signal.
