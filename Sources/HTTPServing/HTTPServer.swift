@@ -6,8 +6,8 @@ import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
-import UnixSignals
 import Serving
+import UnixSignals
 
 /// Brings requests from sockets to an `APIServer` and its answers back.
 package struct HTTPServer: Sendable {
