@@ -20,12 +20,16 @@ let cSettings: [CSetting] =
     ? [.unsafeFlags(["-Werror", "-Wall", "-Wextra"]), .unsafeFlags(["-O2"], .when(configuration: .debug))]
     : []
 
+/// Packages that depend on this one and give `traits: []` fetch nothing of what the server needs.
+let server: TargetDependencyCondition? = .when(traits: ["Server"])
 /// What speaks HTTP; only the server and the program depend on it.
 let http: [Target.Dependency] = [
-    .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "HTTPTypes", package: "swift-http-types"),
-    .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-    .product(name: "Logging", package: "swift-log"), .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-    .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+    .product(name: "HummingbirdCore", package: "hummingbird", condition: server),
+    .product(name: "HTTPTypes", package: "swift-http-types", condition: server),
+    .product(name: "NIOCore", package: "swift-nio", condition: server), .product(name: "NIOPosix", package: "swift-nio", condition: server),
+    .product(name: "Logging", package: "swift-log", condition: server),
+    .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: server),
+    .product(name: "UnixSignals", package: "swift-service-lifecycle", condition: server),
 ]
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -70,6 +74,10 @@ let package = Package(
         // For programs in C, and in all that calls C: `Sources/CSampleAttention/include/sample_attention.h`.
         .library(name: "sampleattention", type: .dynamic, targets: ["SampleAttentionLibrary"]),
         .executable(name: "sample-attention", targets: ["sample-attention"]),
+    ],
+    traits: [
+        .trait(name: "Server", description: "The command `serve` and what it needs, which asks for Swift 6.2."),
+        .default(enabledTraits: ["Server"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -17,10 +17,20 @@ struct SampleAttentionCommand: ParsableCommand {
         subcommands: [
             ProfileCommand.self, AuditCommand.self, SensitivityCommand.self, CalibrateCommand.self, TuneCommand.self, SearchCommand.self,
             VerifyCommand.self,
-            GenerateCommand.self, ServeCommand.self,
+            GenerateCommand.self,
+        ] + servers + [
             EvaluateCommand.self, CompareCommand.self,
             TasksCommand.self, CaptureCommand.self, ConfigCommand.self, EstimateCommand.self, BenchCommand.self,
         ])
+
+    /// None in a build without the trait `Server`.
+    private static var servers: [any ParsableCommand.Type] {
+        #if Server
+            [ServeCommand.self]
+        #else
+            []
+        #endif
+    }
 
     static func main() {
         StandardStreams.reserveClosed()
