@@ -28,7 +28,24 @@ public struct SensitivityStudy {
         public internal(set) var measuredDivergence, measuredLossChange: Double?
 
         /// KL(full ‖ sparse) as measured, or else as predicted.
-        public var knownDivergence: Double { measuredDivergence ?? predictedDivergence }
+        public var knownDivergence: Double {
+            measuredDivergence.map { $0 > noise ? $0 : min($0, predictedDivergence) } ?? predictedDivergence
+        }
+
+        /// KL that rounding alone makes where a head computes the same by another pattern.
+        let noise: Double
+
+        /// In nats a token: up to 5e-4 in BF16 and 1e-7 in FP32 were measured for patterns that leave nothing out.
+        static func noise(_ precision: Precision) -> Double {
+            switch precision {
+            case .fp32: 1e-6
+            case .bf16: 5e-4
+            }
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case layer, head, density, outputError, predictedDivergence, predictedLossChange, measuredDivergence, measuredLossChange
+        }
     }
 
     /// Where a study is.
@@ -87,7 +104,8 @@ public struct SensitivityStudy {
             let own = predictions[option]!
             return Head(
                 layer: option.layer, head: option.head, density: own.density, outputError: own.outputError,
-                predictedDivergence: own.damage.divergence, predictedLossChange: own.damage.loss)
+                predictedDivergence: own.damage.divergence, predictedLossChange: own.damage.loss,
+                noise: Head.noise(model.kernel.precision))
         }
     }
 
@@ -103,27 +121,28 @@ public struct SensitivityStudy {
 extension SensitivityStudy {
     /// How well predictions of KL agree with what was measured.
     public struct Agreement: Sendable, Encodable {
-        /// Heads that were measured and for which both are above 0.
+        /// Heads that were measured and for which both are above 0, and one above what rounding makes.
         public let heads: Int
         /// Of the logarithms.
         public let correlation: Double
         /// Measured over predicted: 5th percentile, median and 95th.
         public let ratioP5, ratioMedian, ratioP95: Double
-        /// How many of the ten heads that cost most were predicted to be among those ten, of the heads that were measured.
-        public let worstTenFound: Int
+        /// How many of the ten heads that cost most were predicted to be among those ten, of the heads that were measured; nil for fewer than twenty.
+        public let worstTenFound: Int?
 
         /// Nil for fewer than three heads.
         public init?(_ heads: [Head]) {
             let pairs = heads.compactMap { head in
-                head.measuredDivergence.map { (predicted: head.predictedDivergence, measured: $0) }
-            }.filter { $0.predicted > 0 && $0.measured > 0 }
+                head.measuredDivergence.map { (predicted: head.predictedDivergence, measured: $0, noise: head.noise) }
+            }.filter { $0.predicted > 0 && $0.measured > 0 && max($0.predicted, $0.measured) > $0.noise }
             guard pairs.count >= 3 else { return nil }
             self.heads = pairs.count
             correlation = Self.correlation(pairs.map { (logarithm($0.predicted), logarithm($0.measured)) })
             let ratios = Quantiles(pairs.map { $0.measured / $0.predicted })
             (ratioP5, ratioMedian, ratioP95) = (ratios.at(0.05), ratios.at(0.5), ratios.at(0.95))
             func worst(_ value: (Int) -> Double) -> Set<Int> { Set(pairs.indices.sorted { value($0) > value($1) }.prefix(10)) }
-            worstTenFound = worst { pairs[$0].measured }.intersection(worst { pairs[$0].predicted }).count
+            worstTenFound =
+                pairs.count < 20 ? nil : worst { pairs[$0].measured }.intersection(worst { pairs[$0].predicted }).count
         }
 
         private static func correlation(_ pairs: [(Double, Double)]) -> Double {

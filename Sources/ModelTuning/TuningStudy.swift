@@ -9,8 +9,8 @@ import SampleAttention
 ///
 /// 1. **Search** (`HeadSearch`): candidates on each head's real Q, K and V; fronts of predicted time against output error.
 /// 2. **Predictions** (`HeadPredicting`): what every option on those fronts costs the model, from one pass backward a prompt, on text with
-///    things to look up and on the text as it is; long prompts take those of the length before. **Probes** (`HeadProbing`): two options
-///    each of the few heads that cost most (`ProbeChoice`), followed to the scores of every position, which correct the predictions of
+///    things to look up and on the text as it is; long prompts take those of the length before. **Probes** (`HeadProbing`): a few
+///    options of the few heads that cost most (`ProbeChoice`), followed to the scores of every position, which correct the predictions of
 ///    their head (`HeadCalibration`).
 /// 3. **Allocation** (`ConfigSearch`): the cheapest choice for all heads within a total damage, run on whole prompts of each
 ///    length and corrected until the floor holds there.

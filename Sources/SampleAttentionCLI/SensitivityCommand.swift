@@ -15,7 +15,7 @@ struct SensitivityCommand: ModelCommand {
         discussion: """
             Every head in turn attends by the parameters given and all others fully. KL(full ‖ sparse) is predicted from gradients of \
             random roots of the scores' Fisher information, the change of the text's loss from those of its own tokens: one pass backward serves all heads. \
-            --probes runs the model for some heads, half of them those that are predicted to cost most, and shows how well predictions agree.
+            --probes runs the model for some heads, half of them those that are predicted to cost most, and shows how well predictions agree. The prompt is the text's start.
             """)
 
     @OptionGroup var model: ModelOptions
@@ -38,6 +38,9 @@ struct SensitivityCommand: ModelCommand {
         let session = try model.open()
         let tried = try parameters.parameters(seed: session.seed)
         let lengths = try texts.lengths(session, default: [4096])
+        guard texts.text.count <= 1 else {
+            throw InputError(.usage, field: "text", value: texts.text[1], rule: "there must be one text: gradients are of one prompt")
+        }
         let text = try texts.texts(session)[0]
         let study = SensitivityStudy(model: session.model, parameters: tried, draws: draws, probes: probes, seed: session.seed)
         var results: [SensitivityResult.Length] = []

@@ -53,7 +53,8 @@ package struct SensitivityResult: Encodable {
             text +=
                 "\nMeasured over predicted KL of \(agreement.heads) heads: median \(fixed(agreement.ratioMedian)) "
                 + "(\(fixed(agreement.ratioP5)) to \(fixed(agreement.ratioP95)), 5th to 95th percentile); correlation of logarithms "
-                + "\(NumberFormat.fixed(agreement.correlation, decimals: 3)); \(agreement.worstTenFound) of the worst ten found\n"
+                + NumberFormat.fixed(agreement.correlation, decimals: 3)
+                + (agreement.worstTenFound.map { "; \($0) of the worst ten of these found" } ?? "") + "\n"
         }
         return text
     }

@@ -124,12 +124,14 @@ struct TuneCommand: ModelCommand {
         let longest = session.model.description.maximumPositions
         let standard = [4096, 8192, 16384, 32768].filter { $0 <= longest }
         var settings = TuningSettings(lengths: try text.lengths(session, default: standard.isEmpty ? [longest] : standard))
-        if let shortest = settings.lengths.first, shortest < 256 {
-            throw InputError(.usage, field: "length", value: "\(shortest)", rule: "must be at least 256, to hold questions")
-        }
         settings.floor = try floor.floor()
         settings.budgetMilliseconds = try floor.budget()
         settings.trials = try ParameterOptions.count(trials, "trials", atLeast: 1, atMost: 100_000)
+        let ladders = settings.space.ladders(length: settings.lengths[0], headDimension: session.model.description.headDimension).count
+        if settings.trials < ladders {
+            Message.write(
+                "note: \(settings.trials) trials a head are fewer than the \(ladders) windows and key blocks that each begins with")
+        }
         settings.sampler = try ParameterOptions.choice(sampler, "sampler")
         settings.seed = session.seed
         // Above the shortest length, that length's parameters would never be used.
