@@ -80,6 +80,14 @@ def attend(queries, keys, values, first, keep, stand_ins=None):
     return weights @ values / weights.sum(1, keepdims=True)
 
 
+def with_blocks(kept, block, causal, near):
+    """Which keys rows see that keep some blocks ([blocks] of bool) beside what is near."""
+    far = np.zeros(causal.shape[1], bool)
+    keys = np.repeat(kept, block)[: len(far)]
+    far[: len(keys)] = keys
+    return causal & (near | far[None])
+
+
 def measure(layers, layer, head, window, block, count):
     queries, keys, values = layers.head(layer, head)
     total = len(queries)
@@ -97,6 +105,8 @@ def measure(layers, layer, head, window, block, count):
         chosen = coordinates(queries, keys, dimension // share)
         scored[f"d/{share} of the coordinates"] = (queries[:, chosen], keys[:, chosen])
     errors, energy = {}, 0.0
+    # Strengths of all blocks, by two measures, with what attending takes: for thresholds that all query blocks share.
+    judged = []
 
     def note(name, output, dense):
         errors[name] = errors.get(name, 0.0) + float(((output - dense) ** 2).sum())
@@ -119,12 +129,9 @@ def measure(layers, layer, head, window, block, count):
             return scores.reshape(length, blocks, block).max(2).max(0)
 
         def chosen(strengths, count=count):
-            kept = np.zeros(blocks * block, bool)
-            for one in np.argsort(-strengths)[:count]:
-                kept[one * block : (one + 1) * block] = True
-            far = np.zeros(first + ROWS, bool)
-            far[: min(len(kept), first + ROWS)] = kept[: first + ROWS]
-            return causal & (near | far[None])
+            kept = np.zeros(blocks, bool)
+            kept[np.argsort(-strengths)[:count]] = True
+            return with_blocks(kept, block, causal, near)
 
         for name, (own_queries, own_keys) in scored.items():
             note(name, attend(rows, k, v, first, chosen(best(own_queries, own_keys))), dense)
@@ -132,6 +139,14 @@ def measure(layers, layer, head, window, block, count):
         note("chosen for 128 rows", attend(rows, k, v, first, chosen(best(queries, keys, pair, 2 * ROWS))), dense)
         note("chosen for the group", attend(rows, k, v, first, chosen(np.max([best(own, keys) for own in siblings], 0))), dense)
         exact = chosen(best(queries, keys))
+        scores = np.where(causal, rows @ k.T * dimension**-0.5, -np.inf)
+        inside = np.where(near, scores, -np.inf)
+        highest = inside.max(1, keepdims=True)
+        window_sums = highest + np.log(np.exp(inside - highest).sum(1, keepdims=True))
+        above = np.where(near, -np.inf, scores - window_sums)[:, :end]
+        above = np.pad(above, ((0, 0), (0, blocks * block - end)), constant_values=-np.inf).reshape(ROWS, blocks, block).max(2).max(0)
+        note("largest score above its row's window", attend(rows, k, v, first, chosen(above)), dense)
+        judged.append((best(queries, keys), above, (rows, k, v, first), causal, near, dense))
         # Whole blocks before the window of the block's first row, which no row of it reaches otherwise.
         whole = max(0, first - window + 1) // block
         if whole > 1:
@@ -149,6 +164,11 @@ def measure(layers, layer, head, window, block, count):
              attend(rows, k, v, first, chosen(best(queries, keys), count + first // block // block)), dense)
         longer = (seen[None] > positions[:, None] - window - first // block) | (seen[None] < SINKS)
         note("window longer by the means' pairs", attend(rows, k, v, first, causal & longer), dense)
+    # The thresholds that keep as many blocks in all as `count` in each does.
+    for name, part in (("a threshold on the largest score", 0), ("a threshold above the row's window", 1)):
+        threshold = np.sort(np.concatenate([one[part] for one in judged]))[-count * len(judged)]
+        for one in judged:
+            note(name, attend(*one[2], with_blocks(one[part] >= threshold, block, one[3], one[4])), one[5])
     return {name: error / energy for name, error in errors.items()}
 
 
