@@ -83,11 +83,6 @@ public struct SearchSpace: Hashable, Sendable, Codable {
         }
     }
 
-    /// What every head tries first: bare windows, then key blocks.
-    public func ladders(length: Int, headDimension: Int) -> [SampleAttentionParameters] {
-        ladder(length: length).map(window) + keyBlockLadder(length: length, headDimension: headDimension)
-    }
-
     private func share(_ position: Double) -> Fraction {
         let misses = (1 - alpha.upperBound)...(1 - alpha.lowerBound)
         return Self.fraction(1 - misses.lowerBound * power(misses.upperBound / misses.lowerBound, position))

@@ -23,7 +23,10 @@ struct SearchCommand: LayerCommand {
 
     @OptionGroup var layers: LayerOptions
 
-    @Option(help: "Candidates of each head at the shortest length.")
+    @Option(
+        help:
+            "Candidates of each head at the shortest length: windows and key blocks first (17 at 4,096 tokens), then what the sampler proposes."
+    )
     var trials = 32
 
     @Option(help: "What proposes candidates, after a ladder of windows: quasi-random or tpe.")

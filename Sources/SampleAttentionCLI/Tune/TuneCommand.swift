@@ -34,7 +34,10 @@ struct TuneCommand: ModelCommand {
     @Option(help: ArgumentHelp("Folder for config.json, journal.jsonl and report.html.", valueName: "dir"))
     var output: String
 
-    @Option(help: "Candidates of each head at the shortest length.")
+    @Option(
+        help:
+            "Candidates of each head at the shortest length: windows and key blocks first (17 at 4,096 tokens), then what the sampler proposes."
+    )
     var trials = 32
 
     @Option(help: "What proposes candidates, after a ladder of windows: quasi-random or tpe.")
@@ -127,11 +130,6 @@ struct TuneCommand: ModelCommand {
         settings.floor = try floor.floor()
         settings.budgetMilliseconds = try floor.budget()
         settings.trials = try ParameterOptions.count(trials, "trials", atLeast: 1, atMost: 100_000)
-        let ladders = settings.space.ladders(length: settings.lengths[0], headDimension: session.model.description.headDimension).count
-        if settings.trials < ladders {
-            Message.write(
-                "note: \(settings.trials) trials a head are fewer than the \(ladders) windows and key blocks that each begins with")
-        }
         settings.sampler = try ParameterOptions.choice(sampler, "sampler")
         settings.seed = session.seed
         // Above the shortest length, that length's parameters would never be used.
