@@ -61,6 +61,8 @@ import Testing
         let server = try Self.server(gate, waiting: 1, seconds: 0)
         let slow = Task { try await server.complete(Self.prompt) }
         try await wait { gate.calls == 1 || server.log.count == 1 }
+        // The layer is held until the time, which is none, must have been noticed: it is over before this task has slept so often.
+        for _ in 0..<200 { try await Task.sleep(for: .milliseconds(1)) }
         gate.open(100)
         let reply = try await slow.value
         #expect(reply.status == 504)
