@@ -27,24 +27,29 @@ public struct SensitivityStudy {
         /// The same as the model gives it, for heads that were run.
         public internal(set) var measuredDivergence, measuredLossChange: Double?
 
+        package init(
+            layer: Int, head: Int, density: Double, outputError: Double, predictedDivergence: Double, predictedLossChange: Double,
+            measuredDivergence: Double? = nil, measuredLossChange: Double? = nil
+        ) {
+            (self.layer, self.head, self.density, self.outputError) = (layer, head, density, outputError)
+            (self.predictedDivergence, self.predictedLossChange) = (predictedDivergence, predictedLossChange)
+            (self.measuredDivergence, self.measuredLossChange) = (measuredDivergence, measuredLossChange)
+        }
+
         /// KL(full ‖ sparse) as measured, or else as predicted.
-        public var knownDivergence: Double {
-            measuredDivergence.map { $0 > noise ? $0 : min($0, predictedDivergence) } ?? predictedDivergence
+        ///
+        /// - Parameter noise: what is measured up to here says only that there is no more; see `SensitivityStudy.noise`.
+        public func knownDivergence(noise: Double) -> Double {
+            measuredDivergence.map { $0 > noise ? $0 : .smaller($0, predictedDivergence) } ?? predictedDivergence
         }
+    }
 
-        /// KL that rounding alone makes where a head computes the same by another pattern.
-        let noise: Double
-
-        /// In nats a token: up to 5e-4 in BF16 and 1e-7 in FP32 were measured for patterns that leave nothing out.
-        static func noise(_ precision: Precision) -> Double {
-            switch precision {
-            case .fp32: 1e-6
-            case .bf16: 5e-4
-            }
-        }
-
-        private enum CodingKeys: String, CodingKey {
-            case layer, head, density, outputError, predictedDivergence, predictedLossChange, measuredDivergence, measuredLossChange
+    /// KL that rounding alone makes where a head computes the same by another pattern, in nats a token: up to 5e-4 in BF16 and 1e-7 in FP32 were measured
+    /// for patterns that leave nothing out.
+    public static func noise(_ precision: Precision) -> Double {
+        switch precision {
+        case .fp32: 1e-6
+        case .bf16: 5e-4
         }
     }
 
@@ -104,8 +109,7 @@ public struct SensitivityStudy {
             let own = predictions[option]!
             return Head(
                 layer: option.layer, head: option.head, density: own.density, outputError: own.outputError,
-                predictedDivergence: own.damage.divergence, predictedLossChange: own.damage.loss,
-                noise: Head.noise(model.kernel.precision))
+                predictedDivergence: own.damage.divergence, predictedLossChange: own.damage.loss)
         }
     }
 
@@ -131,10 +135,12 @@ extension SensitivityStudy {
         public let worstTenFound: Int?
 
         /// Nil for fewer than three heads.
-        public init?(_ heads: [Head]) {
+        ///
+        /// - Parameter noise: see `SensitivityStudy.noise`.
+        public init?(_ heads: [Head], noise: Double) {
             let pairs = heads.compactMap { head in
-                head.measuredDivergence.map { (predicted: head.predictedDivergence, measured: $0, noise: head.noise) }
-            }.filter { $0.predicted > 0 && $0.measured > 0 && max($0.predicted, $0.measured) > $0.noise }
+                head.measuredDivergence.map { (predicted: head.predictedDivergence, measured: $0) }
+            }.filter { $0.predicted > 0 && $0.measured > 0 && Double.larger($0.predicted, $0.measured) > noise }
             guard pairs.count >= 3 else { return nil }
             self.heads = pairs.count
             correlation = Self.correlation(pairs.map { (logarithm($0.predicted), logarithm($0.measured)) })

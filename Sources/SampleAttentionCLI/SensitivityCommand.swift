@@ -1,5 +1,6 @@
 import ArgumentParser
 import AttentionCore
+import AttentionKernels
 import Evaluation
 import LanguageModels
 import ModelTuning
@@ -53,7 +54,9 @@ struct SensitivityCommand: ModelCommand {
                 if bar == nil { bar = ProgressBar("\(length) tokens", total: progress.total) }
                 bar?.update(done: progress.done, status: progress.status)
             }
-            results.append(.init(length: length, seconds: (ContinuousClock.now - start).seconds, heads: heads))
+            results.append(
+                .init(
+                    length: length, seconds: (ContinuousClock.now - start).seconds, heads: heads, precision: session.kernel.precision))
         }
         let result = SensitivityResult(
             model: try session.identity(), provenance: session.provenance(texts: [text.identity], lengths: lengths), parameters: tried,

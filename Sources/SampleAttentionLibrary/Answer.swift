@@ -17,6 +17,18 @@ func answer(
     }
 }
 
+/// Gives the caller a handle, or nil and what went wrong.
+func create(
+    _ handle: UnsafeMutablePointer<OpaquePointer?>?, _ field: String, _ message: UnsafeMutablePointer<CChar>?, _ capacity: Int,
+    _ make: () throws(InputError) -> some Handle
+) -> sample_attention_status {
+    answer(message, capacity) { () throws(InputError) in
+        let place = try required(handle, field)
+        place.pointee = nil
+        try make().give(to: place)
+    }
+}
+
 /// Writes a text and a zero, cut between characters where there is too little room; the rest stays as it is.
 ///
 /// - Precondition: there is room for the zero.

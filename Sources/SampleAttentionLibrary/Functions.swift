@@ -23,10 +23,7 @@ public func createEngine(
     _ options: UnsafePointer<sample_attention_engine_options>?, _ engine: UnsafeMutablePointer<OpaquePointer?>?,
     _ message: UnsafeMutablePointer<CChar>?, _ capacity: Int
 ) -> Int32 {
-    answer(message, capacity) { () throws(InputError) in
-        let place = try required(engine, "engine")
-        place.pointee = nil
-        try Engine(options == nil ? .init() : .read(options, "options")).give(to: place)
+    create(engine, "engine", message, capacity) { () throws(InputError) in try Engine(options == nil ? .init() : .read(options, "options"))
     }
 }
 
@@ -43,38 +40,26 @@ public func destroyEngine(_ engine: OpaquePointer?) { Engine.destroy(engine) }
 
 // MARK: Configs
 
-/// Gives the caller a config.
-private func create(
-    _ config: UnsafeMutablePointer<OpaquePointer?>?, _ message: UnsafeMutablePointer<CChar>?, _ capacity: Int,
-    _ make: () throws(InputError) -> Config
-) -> Int32 {
-    answer(message, capacity) { () throws(InputError) in
-        let place = try required(config, "config")
-        place.pointee = nil
-        try make().give(to: place)
-    }
-}
-
 @_cdecl("sample_attention_config_load")
 public func loadConfig(
     _ path: UnsafePointer<CChar>?, _ config: UnsafeMutablePointer<OpaquePointer?>?, _ message: UnsafeMutablePointer<CChar>?,
     _ capacity: Int
 ) -> Int32 {
-    create(config, message, capacity) { () throws(InputError) in try Config(contentsOf: String(cString: required(path, "path"))) }
+    create(config, "config", message, capacity) { () throws(InputError) in try Config(contentsOf: String(cString: required(path, "path"))) }
 }
 
 @_cdecl("sample_attention_config_dense")
 public func denseConfig(
     _ config: UnsafeMutablePointer<OpaquePointer?>?, _ message: UnsafeMutablePointer<CChar>?, _ capacity: Int
 ) -> Int32 {
-    create(config, message, capacity) { Config(.dense) }
+    create(config, "config", message, capacity) { Config(.dense) }
 }
 
 @_cdecl("sample_attention_config_alpha")
 public func alphaConfig(
     _ alpha: Double, _ config: UnsafeMutablePointer<OpaquePointer?>?, _ message: UnsafeMutablePointer<CChar>?, _ capacity: Int
 ) -> Int32 {
-    create(config, message, capacity) { () throws(InputError) in
+    create(config, "config", message, capacity) { () throws(InputError) in
         var parameters = SampleAttentionParameters.standard
         parameters.alpha = try Fraction(alpha, field: "alpha")
         return Config(parameters)
@@ -86,7 +71,7 @@ public func parametersConfig(
     _ json: UnsafePointer<CChar>?, _ config: UnsafeMutablePointer<OpaquePointer?>?, _ message: UnsafeMutablePointer<CChar>?,
     _ capacity: Int
 ) -> Int32 {
-    create(config, message, capacity) { () throws(InputError) in try Config(json: String(cString: required(json, "json"))) }
+    create(config, "config", message, capacity) { () throws(InputError) in try Config(json: String(cString: required(json, "json"))) }
 }
 
 @_cdecl("sample_attention_config_describe")

@@ -1,3 +1,4 @@
+import AttentionKernels
 import ModelTuning
 import Reporting
 import RunProvenance
@@ -13,9 +14,9 @@ package struct SensitivityResult: Encodable {
         /// By layer and head.
         let heads: [SensitivityStudy.Head]
 
-        package init(length: Int, seconds: Double, heads: [SensitivityStudy.Head]) {
+        package init(length: Int, seconds: Double, heads: [SensitivityStudy.Head], precision: Precision) {
             (self.length, self.seconds, self.heads) = (length, seconds, heads)
-            agreement = SensitivityStudy.Agreement(heads)
+            agreement = SensitivityStudy.Agreement(heads, noise: SensitivityStudy.noise(precision))
         }
     }
 
@@ -32,12 +33,13 @@ package struct SensitivityResult: Encodable {
     }
 
     /// - Parameter heads: of each length, those that cost most.
-    package func text(heads: Int) -> String { lengths.map { Self.text($0, heads: heads) }.joined(separator: "\n") }
+    package func text(heads: Int) -> String { lengths.map { text($0, heads: heads) }.joined(separator: "\n") }
 
-    private static func text(_ length: Length, heads count: Int) -> String {
+    private func text(_ length: Length, heads count: Int) -> String {
         let titles = ["KL", "KL measured", "loss", "loss measured", "output error", "density"]
         var table = TextTable(columns: [.left("layer.head")] + titles.map { .right($0) })
-        let order = length.heads.sorted { $0.knownDivergence > $1.knownDivergence }
+        let noise = SensitivityStudy.noise(provenance.machine.precision)
+        let order = length.heads.sorted { $0.knownDivergence(noise: noise) > $1.knownDivergence(noise: noise) }
         func nats(_ value: Double?) -> String { value.map { NumberFormat.significant($0) } ?? "" }
         for head in order.prefix(count) {
             table.append([
