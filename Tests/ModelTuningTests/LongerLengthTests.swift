@@ -58,6 +58,8 @@ import Testing
         let result = try study.run(model)
         let long = model.calls.probed.filter { $0[2] > 320 }
         #expect(!long.isEmpty && long.allSatisfy { $0[0] == 1 && $0[1] == 0 })
+        // One option with key blocks and one of the others, of two each at the shortest length.
+        #expect(long.count <= 2 && model.calls.probed.count { $0[2] <= 320 && $0[0] == 1 && $0[1] == 0 } > long.count)
         #expect(Set(model.calls.probed.filter { $0[2] <= 320 }.map { $0[0] * 2 + $0[1] }) == [0, 1, 2, 3])
         #expect(result.buckets.allSatisfy { $0.patterns[0] != [.dense, .dense] })
         let predicted = result.options.filter { $0.trial.length == 640 }
